@@ -1,0 +1,74 @@
+"""The errors a user sees: what is wrong, in what, why, and what to do about it.
+
+The command line prints one line, ``error: <what> in <where>: <why>; <what to do>``, and exits with
+``exit_code``. Anything else that escapes is a fault of ours and exits with 1.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+EXIT_OURS = 1
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+
+
+class CmgemsError(Exception):
+    """Something the user can put right.
+
+    Args:
+        what: What is wrong, in a few words ("unknown key").
+        where: A file, ``file:line``, contig or config key.
+        why: What was found there.
+        fix: What to do about it.
+    """
+
+    exit_code = EXIT_USER
+
+    def __init__(self, what: str, *, where: object = "", why: str = "", fix: str = "") -> None:
+        self.what, self.where, self.why, self.fix = what, str(where), why, fix
+        super().__init__(self.line())
+
+    def line(self) -> str:
+        """The error as one line of text."""
+        text = self.what
+        if self.where:
+            text += f" in {self.where}"
+        if self.why:
+            text += f": {self.why}"
+        if self.fix:
+            text += f"; {self.fix}"
+        return " ".join(text.split())
+
+
+class ConfigError(CmgemsError):
+    """A config, override or component name is wrong. Holds every problem found, not only the first."""
+
+    def __init__(self, problems: list[CmgemsError]) -> None:
+        self.problems = problems
+        first = problems[0]
+        super().__init__(first.what, where=first.where, why=first.why, fix=first.fix)
+
+
+class DataError(CmgemsError):
+    """Input data (FASTA, labels, a table) cannot be used as it is."""
+
+
+class CheckpointError(CmgemsError):
+    """A checkpoint or run folder is missing, damaged or of another model."""
+
+
+class DiskError(CmgemsError):
+    """The machine, not the user, failed a write: exit code 1."""
+
+    exit_code = EXIT_OURS
+
+
+def disk_error(error: OSError, where: Path | str) -> CmgemsError:
+    """Turn an ``OSError`` met while writing ``where`` into the error a user sees."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError("no space left", where=where, fix="free some space and run the same command again")
+    return CmgemsError(
+        "cannot write", where=where, why=error.strerror or str(error), fix="check the path and its permissions"
+    )

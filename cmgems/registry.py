@@ -1,0 +1,90 @@
+"""Named components.
+
+One rule for every kind: a registered component is a frozen dataclass instance, the *prototype*. A config
+names it and may override its fields (``{name: cm_gems, threshold: 0.5}``), so options are typed, checked and
+listed the same way for models, tokenizers, strategies, curricula and tasks, shipped or from a plugin.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+from cmgems.errors import CmgemsError
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+def near_misses(name: str, known: list[str], count: int = 3) -> list[str]:
+    """Known names a mistyped ``name`` may have meant, best first.
+
+    difflib alone does not link ``lr_rate`` to ``lr``, so a shared prefix counts as near too.
+    """
+    lowered = {k.lower(): k for k in known}
+    close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.6)]
+    prefixed = [k for low, k in lowered.items() if low.startswith(name.lower()) or name.lower().startswith(low)]
+    return list(dict.fromkeys(close + prefixed))[:count]
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """The advice half of an "unknown name" error."""
+    close = near_misses(name, known)
+    if close:
+        return "did you mean " + " or ".join(repr(c) for c in close) + "?"
+    return "known: " + ", ".join(sorted(known)) if known else "none are known"
+
+
+class Registry(Generic[T]):
+    """Prototypes of one kind of component, by name.
+
+    Args:
+        kind: What the entries are, for error messages ("masking strategy").
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._prototypes: dict[str, T] = {}
+
+    def add(self, name: str, prototype: T) -> None:
+        """Register ``prototype``, a frozen dataclass instance.
+
+        Raises:
+            ValueError: if the name is taken or the prototype is not a dataclass instance.
+        """
+        if not dataclasses.is_dataclass(prototype) or isinstance(prototype, type):
+            raise ValueError(f"{self.kind} {name!r} must be a dataclass instance, not {prototype!r}")
+        if name in self._prototypes:
+            raise ValueError(f"{self.kind} {name!r} is registered already; choose another name")
+        self._prototypes[name] = cast(T, prototype)
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Class decorator: register the dataclass with its field defaults."""
+
+        def decorate(cls: C) -> C:
+            self.add(name, cls())
+            return cls
+
+        return decorate
+
+    def get(self, name: str, where: str = "") -> T:
+        """The prototype called ``name``.
+
+        Raises:
+            CmgemsError: if there is none; the message lists the near misses.
+        """
+        if name not in self._prototypes:
+            raise CmgemsError(
+                f"unknown {self.kind} {name!r}", where=where, fix=did_you_mean(name, self.names())
+            )
+        return self._prototypes[name]
+
+    def build(self, name: str, **options: Any) -> T:
+        """The prototype called ``name`` with some of its fields replaced."""
+        return cast(T, dataclasses.replace(cast(Any, self.get(name)), **options))
+
+    def names(self) -> list[str]:
+        """All registered names, sorted."""
+        return sorted(self._prototypes)
