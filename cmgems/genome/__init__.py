@@ -1,0 +1,32 @@
+"""Genomes: codes, FASTA reading, the on-disk store, held-out splits and training windows."""
+
+from cmgems.genome.alphabet import AMBIGUOUS, BASES, decode, encode, reverse_complement
+from cmgems.genome.fasta import FastaRecord, read_fasta
+from cmgems.genome.kernels import gather
+from cmgems.genome.simulate import DemoData, SimulatedGenome, simulate, write_demo_data
+from cmgems.genome.splits import Split, split_runs
+from cmgems.genome.store import GenomeStore, build_store
+from cmgems.genome.windows import SAMPLERS, GeneMaskSampler, Sampler, TiledSampler
+
+__all__ = [
+    "AMBIGUOUS",
+    "BASES",
+    "SAMPLERS",
+    "DemoData",
+    "FastaRecord",
+    "GeneMaskSampler",
+    "GenomeStore",
+    "Sampler",
+    "SimulatedGenome",
+    "Split",
+    "TiledSampler",
+    "build_store",
+    "decode",
+    "encode",
+    "gather",
+    "read_fasta",
+    "reverse_complement",
+    "simulate",
+    "split_runs",
+    "write_demo_data",
+]

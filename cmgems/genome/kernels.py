@@ -1,0 +1,85 @@
+"""Compiled loops over the codes of a genome."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from cmgems.genome.alphabet import AMBIGUOUS, Codes
+
+
+@njit(cache=True, nogil=True)
+def gather(
+    codes: Codes, starts_B: npt.NDArray[np.int64], lengths_B: npt.NDArray[np.int32], out_BL: Codes
+) -> None:
+    """Copy the ``length`` valid bases from each start on into ``out_BL``, and pad with 255.
+
+    Ambiguous bases are skipped and do not count (inside a valid run there are none). A row gets fewer bases
+    only where the genome ends first.
+
+    Args:
+        codes: uint8[bases] of the genome.
+        starts_B: int64[B], flat positions.
+        lengths_B: int32[B], at most L.
+        out_BL: uint8[B, L], overwritten.
+    """
+    for b in range(len(starts_B)):
+        start, length = starts_B[b], lengths_B[b]
+        count = min(length, len(codes) - start)
+        seen = np.uint8(0)  # all codes or-ed: 255 if and only if one of them is
+        for i in range(count):
+            code = codes[start + i]
+            out_BL[b, i] = code
+            seen |= code
+        if seen == AMBIGUOUS:
+            position, count = start, 0
+            while count < length and position < len(codes):
+                code = codes[position]
+                position += 1
+                if code != AMBIGUOUS:
+                    out_BL[b, count] = code
+                    count += 1
+        for i in range(count, out_BL.shape[1]):
+            out_BL[b, i] = AMBIGUOUS
+
+
+@njit(cache=True, nogil=True)
+def hash_windows(
+    codes: Codes, starts_N: npt.NDArray[np.int64], lengths_N: npt.NDArray[np.int32]
+) -> npt.NDArray[np.uint64]:
+    """64-bit FNV-1a hash of the ``length`` valid bases from each start on: uint64[N]."""
+    hashes_N = np.empty(len(starts_N), dtype=np.uint64)
+    for n in range(len(starts_N)):
+        value = np.uint64(0xCBF29CE484222325)
+        position, count = starts_N[n], 0
+        while count < lengths_N[n] and position < len(codes):
+            code = codes[position]
+            position += 1
+            if code != AMBIGUOUS:
+                value = (value ^ np.uint64(code)) * np.uint64(0x100000001B3)
+                count += 1
+        hashes_N[n] = value
+    return hashes_N
+
+
+@njit(cache=True, nogil=True)
+def walk(stretches_R: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Walk each stretch with the next unused steps until they reach its end.
+
+    Args:
+        stretches_R: int64[R], lengths to walk (bp).
+        steps: int64[W + 1], running sum of the step lengths, from 0.
+
+    Returns:
+        int64[R + 1]: stretch r is walked by steps ``first[r]`` to ``first[r + 1] - 1``. A last value above W
+        says that the steps did not suffice.
+    """
+    first = np.empty(len(stretches_R) + 1, dtype=np.int64)
+    first[0] = 0
+    for r in range(len(stretches_R)):
+        first[r + 1] = np.searchsorted(steps, steps[first[r]] + stretches_R[r])
+        if first[r + 1] == len(steps):
+            first[r + 1 :] = len(steps)
+            break
+    return first

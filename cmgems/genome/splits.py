@@ -1,0 +1,121 @@
+"""Holding out a part of the genome for validation, by block or by contig.
+
+Neighbouring windows share repeats and composition, so validation windows drawn at random from among training
+windows look easier than they are. Held-out stretches are long instead, and no window crosses their borders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.errors import CmgemsError, DataError
+from cmgems.genome.store import GenomeStore, Positions
+from cmgems.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class Split:
+    """What to hold out.
+
+    Attributes:
+        by: "block" cuts every contig into blocks and draws some of them; "contig" takes whole contigs.
+        fraction: Share of the valid bases to hold out, at least.
+        block_bp: Length of a block (bp).
+        contigs: With "contig": the ones to hold out; if none, they are drawn until ``fraction`` is met.
+        seed: Of the draw.
+    """
+
+    by: Literal["block", "contig"] = "block"
+    fraction: float = 0.05
+    block_bp: int = 100_000
+    contigs: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.by not in ("block", "contig"):
+            raise CmgemsError(f"`by` must be block or contig, but is {self.by!r}")
+        if not 0 < self.fraction < 1:
+            raise CmgemsError(f"`fraction` must be between 0 and 1, but is {self.fraction}")
+        if self.block_bp < 1:
+            raise CmgemsError(f"`block_bp` must be at least 1, but is {self.block_bp}")
+        if self.contigs and self.by != "contig":
+            raise CmgemsError("`contigs` is set but `by` is block", fix="set `by` to contig")
+
+
+def split_runs(store: GenomeStore, split: Split) -> tuple[Positions, Positions]:
+    """Split the valid runs of ``store`` into training and validation.
+
+    Returns:
+        ``(train_runs, validation_runs)``, each int64[., 2] in flat coordinates, sorted, disjoint; together
+        they cover every valid base. A run is cut only where training and validation meet.
+
+    Raises:
+        DataError: if either side would be empty, or a named contig is not in the store.
+    """
+    if split.by == "block":
+        blocks = _block_starts(store, split.block_bp)
+        held_out = _drawn(store, blocks, split)
+    else:
+        blocks = store.offsets[:-1]
+        held_out = _named(store, split) if split.contigs else _drawn(store, blocks, split)
+
+    borders = blocks[1:][held_out[1:] != held_out[:-1]]
+    runs = _cut(store.runs, borders)
+    validation = held_out[np.searchsorted(blocks, runs[:, 0], side="right") - 1]
+    sides = {"training": runs[~validation], "validation": runs[validation]}
+    for side, its_runs in sides.items():
+        if not len(its_runs):
+            raise DataError(
+                f"no bases left for {side}",
+                where=store.folder,
+                why=f"split by {split.by}, {len(blocks):,} in all, {held_out.sum():,} held out",
+                fix="set a smaller `block_bp`"
+                if split.by == "block"
+                else "split by block, or name other contigs",
+            )
+    return sides["training"], sides["validation"]
+
+
+def _block_starts(store: GenomeStore, block_bp: int) -> Positions:
+    """Flat starts of the blocks, int64; each contig begins a new one."""
+    counts = -(-np.diff(store.offsets) // block_bp)
+    first = np.cumsum(counts) - counts
+    within = np.arange(counts.sum()) - np.repeat(first, counts)
+    starts: Positions = np.repeat(store.offsets[:-1], counts) + within * block_bp
+    return starts
+
+
+def _drawn(store: GenomeStore, blocks: Positions, split: Split) -> npt.NDArray[np.bool_]:
+    """bool, one a block: drawn without replacement until ``fraction`` of the valid bases are held out."""
+    valid = np.diff(store.valid_before(np.append(blocks, store.bases)))
+    order = np.random.Generator(np.random.Philox(split.seed)).permutation(np.flatnonzero(valid))
+    held = np.cumsum(valid[order])
+    enough = int(np.searchsorted(held, split.fraction * valid.sum())) + 1
+    held_out = np.zeros(len(blocks), dtype=np.bool_)
+    held_out[order[:enough]] = True
+    return held_out
+
+
+def _named(store: GenomeStore, split: Split) -> npt.NDArray[np.bool_]:
+    index = {name: i for i, name in enumerate(store.names)}
+    for name in split.contigs:
+        if name not in index:
+            raise DataError(
+                f"unknown contig {name!r}", where=store.folder, fix=did_you_mean(name, store.names)
+            )
+    held_out = np.zeros(len(store.names), dtype=np.bool_)
+    held_out[[index[name] for name in split.contigs]] = True
+    return held_out
+
+
+def _cut(runs: Positions, borders: Positions) -> Positions:
+    """``runs`` cut at those ``borders`` that lie inside one."""
+    run = np.searchsorted(runs[:, 0], borders, side="left") - 1
+    inside = borders[(run >= 0) & (borders < runs[run, 1])] if len(runs) else borders[:0]
+    starts = np.sort(np.concatenate([runs[:, 0], inside]))
+    ends = np.sort(np.concatenate([runs[:, 1], inside]))
+    return np.stack([starts, ends], axis=1)

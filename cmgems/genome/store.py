@@ -1,0 +1,300 @@
+"""The genome store: FASTA read once into one flat file of 1-byte codes, memory-mapped ever after.
+
+A store is a folder:
+
+- ``codes.bin``: one code a base (A, T, C, G = 0..3, anything else 255), contigs one after another.
+- ``index.json``: contig names and lengths, valid runs, counts, checksum, version.
+- ``soft_masked.npy``: int64[., 2] runs of lower-case bases, only if asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems import __version__
+from cmgems.errors import DataError
+from cmgems.files import PARTIAL_PREFIX, atomic_folder
+from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
+from cmgems.genome.fasta import compression_of, read_fasta
+from cmgems.progress import progress
+
+Positions = npt.NDArray[np.int64]
+
+FORMAT = "cmgems-genome"
+FORMAT_VERSION = 1
+SLICE_BASES = 1 << 20  # a slice and its temporaries stay in the processor's cache
+BUILD_FIX = "make one with: cmgems genome build GENOME.fa -o STORE"
+
+
+@dataclass(frozen=True, eq=False)
+class GenomeStore:
+    """A genome on disk.
+
+    Attributes:
+        folder: Where it is.
+        codes: uint8[bases], memory-mapped, read-only; 255 is an ambiguous base.
+        names: Contig names, in the order of the FASTA files.
+        offsets: int64[contigs + 1]; contig i is ``codes[offsets[i]:offsets[i + 1]]`` (bp).
+        runs: int64[R, 2], ``[start, end)`` of the maximal stretches of A, C, G, T, in flat coordinates (bp).
+            None spans a contig's end.
+        sha256: Of ``codes.bin``, in hexadecimal.
+        ambiguous: How often each letter other than A, C, G, T occurred.
+        gc: Number of G and C.
+        sources: Name and size in bytes of each FASTA file.
+        soft_masked_runs: int64[., 2] stretches of lower-case letters, or None if they were not kept.
+    """
+
+    folder: Path
+    codes: Codes
+    names: list[str]
+    offsets: Positions
+    runs: Positions
+    sha256: str
+    ambiguous: dict[str, int]
+    gc: int
+    sources: list[dict[str, Any]]
+    soft_masked_runs: Positions | None
+
+    @classmethod
+    def open(cls, folder: Path) -> GenomeStore:
+        """Open the store in ``folder``; checks format and sizes, not the checksum (see :meth:`verify`).
+
+        Raises:
+            DataError: if it is no genome store, of another format version, or damaged.
+        """
+        folder = Path(folder)
+        index = _read_index(folder)
+        try:
+            lengths = np.array(index["lengths"], dtype=np.int64)
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+            runs = np.array([index["run_starts"], index["run_ends"]], dtype=np.int64).T.copy()
+            size = (folder / "codes.bin").stat().st_size
+            if size != offsets[-1] or len(index["names"]) != len(lengths):
+                raise ValueError(f"codes.bin has {size:,} bytes where index.json says {offsets[-1]:,}")
+            soft = np.load(folder / "soft_masked.npy", mmap_mode="r") if index["soft_mask"] else None
+            return cls(
+                folder=folder,
+                codes=np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r"),
+                names=index["names"],
+                offsets=offsets,
+                runs=runs,
+                sha256=index["sha256"],
+                ambiguous=index["ambiguous"],
+                gc=index["gc"],
+                sources=index["sources"],
+                soft_masked_runs=soft,
+            )
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise DataError(
+                "damaged genome store", where=folder, why=str(error), fix="build it again"
+            ) from error
+
+    @property
+    def bases(self) -> int:
+        """Length of all contigs together, ambiguous bases included (bp)."""
+        return int(self.offsets[-1])
+
+    @property
+    def valid_bases(self) -> int:
+        """Number of A, C, G and T."""
+        return int((self.runs[:, 1] - self.runs[:, 0]).sum())
+
+    def valid_before(self, positions: Positions) -> Positions:
+        """How many A, C, G and T lie before each flat position; int64, shape of ``positions``."""
+        starts, ends = self.runs[:, 0], self.runs[:, 1]
+        before = np.concatenate([[0], np.cumsum(ends - starts)])
+        run = np.searchsorted(starts, positions, side="right")
+        last_end = np.concatenate([[0], ends])[run]
+        beyond: Positions = before[run] - np.maximum(last_end - positions, 0)
+        return beyond
+
+    def verify(self) -> None:
+        """Compare the checksum of every byte.
+
+        Raises:
+            DataError: if ``codes.bin`` has changed since it was built.
+        """
+        with (self.folder / "codes.bin").open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != self.sha256:
+            raise DataError(
+                "damaged genome store",
+                where=self.folder,
+                why="the checksum of codes.bin is not the one of index.json",
+                fix="build it again",
+            )
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / "index.json").read_bytes())
+    except OSError as error:
+        raise DataError(
+            "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            "damaged genome store", where=folder, why="index.json is not JSON", fix="build it again"
+        ) from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise DataError("not a genome store", where=folder, why="index.json is not one's", fix=BUILD_FIX)
+    if index.get("version") != FORMAT_VERSION:
+        raise DataError(
+            "genome store of another version",
+            where=folder,
+            why=f"format version {index.get('version')}, this cmgems reads {FORMAT_VERSION}",
+            fix="build it again",
+        )
+    return index
+
+
+def build_store(
+    fastas: Sequence[Path], folder: Path, *, soft_mask: bool = False, force: bool = False
+) -> GenomeStore:
+    """Read FASTA files into a new store, in one pass and with memory bounded by the longest contig.
+
+    Args:
+        fastas: FASTA files, plain or compressed; contig names must differ across all of them.
+        folder: The store to make; appears only when it is whole.
+        soft_mask: Keep the stretches of lower-case letters as ``soft_masked_runs``.
+        force: Replace the store in ``folder``, if there is one.
+
+    Raises:
+        DataError: if an input is not clean DNA FASTA, two contigs share a name, or ``folder`` is in use.
+    """
+    fastas, folder = [Path(fasta) for fasta in fastas], Path(folder)
+    replaces = folder.exists()
+    if replaces and not force:
+        raise DataError(
+            "output folder in use", where=folder, fix="choose another with -o, or replace it with --force"
+        )
+    if replaces:
+        _read_index(folder)  # --force replaces stores, never a folder of something else
+    kinds = [compression_of(fasta) for fasta in fastas]
+    total = None if any(kinds) else sum(fasta.stat().st_size for fasta in fastas)
+    replaced = folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-replaced-{folder.name}")
+
+    with atomic_folder(folder) as partial, progress("reading FASTA", total, "bp") as advance:
+        with open(partial / "codes.bin", "wb") as out:
+            writer = _Writer(out, soft_mask, advance)
+            for fasta in fastas:
+                _add_contigs(writer, fasta)
+            writer.flush()
+        sources = [{"name": fasta.name, "bytes": fasta.stat().st_size} for fasta in fastas]
+        index = writer.index() | {"sources": sources}
+        (partial / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
+        if soft_mask:
+            np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
+        if replaces:
+            os.replace(folder, replaced)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return GenomeStore.open(folder)
+
+
+def _add_contigs(writer: _Writer, fasta: Path) -> None:
+    for record in read_fasta(fasta):
+        if record.name in writer.lengths:
+            raise DataError(
+                "contig name used twice",
+                where=fasta,
+                why=repr(record.name),
+                fix="rename one of the two contigs",
+            )
+        writer.add(record.name, record.sequence)
+
+
+class _Writer:
+    """Gathers small contigs until a slice is full: 170,000 of them cost no more than one long one."""
+
+    def __init__(self, out: BinaryIO, soft_mask: bool, advance: Callable[[float], None]) -> None:
+        self.out, self.soft_mask, self.advance = out, soft_mask, advance
+        self.lengths: dict[str, int] = {}
+        self.runs: list[Positions] = []
+        self.soft_runs: list[Positions] = []
+        self.letters = np.zeros(256, dtype=np.int64)
+        self.gc = 0
+        self.hash = hashlib.sha256()
+        self._written = 0
+        self._waiting: list[bytes] = []
+        self._waiting_bases = 0
+
+    def add(self, name: str, sequence: bytes) -> None:
+        self.lengths[name] = len(sequence)
+        self._waiting.append(sequence)
+        self._waiting_bases += len(sequence)
+        if self._waiting_bases >= SLICE_BASES:
+            self.flush()
+
+    def flush(self) -> None:
+        letters = b"".join(self._waiting)
+        ends = np.cumsum([len(sequence) for sequence in self._waiting], dtype=np.int64)
+        self._waiting, self._waiting_bases = [], 0
+        for start in range(0, len(letters), SLICE_BASES):
+            part = letters[start : start + SLICE_BASES]
+            inside = (ends > start) & (ends < start + len(part))
+            self._write(part, ends[inside] - start)
+
+    def _write(self, part: bytes, breaks: Positions) -> None:
+        codes = encode(part)
+        valid = codes != AMBIGUOUS
+        letters = np.frombuffer(part, dtype=np.uint8)
+        self.runs.append(maximal_runs(valid, breaks) + self._written)
+        if self.soft_mask:
+            self.soft_runs.append(maximal_runs(letters >= ord("a"), breaks) + self._written)
+        self.letters += np.bincount(letters[~valid] & 0xDF, minlength=256)  # & 0xDF: to upper case
+        self.gc += int(np.count_nonzero((codes & 0xFE) == 2))
+        self.hash.update(codes.data)
+        self.out.write(codes.data)
+        self._written += len(part)
+        self.advance(len(part))
+
+    def merged(self, parts: Iterable[Positions]) -> Positions:
+        """Runs of all slices, those cut only by a slice's end joined again."""
+        runs = np.concatenate(list(parts))
+        contig_starts = np.cumsum(list(self.lengths.values()))
+        cut = (runs[1:, 0] != runs[:-1, 1]) | np.isin(runs[1:, 0], contig_starts)
+        first = np.concatenate([[True], cut])[: len(runs)]
+        last = np.concatenate([cut, [True]])[: len(runs)]
+        return np.stack([runs[first, 0], runs[last, 1]], axis=1)
+
+    def index(self) -> dict[str, Any]:
+        runs = self.merged(self.runs)
+        return {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "cmgems": __version__,
+            "sha256": self.hash.hexdigest(),
+            "soft_mask": self.soft_mask,
+            "gc": self.gc,
+            "ambiguous": {chr(i): int(self.letters[i]) for i in np.flatnonzero(self.letters)},
+            "names": list(self.lengths),
+            "lengths": list(self.lengths.values()),
+            "run_starts": runs[:, 0].tolist(),
+            "run_ends": runs[:, 1].tolist(),
+        }
+
+
+def maximal_runs(mask_L: npt.NDArray[np.bool_], breaks: Positions) -> Positions:
+    """Maximal stretches of True, cut at ``breaks``: int64[R, 2] of ``[start, end)``.
+
+    Args:
+        mask_L: bool[L].
+        breaks: int64, positions in (0, L) where a stretch must end.
+    """
+    edges = np.empty(len(mask_L) + 1, dtype=np.bool_)
+    edges[0] = edges[-1] = True
+    np.not_equal(mask_L[1:], mask_L[:-1], out=edges[1:-1])
+    edges[breaks] = True
+    borders = np.flatnonzero(edges)
+    stretches = np.stack([borders[:-1], borders[1:]], axis=1)
+    return stretches[mask_L[borders[:-1]]]

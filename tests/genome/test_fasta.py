@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from pathlib import Path
+
+import dnaio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import cmgems.genome.fasta as fasta_module
+from cmgems.errors import DataError
+from cmgems.genome import read_fasta
+
+LONG = b">c1\n" + b"ACGTGGTTCA" * 5000 + b"\n"
+
+BAD_FILES = {
+    "empty": (b"", "empty file"),
+    "blank": (b"\n\n", "no FASTA header"),
+    "no header": (b"ACGT\n>a\nACGT\n", "no FASTA header"),
+    "binary": (b"\x89PNG\r\n\x1a\n\x00\x00", "no FASTA header"),
+    "nameless": (b">\nACGT\n", "contig without a name"),
+    "nameless second": (b">a\nA\n> b\nACGT\n", "contig without a name"),
+    "no sequence": (b">a\n>b\nACGT\n", "empty contig in {path}, contig a"),
+    "no sequence at the end": (b">b\nACGT\n>a\n", "empty contig in {path}, contig a"),
+    "protein": (b">p\nMKVLAAGIVE\n", "looks like protein in {path}, contig p, position 4: found 'L'"),
+    "stop codon": (b">p\nACGT*\n", "looks like protein"),
+    "RNA": (b">r\nACGU\n", "looks like RNA in {path}, contig r, position 4: found 'U'; convert U to T"),
+    "gap": (b">a\nAC\nG-T\n", "not DNA in {path}, contig a, position 4: found '-'"),
+    "digit": (b">a\n1 ACGT\n", "found '1'"),
+    "NUL": (b">a\nAC\x00T\n", "position 3: found 'byte 0x00'"),
+    "not UTF-8 in the header": (b">a caf\xe9\nACGT\n", "header is not UTF-8"),
+    "not UTF-8 in the sequence": (b">a\nAC\xe9\n", "found 'byte 0xE9'"),
+    "control character in the name": (b">a\x07b\nACGT\n", "unprintable contig name"),
+    "truncated gzip": (gzip.compress(LONG)[:-20], "the compressed data ends too early"),
+    "damaged gzip": (b"\x1f\x8b\x08\x00garbage garbage garbage", "cannot read to the end"),
+    "truncated xz": (lzma.compress(LONG)[:-20], "cannot read to the end"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(case: str, tmp_path: Path) -> None:
+    content, message = BAD_FILES[case]
+    path = tmp_path / "in.fa"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        list(read_fasta(path))
+    assert message.format(path=path) in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        list(read_fasta(tmp_path / "none.fa"))
+    with pytest.raises(DataError, match="not a file"):
+        list(read_fasta(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bgz", ".zst", ".xz", ".bz2"])
+def test_plain_file_named_as_compressed(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"genome.fa{suffix}"
+    path.write_bytes(LONG)
+    with pytest.raises(DataError, match="not a compressed file"):
+        list(read_fasta(path))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [LONG, gzip.compress(LONG), gzip.compress(LONG[:100]) + gzip.compress(LONG[100:]), bz2.compress(LONG)],
+    ids=["plain", "gzip", "two gzip members", "bzip2"],
+)
+def test_compression_is_told_by_content(packed: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "genome"
+    path.write_bytes(packed)
+    (record,) = read_fasta(path)
+    assert record.name == "c1"
+    assert record.sequence == LONG[4:-1]
+
+
+def test_name_is_the_first_word_and_case_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "in.fa"
+    path.write_bytes("\n>chr1 text > é\r\nacG \r\n\r\n\tTn\r\n>chr2\nRYSWKMBDHV".encode())
+    assert [(r.name, r.sequence) for r in read_fasta(path)] == [("chr1", b"acGTn"), ("chr2", b"RYSWKMBDHV")]
+
+
+names = st.text("abcXYZ019_.|", min_size=1, max_size=8)
+sequences = st.text("ACGTNacgtnRY", min_size=1, max_size=200)
+records = st.lists(st.tuples(names, sequences), min_size=1, max_size=8)
+
+
+@given(
+    records=records,
+    width=st.integers(1, 70),
+    block=st.integers(1, 50),
+    newline=st.sampled_from(["\n", "\r\n"]),
+)
+def test_agrees_with_dnaio_whatever_the_blocks(
+    records: list[tuple[str, str]],
+    width: int,
+    block: int,
+    newline: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "dnaio.fa"
+    with open(path, "w", newline="") as handle:
+        for name, sequence in records:
+            lines = [sequence[i : i + width] for i in range(0, len(sequence), width)]
+            handle.write(newline.join([f">{name} text", *lines, ""]))
+    with pytest.MonkeyPatch.context() as patch, dnaio.open(path, fileformat="fasta") as reader:
+        patch.setattr(fasta_module, "BLOCK_BYTES", block)
+        ours = [(record.name, record.sequence.decode()) for record in read_fasta(path)]
+        assert ours == [(record.id, record.sequence) for record in reader] == records

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cmgems.genome.store as store_module
+from cmgems.errors import DataError
+from cmgems.genome import GenomeStore, build_store, decode
+
+MakeStore = Callable[[dict[str, str]], GenomeStore]
+
+sequences = st.lists(
+    st.lists(st.sampled_from(["ACGT", "gattaca", "N", "NNN", "r", "Y", "C"]), min_size=1, max_size=12).map(
+        "".join
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def reference_runs(contigs: list[str], pattern: str) -> list[list[int]]:
+    runs, offset = [], 0
+    for contig in contigs:
+        runs += [[offset + m.start(), offset + m.end()] for m in re.finditer(pattern, contig)]
+        offset += len(contig)
+    return runs
+
+
+@settings(max_examples=60, deadline=None)
+@given(contigs=sequences, slice_bases=st.integers(1, 40))
+def test_round_trip(contigs: list[str], slice_bases: int, make_store: MakeStore) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store_module, "SLICE_BASES", slice_bases)
+        store = make_store({f"c{i}": contig for i, contig in enumerate(contigs)})
+    text = "".join(contigs)
+    assert store.names == [f"c{i}" for i in range(len(contigs))]
+    assert np.diff(store.offsets).tolist() == [len(contig) for contig in contigs]
+    assert decode(store.codes) == re.sub("[^ACGT]", "N", text.upper())
+    assert store.runs.tolist() == reference_runs(contigs, "[ACGTacgt]+")
+    assert store.soft_masked_runs is not None
+    assert store.soft_masked_runs.tolist() == reference_runs(contigs, "[a-z]+")
+    assert store.ambiguous == Counter(re.sub("[ACGT]", "", text.upper()))
+    assert store.gc == sum(map(text.upper().count, "GC"))
+    assert store.bases == len(text)
+    assert store.valid_bases == len(re.sub("[^ACGT]", "", text.upper()))
+    assert store.sha256 == hashlib.sha256(store.codes.tobytes()).hexdigest()
+    store.verify()
+
+
+@settings(max_examples=30, deadline=None)
+@given(contigs=sequences)
+def test_valid_before(contigs: list[str], make_store: MakeStore) -> None:
+    store = make_store({f"c{i}": contig for i, contig in enumerate(contigs)})
+    valid = np.asarray(store.codes) < 4
+    expected = np.concatenate([[0], np.cumsum(valid)])
+    assert store.valid_before(np.arange(store.bases + 1)).tolist() == expected.tolist()
+
+
+def test_arrays(make_store: MakeStore) -> None:
+    store = make_store({"a": "ACGTN", "b": "NNN"})
+    assert (store.codes.dtype, store.offsets.dtype, store.runs.dtype) == (np.uint8, np.int64, np.int64)
+    assert isinstance(store.codes, np.memmap)
+    assert not store.codes.flags.writeable
+
+
+def test_only_ambiguous_bases(make_store: MakeStore) -> None:
+    store = make_store({"a": "NNNN"})
+    assert store.runs.shape == (0, 2)
+    assert store.valid_bases == 0
+
+
+def test_several_files_one_store(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "b.fa.gz").write_bytes(gzip.compress(b">b\nGT\n"))
+    store = build_store([tmp_path / "a.fa", tmp_path / "b.fa.gz"], tmp_path / "new" / "store")
+    assert (store.names, decode(store.codes)) == (["a", "b"], "ACGT")
+    assert [source["name"] for source in store.sources] == ["a.fa", "b.fa.gz"]
+    assert store.runs.tolist() == [[0, 2], [2, 4]]
+    assert store.soft_masked_runs is None
+
+
+def test_same_name_twice_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "b.fa").write_text(">b\nAC\n>a\nAC\n")
+    with pytest.raises(DataError, match=r"contig name used twice in .*b.fa: 'a'"):
+        build_store([tmp_path / "a.fa", tmp_path / "b.fa"], tmp_path / "store")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa"}
+
+
+def test_existing_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "b.fa").write_text(">b\nGGG\n")
+    (tmp_path / "bad.fa").write_text(">b\nprotein\n")
+    folder = tmp_path / "store"
+    build_store([tmp_path / "a.fa"], folder)
+    with pytest.raises(DataError, match="output folder in use"):
+        build_store([tmp_path / "b.fa"], folder)
+    with pytest.raises(DataError, match="contig b, position"):
+        build_store([tmp_path / "bad.fa"], folder, force=True)
+    assert GenomeStore.open(folder).names == ["a"]
+    assert build_store([tmp_path / "b.fa"], folder, force=True).names == ["b"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa", "bad.fa", "store"}
+
+
+def test_force_replaces_nothing_but_stores(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1").write_text("precious")
+    with pytest.raises(DataError, match="not a genome store"):
+        build_store([tmp_path / "a.fa"], tmp_path / "thesis", force=True)
+    assert (tmp_path / "thesis" / "chapter1").read_text() == "precious"
+
+
+def edit_index(folder: Path, **changes: object) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps(index | changes))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no index": (lambda f: (f / "index.json").unlink(), "not a genome store"),
+    "no JSON": (lambda f: (f / "index.json").write_text("{"), "index.json is not JSON"),
+    "foreign JSON": (lambda f: (f / "index.json").write_text("[]"), "not a genome store"),
+    "other version": (lambda f: edit_index(f, version=99), "another version"),
+    "key of wrong type": (lambda f: edit_index(f, lengths=["x"]), "damaged genome store"),
+    "names missing": (lambda f: edit_index(f, names=[]), "damaged genome store"),
+    "codes cut": (lambda f: (f / "codes.bin").write_bytes(b"\0"), "codes.bin has 1 bytes"),
+    "no codes": (lambda f: (f / "codes.bin").unlink(), "damaged genome store"),
+    "no soft mask": (lambda f: (f / "soft_masked.npy").unlink(), "damaged genome store"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damaged_stores(case: str, make_store: MakeStore) -> None:
+    damage, message = DAMAGE[case]
+    folder = make_store({"a": "ACGTN"}).folder
+    damage(folder)
+    with pytest.raises(DataError, match=message):
+        GenomeStore.open(folder)
+
+
+def test_verify_finds_a_changed_byte(make_store: MakeStore) -> None:
+    store = make_store({"a": "ACGTN"})
+    (store.folder / "codes.bin").write_bytes(b"\0\0\0\0\0")
+    with pytest.raises(DataError, match="checksum"):
+        GenomeStore.open(store.folder).verify()
+
+
+def test_lambda(shared_data: Path, tmp_path: Path) -> None:
+    store = build_store([shared_data / "genomes" / "lambda.fa"], tmp_path / "store")
+    assert store.bases == store.valid_bases == 48_502
+    assert store.runs.tolist() == [[0, 48_502]]
+    assert decode(store.codes[:12]) == "GGGCGGCGACCT"
+    assert round(store.gc / store.bases, 4) == 0.4986
+
+
+def test_chromosome_with_gaps(shared_data: Path, tmp_path: Path) -> None:
+    store = build_store([shared_data / "genomes" / "human_chr17_1mb.fa.gz"], tmp_path / "store")
+    assert set(store.ambiguous) == {"N"}
+    assert store.valid_bases + store.ambiguous["N"] == store.bases
+    codes = np.asarray(store.codes)
+    assert all((codes[start:end] < 4).all() for start, end in store.runs)
+
+
+def test_many_small_contigs(shared_data: Path, tmp_path: Path) -> None:
+    store = build_store([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
+    assert len(store.names) == 169_153
+    assert np.array_equal(store.runs, np.stack([store.offsets[:-1], store.offsets[1:]], axis=1))
