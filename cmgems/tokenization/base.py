@@ -1,0 +1,73 @@
+"""What a tokenizer is, and the registry of those known by name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.registry import Registry
+
+
+class Tokenizer(Protocol):
+    """Turns bases into token ids. Implementations are frozen dataclasses.
+
+    Ids below ``special_count`` are special tokens; all others stand for bases.
+    """
+
+    @property
+    def k(self) -> int:
+        """Bases in one token (bp)."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, specials included."""
+
+    @property
+    def special_count(self) -> int:
+        """Number of special tokens; they hold the lowest ids."""
+
+    @property
+    def pad_id(self) -> int: ...
+
+    @property
+    def unk_id(self) -> int: ...
+
+    @property
+    def cls_id(self) -> int: ...
+
+    @property
+    def sep_id(self) -> int: ...
+
+    @property
+    def mask_id(self) -> int: ...
+
+    def token_count(self, bases: int) -> int:
+        """Tokens of a sequence of ``bases`` bp, [CLS] and [SEP] included."""
+
+    def bases_for(self, tokens: int) -> int:
+        """Length (bp) of the longest sequence that fits ``tokens`` positions."""
+
+    def encode_batch(
+        self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
+    ) -> npt.NDArray[np.int32]:
+        """Ids of a batch of sequences, each row [CLS] tokens [SEP] [PAD]..., ``tokens`` wide.
+
+        Args:
+            codes_BL: Base codes (A, T, C, G = 0..3, 255 = ambiguous), row b valid up to ``lengths_B[b]``.
+            lengths_B: Bases in each row (bp).
+            tokens: Width S of the result.
+        """
+
+    def encode(self, sequence: str) -> npt.NDArray[np.int32]:
+        """Ids of one sequence, with [CLS] and [SEP], without padding."""
+
+    def vocabulary(self) -> list[str]:
+        """The token of each id."""
+
+    def decode(self, ids: npt.ArrayLike) -> str:
+        """The bases that ``ids`` stand for, N where unknown."""
+
+
+TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
