@@ -1,0 +1,139 @@
+"""Reading the files a PMI table may come in: safetensors, our CSV, and the CSV published with GeneMask."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.errors import DataError
+from cmgems.genome.alphabet import BASES
+from cmgems.pmi.definitions import MINIMUM_OCCURRENCES, check_k, kmer, rank
+
+TENSORS = ("count", "pmi", "npmi", "rank")
+METADATA_KEY = "pmi_table"
+METADATA_TYPES = {"k": int, "definition": str, "canonical": bool, "provenance": dict}
+CSV_TYPES = {"kmer": str, "count": np.int64, "pmi": np.float64, "npmi": np.float64, "rank": np.int32}
+# https://github.com/roysoumya/GeneMask; its other columns follow from these or from longer n-grams.
+PUBLISHED_TYPES = {"ngram": str, "dp.true.pmi": np.float64, "norm_dp_true_pmi": np.float64}
+REBUILD = "make the table again with `cmgems pmi build`"
+_MAX_BYTES = 64 << 20
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields of a :class:`cmgems.pmi.table.PMITable` in ``path``; its content says which format it is.
+
+    Raises:
+        DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise DataError("not a PMI table", where=path, why="it is far too large", fix="check the path")
+        data = path.read_bytes()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError("cannot read the PMI table", where=path, why=why, fix="check the path") from error
+    # A safetensors file is the 8-byte length of a JSON object, then that object.
+    return _read_safetensors(path) if data[8:9] == b"{" else _read_csv(data, path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            about = json.loads((file.metadata() or {})[METADATA_KEY])
+            fields = {name: file.get_tensor(name) for name in TENSORS}
+            for name, kind in METADATA_TYPES.items():
+                if type(about[name]) is not kind:
+                    raise TypeError(f"{name} is no {kind.__name__}")
+                fields[name] = about[name]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise DataError("not a PMI table", where=path, why=why, fix=REBUILD) from error
+    return fields
+
+
+def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        lines = csv.reader(data.decode("utf-8-sig").splitlines())
+        header = next(lines, [])
+        rows = list(lines)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            "not a PMI table", where=path, why="neither safetensors nor CSV", fix=REBUILD
+        ) from error
+    published = set(PUBLISHED_TYPES) <= set(header)
+    types = PUBLISHED_TYPES if published else CSV_TYPES
+    if missing := set(types) - set(header):
+        why = f"no column {', '.join(sorted(missing))}"
+        raise DataError(
+            "not a PMI table", where=path, why=why, fix=f"give the columns {', '.join(CSV_TYPES)}"
+        )
+    columns = _columns(rows, {name: header.index(name) for name in types}, types, path)
+    if published:
+        return _published_fields(columns, path)
+    k = columns.pop("k")
+    return {"k": k, "definition": "unknown", "canonical": False, **columns, "provenance": {"file": path.name}}
+
+
+def _columns(
+    rows: list[list[str]], index: dict[str, int], types: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    """The value columns in order of k-mer number, and ``k``; every k-mer must stand there exactly once."""
+    name_column, *value_columns = types
+    k = len(rows[0][index[name_column]]) if rows and len(rows[0]) > index[name_column] else 0
+    check_k(k, where=f"{path}:2")
+    columns = {name: np.zeros(4**k, types[name]) for name in value_columns}
+    seen = np.zeros(4**k, bool)
+    for line, row in enumerate(rows, start=2):
+        try:
+            number = _number(row[index[name_column]].upper(), k)
+            if seen[number]:
+                raise ValueError(f"{kmer(number, k)} stands there twice")
+            for name in value_columns:
+                columns[name][number] = types[name](row[index[name]])
+        except (ValueError, IndexError, OverflowError) as error:
+            raise DataError("bad row", where=f"{path}:{line}", why=str(error), fix=REBUILD) from error
+        seen[number] = True
+    if not seen.all():
+        why = f"{np.sum(~seen)} of {4**k}, the first is {kmer(int(np.argmin(seen)), k)}"
+        raise DataError("k-mers missing", where=path, why=why, fix="give each k-mer one row")
+    return {"k": k, **columns}
+
+
+def _number(name: str, k: int) -> int:
+    if len(name) != k or set(name) - set(BASES):
+        raise ValueError(f"{name!r} is no {k}-mer of A, C, G, T")
+    return int(name.translate(str.maketrans(BASES, "0123")), 4)
+
+
+def _published_fields(columns: dict[str, Any], path: Path) -> dict[str, Any]:
+    pmi, npmi = columns["dp.true.pmi"], columns["norm_dp_true_pmi"]
+    return {
+        "k": columns["k"],
+        "definition": "genemask2023",
+        "canonical": False,
+        "count": _counts_from_damping(pmi, npmi, path),
+        "pmi": pmi,
+        "npmi": npmi,
+        "rank": rank(npmi),
+        "provenance": {"file": path.name},
+    }
+
+
+def _counts_from_damping(
+    pmi: npt.NDArray[np.float64], npmi: npt.NDArray[np.float64], path: Path
+) -> npt.NDArray[np.int64]:
+    """Counts, which the published table leaves out: NPMI / PMI = log f / (log f + log c), solved for f."""
+    with np.errstate(all="ignore"):
+        ratio = npmi / pmi
+        count: npt.NDArray[np.float64] = np.exp(ratio * np.log(MINIMUM_OCCURRENCES) / (1 - ratio))
+    if not np.all((count >= 0.5) & (count < 2**53)):
+        why = "dp.true.pmi and norm_dp_true_pmi do not agree on the counts"
+        raise DataError("wrong values", where=path, why=why, fix="take the published file as it is")
+    return np.rint(count).astype(np.int64)

@@ -1,0 +1,169 @@
+"""The ranked table of k-mers: what masking looks up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems import __version__
+from cmgems.errors import CmgemsError, DataError
+from cmgems.files import write_bytes, write_text
+from cmgems.pmi.counts import Counts
+from cmgems.pmi.definitions import DEFINITIONS, Scores, both_strands, check_k, kmer, normalize, rank
+from cmgems.pmi.formats import CSV_TYPES, METADATA_KEY, METADATA_TYPES, REBUILD, TENSORS, read_fields
+from cmgems.registry import did_you_mean
+from cmgems.tokenization.base import Tokenizer
+
+_DTYPES = {"count": np.int64, "pmi": np.float64, "npmi": np.float64, "rank": np.int32}
+
+
+@dataclass(frozen=True, eq=False)
+class PMITable:
+    """Counts, PMI, NPMI and rank of all 4^k k-mers; arrays are indexed by k-mer number.
+
+    Args:
+        k: Length of the k-mers (bp), 3 to 8.
+        definition: Name of the PMI definition; "unknown" if read from CSV.
+        canonical: Whether the counts are those of both strands.
+        count: int64 [4^k].
+        pmi: float64 [4^k], natural log; -inf for k-mers too rare to score.
+        npmi: float64 [4^k]; -inf for k-mers too rare to score.
+        rank: int32 [4^k], a permutation of 1..4^k, 1 = highest NPMI.
+        provenance: Where the counts come from; JSON values only.
+
+    Raises:
+        DataError: if sizes, values or ranks do not make a table.
+    """
+
+    k: int
+    definition: str
+    canonical: bool
+    count: npt.NDArray[np.int64]
+    pmi: Scores
+    npmi: Scores
+    rank: npt.NDArray[np.int32]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_k(self.k)
+        size = 4**self.k
+        for name, dtype in _DTYPES.items():
+            values = getattr(self, name)
+            if values.shape != (size,) or values.dtype != dtype:
+                why = (
+                    f"{name} is {values.dtype} {values.shape}, k = {self.k} needs {np.dtype(dtype)} ({size},)"
+                )
+                raise DataError("wrong shape", where="PMI table", why=why, fix=REBUILD)
+            if np.isnan(values).any():
+                why = f"{name} of {kmer(int(np.isnan(values).argmax()), self.k)} is not a number"
+                raise DataError("NaN", where="PMI table", why=why, fix=REBUILD)
+        if not np.array_equal(np.sort(self.rank), np.arange(1, size + 1)):
+            why = f"not a permutation of 1..{size}"
+            raise DataError("wrong ranks", where="PMI table", why=why, fix=REBUILD)
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: Counts,
+        k: int,
+        definition: str = "exact",
+        *,
+        canonical: bool = False,
+        min_count: int = 1,
+        provenance: dict[str, Any] | None = None,
+    ) -> PMITable:
+        """Score and rank all k-mers.
+
+        Args:
+            counts: n-gram counts of orders 1..k (:func:`cmgems.pmi.counts.count_ngrams`).
+            k: Length of the k-mers, 3 to 8 (bp).
+            definition: "exact" or "genemask2023".
+            canonical: Add the counts of each n-gram's reverse complement, at every order.
+            min_count: Rarer k-mers get no score and rank after all others.
+            provenance: Kept in the table, beside ``min_count``, the n-gram totals and our version.
+
+        Raises:
+            CmgemsError: if ``k``, ``definition`` or ``min_count`` is wrong.
+            DataError: if no k-mer was counted.
+        """
+        check_k(k)
+        if definition not in DEFINITIONS:
+            raise CmgemsError(
+                f"unknown PMI definition {definition!r}", fix=did_you_mean(definition, list(DEFINITIONS))
+            )
+        if min_count < 1:
+            raise CmgemsError("minimum count out of range", why=f"it is {min_count}", fix="use 1 or more")
+        if not counts[k].any():
+            raise DataError(
+                "too little sequence", why=f"no {k}-mer of A, C, G, T was found", fix="give more of it"
+            )
+        if canonical:
+            counts = both_strands(counts)
+        count = counts[k]
+        pmi = np.where(count >= min_count, DEFINITIONS[definition](counts, k), -np.inf)
+        npmi = normalize(pmi, count)
+        totals = {str(n): int(counts[n].sum()) for n in sorted(counts)}
+        about = {**(provenance or {}), "min_count": min_count, "totals": totals, "version": __version__}
+        return cls(k, definition, canonical, count, pmi, npmi, rank(npmi), about)
+
+    @classmethod
+    def load(cls, path: Path) -> PMITable:
+        """Read safetensors, our CSV or the CSV published with GeneMask; the content says which it is.
+
+        Raises:
+            DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
+        """
+        fields = read_fields(path)
+        try:
+            return cls(**fields)
+        except CmgemsError as error:
+            raise DataError(error.what, where=path, why=error.why, fix=error.fix) from None
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, replacing ``path``; all but the arrays goes to the metadata as JSON.
+
+        Raises:
+            CmgemsError: if it cannot be written.
+        """
+        from safetensors.numpy import save
+
+        about = {name: getattr(self, name) for name in METADATA_TYPES}
+        tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in TENSORS}
+        write_bytes(path, save(tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)}))
+
+    def to_csv(self, path: Path) -> None:
+        """Write as CSV (kmer, count, pmi, npmi, rank), best rank first, numbers in full precision.
+
+        Raises:
+            CmgemsError: if it cannot be written.
+        """
+        order = self.order()
+        columns = [getattr(self, name)[order].tolist() for name in TENSORS]
+        rows = zip((kmer(number, self.k) for number in order.tolist()), *columns, strict=True)
+        write_text(path, "".join(",".join(map(str, row)) + "\n" for row in [tuple(CSV_TYPES), *rows]))
+
+    def order(self) -> npt.NDArray[np.int64]:
+        """k-mer numbers from rank 1 to the last."""
+        return np.argsort(self.rank)
+
+    def token_ranks(self, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
+        """Rank of each token id; 4^k + 1, after all others, for tokens that are no k-mer.
+
+        Returns:
+            int32 [tokenizer.vocab_size].
+
+        Raises:
+            DataError: if the tokenizer has another k.
+        """
+        if tokenizer.k != self.k:
+            why = f"the table ranks {self.k}-mers, the tokenizer makes {tokenizer.k}-mers"
+            raise DataError(
+                "k differs", where="PMI table", why=why, fix=f"build a table with --k {tokenizer.k}"
+            )
+        rank_of = {kmer(number, self.k): rank for number, rank in enumerate(self.rank.tolist())}
+        return np.array([rank_of.get(token, 4**self.k + 1) for token in tokenizer.vocabulary()], np.int32)
