@@ -1,0 +1,83 @@
+"""The README.md of an exported model: what it is, how it was trained, how to load it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+import cmgems
+from cmgems.models import SavedModel
+
+SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACA"
+
+# By head: the hub's pipeline tag, the auto class, and what the model is.
+TASKS = {
+    "masked_lm": ("fill-mask", "AutoModelForMaskedLM", "masked language model"),
+    "classification": ("text-classification", "AutoModelForSequenceClassification", "sequence classifier"),
+}
+
+
+def model_card(saved: SavedModel) -> str:
+    """The card as Markdown with the YAML header the Hugging Face hub reads."""
+    pipeline_tag, auto_class, what = TASKS[saved.head]
+    parameters = sum(p.numel() for p in saved.model.parameters())
+    positions = saved.config.max_positions
+    card = f"""---
+library_name: transformers
+pipeline_tag: {pipeline_tag}
+tags: [biology, genomics, dna, cmgems]
+---
+
+# {saved.model_name}
+
+A DNA {what} of the {saved.config.family} family: {parameters / 1e6:.2f} M parameters,
+up to {positions} tokens ({saved.tokenizer.bases_for(positions)} bp). Exported by cmgems {cmgems.__version__}.
+
+## Use
+
+```python
+from transformers import AutoTokenizer, {auto_class}, pipeline
+
+folder = "path/to/this/folder"
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = {auto_class}.from_pretrained(folder)
+logits = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).logits
+```
+
+The input is plain bases, without spaces: the tokenizer makes the overlapping {saved.tokenizer.k}-mers itself.
+
+{_pipeline_example(saved)}
+## Model
+
+{_table({"tokenizer": saved.tokenizer_name} | dataclasses.asdict(cast(Any, saved.config)))}
+"""
+    if saved.training:
+        card += f"\n## Training\n\n{_table(saved.training)}\n"
+    return card
+
+
+def _pipeline_example(saved: SavedModel) -> str:
+    if saved.head == "classification":
+        return f"""```python
+pipeline("text-classification", model=folder)("{SEQUENCE}")
+```
+
+Labels: {", ".join(saved.labels)}.
+"""
+    k, masked = saved.tokenizer.k, 10
+    before, after = SEQUENCE[: masked + k - 1], SEQUENCE[masked + 1 :]
+    return f"""`[MASK]` stands for one {k}-mer. Before it come the bases up to the end of the {k}-mer on
+its left, after it those from the start of the {k}-mer on its right, so {k - 2} bases appear on both sides:
+
+```python
+pipeline("fill-mask", model=folder)("{before}[MASK]{after}")
+```
+"""
+
+
+def _table(rows: dict[str, Any]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {key} | {_cell(rows[key])} |" for key in rows)])
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,231 @@
+"""The BERT family: DNABERT (doi 10.1093/bioinformatics/btab083) and LOGO as in GeneMask (arXiv 2307.15933).
+
+A post-norm BERT encoder (arXiv 1810.04805) over k-mer tokens: learned positions, erf GELU, one fused
+query-key-value matmul, and PyTorch's scaled_dot_product_attention, so it compiles without graph breaks.
+
+Shape suffixes: B batch, S tokens in a padded row, D hidden, H heads, K head size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.models.base import MODELS, Head, KeyTable, apply_key_table, init_weights, reverse_key_table
+from cmgems.models.heads import Classifier, MaskedLM
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Sizes of a BERT model; the defaults are DNABERT's.
+
+    Args:
+        vocab_size: Rows of the token embedding; recipes set it to the tokenizer's.
+        layers: Transformer layers.
+        hidden: Width D of the hidden states; a multiple of ``heads``.
+        heads: Attention heads.
+        ffn: Width of the feed-forward layer.
+        max_positions: The longest row of tokens, [CLS] and [SEP] included.
+        hidden_dropout: Dropout after the embeddings and after each sub-layer, and before the classifier.
+        attention_dropout: Dropout on the attention weights.
+        layer_norm_eps: Epsilon of every LayerNorm.
+        pad_id: The id of [PAD]; its embedding starts at zero and is not trained as an input.
+
+    Raises:
+        CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
+    """
+
+    family: ClassVar[str] = "bert"
+
+    vocab_size: int = 4101
+    layers: int = 12
+    hidden: int = 768
+    heads: int = 12
+    ffn: int = 3072
+    max_positions: int = 512
+    hidden_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    layer_norm_eps: float = 1e-12
+    pad_id: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "layers", "hidden", "heads", "ffn", "max_positions"):
+            if (size := getattr(self, name)) < 1:
+                raise CmgemsError(f"{name} must be positive", where="model", why=f"it is {size}")
+        for name in ("hidden_dropout", "attention_dropout"):
+            if not 0 <= (share := getattr(self, name)) < 1:
+                raise CmgemsError(f"{name} must be in [0, 1)", where="model", why=f"it is {share}")
+        if self.hidden % self.heads:
+            raise CmgemsError(
+                "hidden must be a multiple of heads",
+                where="model",
+                why=f"hidden is {self.hidden}, heads is {self.heads}",
+                fix="change one of them",
+            )
+
+    def masked_lm(self) -> MaskedLM:
+        """A freshly initialised masked language model."""
+        model = MaskedLM(
+            BertEncoder(self),
+            hidden=self.hidden,
+            vocab_size=self.vocab_size,
+            layer_norm_eps=self.layer_norm_eps,
+        )
+        return model.apply(init_weights)
+
+    def classifier(self, num_labels: int) -> Classifier:
+        """A freshly initialised sequence classifier."""
+        model = Classifier(
+            BertEncoder(self), hidden=self.hidden, num_labels=num_labels, dropout=self.hidden_dropout
+        )
+        return model.apply(init_weights)
+
+    def huggingface_config(self, head: Head) -> dict[str, Any]:
+        """``config.json`` of ``BertForMaskedLM`` or ``BertForSequenceClassification``, without labels."""
+        architecture = "BertForMaskedLM" if head == "masked_lm" else "BertForSequenceClassification"
+        return {
+            "architectures": [architecture],
+            "model_type": "bert",
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.ffn,
+            "hidden_act": "gelu",
+            "hidden_dropout_prob": self.hidden_dropout,
+            "attention_probs_dropout_prob": self.attention_dropout,
+            "max_position_embeddings": self.max_positions,
+            "type_vocab_size": 2,
+            "initializer_range": 0.02,
+            "layer_norm_eps": self.layer_norm_eps,
+            "pad_token_id": self.pad_id,
+            "tie_word_embeddings": True,
+        }
+
+    def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our tensors under the names of the Hugging Face BERT classes."""
+        return apply_key_table(HUGGINGFACE_KEYS, state)
+
+    def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a Hugging Face BERT checkpoint under our names.
+
+        Old spellings (``gamma``, ``beta``) and the derived ``position_ids`` are understood; the decoder must
+        be tied to the token embedding.
+
+        Raises:
+            CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
+        """
+        state = {k.replace(".gamma", ".weight").replace(".beta", ".bias"): t for k, t in state.items()}
+        state.pop("bert.embeddings.position_ids", None)
+        for decoder, tied_to in TIED_KEYS.items():
+            tensor = state.pop(decoder, None)
+            if tensor is not None and not torch.equal(tensor, state.setdefault(tied_to, tensor)):
+                raise CheckpointError("decoder not tied", where=decoder, why=f"it differs from {tied_to}")
+        return reverse_key_table(HUGGINGFACE_KEYS, state)
+
+
+class BertLayer(nn.Module):
+    """Self-attention and feed-forward, each followed by dropout, residual and LayerNorm."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
+        self.attention_output = nn.Linear(config.hidden, config.hidden)
+        self.attention_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.ffn_input = nn.Linear(config.hidden, config.ffn)
+        self.ffn_output = nn.Linear(config.ffn, config.hidden)
+        self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(self, x_BSD: Tensor, mask_B11S: Tensor | None) -> Tensor:
+        """hidden_BSD; ``mask_B11S`` is False at the keys nobody may attend to."""
+        q_BHSK, k_BHSK, v_BHSK = self.qkv(x_BSD).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended_BHSK = scaled_dot_product_attention(
+            q_BHSK,
+            k_BHSK,
+            v_BHSK,
+            attn_mask=mask_B11S,
+            dropout_p=self.attention_dropout if self.training else 0.0,
+        )
+        attended_BSD = attended_BHSK.transpose(1, 2).flatten(2)
+        x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
+        ffn_BSD = self.ffn_output(gelu(self.ffn_input(x_BSD)))
+        out_BSD: Tensor = self.ffn_norm(x_BSD + self.dropout(ffn_BSD))
+        return out_BSD
+
+
+class BertEncoder(nn.Module):
+    """Embeddings and a stack of :class:`BertLayer`."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.word = nn.Embedding(config.vocab_size, config.hidden, padding_idx=config.pad_id)
+        self.position = nn.Embedding(config.max_positions, config.hidden)
+        # DNA models use segment 0 only; both rows are kept so that checkpoints convert exactly.
+        self.token_type = nn.Embedding(2, config.hidden)
+        self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.layers))
+
+    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
+        """Hidden states of the last layer.
+
+        Args:
+            ids_BS: Token ids, int64; S at most ``max_positions``.
+            attention_BS: bool, True at real tokens; None when every token is real (the fast case).
+
+        Returns:
+            hidden_BSD in the dtype of the weights (or of autocast).
+        """
+        embedded_SD = self.position.weight[: ids_BS.shape[1]] + self.token_type.weight[0]
+        x_BSD: Tensor = self.dropout(self.norm(self.word(ids_BS) + embedded_SD))
+        mask_B11S = None if attention_BS is None else attention_BS[:, None, None, :]
+        for layer in self.layers:
+            x_BSD = layer(x_BSD, mask_B11S)
+        return x_BSD
+
+
+# A plain parameter ("head.bias") is a tensor of the module before its last dot, like any other.
+HUGGINGFACE_KEYS: KeyTable = {
+    "encoder.word": ("bert.embeddings.word_embeddings",),
+    "encoder.position": ("bert.embeddings.position_embeddings",),
+    "encoder.token_type": ("bert.embeddings.token_type_embeddings",),
+    "encoder.norm": ("bert.embeddings.LayerNorm",),
+    "encoder.layers.N.qkv": (
+        "bert.encoder.layer.N.attention.self.query",
+        "bert.encoder.layer.N.attention.self.key",
+        "bert.encoder.layer.N.attention.self.value",
+    ),
+    "encoder.layers.N.attention_output": ("bert.encoder.layer.N.attention.output.dense",),
+    "encoder.layers.N.attention_norm": ("bert.encoder.layer.N.attention.output.LayerNorm",),
+    "encoder.layers.N.ffn_input": ("bert.encoder.layer.N.intermediate.dense",),
+    "encoder.layers.N.ffn_output": ("bert.encoder.layer.N.output.dense",),
+    "encoder.layers.N.ffn_norm": ("bert.encoder.layer.N.output.LayerNorm",),
+    "head.dense": ("cls.predictions.transform.dense",),
+    "head.norm": ("cls.predictions.transform.LayerNorm",),
+    "head": ("cls.predictions",),
+    "head.pooler": ("bert.pooler.dense",),
+    "head.output": ("classifier",),
+}
+
+# Second names of tied tensors, in some checkpoints.
+TIED_KEYS = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+
+LOGO = BertConfig(layers=2, hidden=256, heads=8, ffn=3072, hidden_dropout=0.0, attention_dropout=0.0)
+
+MODELS.add("dnabert", BertConfig())
+MODELS.add("dnabert_tiny", BertConfig(layers=2, hidden=32, heads=4, ffn=64))
+MODELS.add("logo", LOGO)
+MODELS.add("logo_small", replace(LOGO, hidden=128, heads=4, ffn=512))
+MODELS.add("logo_tiny", replace(LOGO, hidden=64, heads=4, ffn=128))

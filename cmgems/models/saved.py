@@ -1,0 +1,301 @@
+"""A *model folder*: ``model.safetensors`` and ``model.json``, everything needed to use a trained model.
+
+``model.json`` names the registered model and tokenizer with all their fields, so loading needs no code from
+the folder, and holds the weights' sha256, since a flipped bit in a safetensors file loads silently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+import cmgems
+from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.files import write_bytes, write_json
+from cmgems.models.base import MODELS, Head, ModelConfig, few
+from cmgems.tokenization import TOKENIZERS, Tokenizer
+
+FORMAT_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+INFO_FILE = "model.json"
+INFO_TYPES = {"model": dict, "head": str, "labels": list, "tokenizer": dict, "training": dict, "sha256": str}
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model read from a model folder.
+
+    Args:
+        model: The masked LM or classifier, on the CPU, in evaluation mode.
+        model_name: Name of the registered config it was made from.
+        config: That config with every field as saved.
+        head: "masked_lm" or "classification".
+        tokenizer_name: Name of the registered tokenizer.
+        tokenizer: The tokenizer the model was trained with.
+        labels: Class names in the order of the logits; empty for a masked LM.
+        training: How it was trained (steps, strategy, data ...), for model cards.
+        folder: The model folder.
+    """
+
+    model: nn.Module
+    model_name: str
+    config: ModelConfig
+    head: Head
+    tokenizer_name: str
+    tokenizer: Tokenizer
+    labels: list[str]
+    training: dict[str, Any]
+    folder: Path
+
+
+def save_model(
+    folder: Path,
+    model: nn.Module,
+    *,
+    model_name: str,
+    config: ModelConfig,
+    head: Head,
+    tokenizer_name: str,
+    tokenizer: Tokenizer,
+    labels: Sequence[str] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model folder's two files into ``folder``; the caller makes the folder atomic.
+
+    Args:
+        folder: An existing folder.
+        model: The model itself or its ``torch.compile`` wrapper; not DDP's or FSDP's.
+        model_name: Name of the registered config that ``config`` came from.
+        config: The model's config.
+        head: Which head ``model`` has.
+        tokenizer_name: Name of the registered tokenizer that ``tokenizer`` came from.
+        tokenizer: The tokenizer the model was trained with.
+        labels: Class names in the order of the logits, for a classifier.
+        training: Facts for the model card, JSON values.
+
+    Raises:
+        CmgemsError: if the files cannot be written (DiskError if the disk is full).
+    """
+    weights = safetensors.torch.save(state_of(model), metadata={"format": "pt"})
+    write_bytes(folder / WEIGHTS_FILE, weights)
+    write_json(
+        folder / INFO_FILE,
+        {
+            "format": FORMAT_VERSION,
+            "cmgems": cmgems.__version__,
+            "family": config.family,
+            "model": _describe(model_name, config),
+            "head": head,
+            "labels": list(labels or ()),
+            "tokenizer": _describe(tokenizer_name, tokenizer),
+            "training": dict(training or {}),
+            "sha256": hashlib.sha256(weights).hexdigest(),
+        },
+    )
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """The model's tensors on the CPU, contiguous, without the ``_orig_mod.`` of compiled modules."""
+    return {
+        name.replace("_orig_mod.", ""): tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def find_model_folder(path: Path) -> Path:
+    """The model folder that ``path`` means.
+
+    Args:
+        path: A model folder, a checkpoint folder (which holds one as ``model``), or a run folder: then its
+            ``best``, ``final`` or newest ``checkpoints/step_*``, whichever comes first.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    if not path.exists():
+        raise CheckpointError("no such folder", where=path, fix="check the path")
+    steps = sorted(path.glob("checkpoints/step_*"), key=_step, reverse=True)
+    for folder in (path, path / "best", path / "final", *steps):
+        for candidate in (folder, folder / "model"):
+            if (candidate / INFO_FILE).is_file():
+                return candidate
+    raise CheckpointError(
+        "no model found",
+        where=path,
+        why=f"no {INFO_FILE} there, in best, in final or in checkpoints/step_*",
+        fix="give a run folder, a checkpoint or a model folder",
+    )
+
+
+def _step(folder: Path) -> int:
+    digits = folder.name.removeprefix("step_")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def load_model(path: Path) -> SavedModel:
+    """Read a saved model, on the CPU, in evaluation mode. Leaves the global random state alone.
+
+    Args:
+        path: As for :func:`find_model_folder`.
+
+    Raises:
+        CheckpointError: if there is no model, a file is damaged, or the weights do not fit the config.
+        CmgemsError: if the model or tokenizer is not registered (a plugin is not loaded).
+    """
+    folder = find_model_folder(Path(path))
+    info = _read_info(folder / INFO_FILE)
+    config, model_name = _build(MODELS, info["model"], folder / INFO_FILE)
+    tokenizer, tokenizer_name = _build(TOKENIZERS, info["tokenizer"], folder / INFO_FILE)
+    head, labels = cast(Head, info["head"]), list(info["labels"])
+    state = _read_weights(folder / WEIGHTS_FILE, info["sha256"])
+    with torch.random.fork_rng(devices=[]):
+        model = config.masked_lm() if head == "masked_lm" else config.classifier(len(labels))
+    check_state(state, model.state_dict(), where=folder / WEIGHTS_FILE)
+    model.load_state_dict(state)
+    return SavedModel(
+        model=model.eval(),
+        model_name=model_name,
+        config=config,
+        head=head,
+        tokenizer_name=tokenizer_name,
+        tokenizer=tokenizer,
+        labels=labels,
+        training=dict(info["training"]),
+        folder=folder,
+    )
+
+
+def load_encoder_into(
+    classifier: nn.Module, path: Path, *, config: ModelConfig, tokenizer: Tokenizer
+) -> SavedModel:
+    """Copy the encoder of a saved model into ``classifier``; its head stays as it is.
+
+    Args:
+        classifier: A model whose sub-module ``encoder`` receives the weights.
+        path: The saved model, as for :func:`find_model_folder`.
+        config: The classifier's config; it may differ from the saved one in dropout only.
+        tokenizer: The tokenizer the classifier will be fed with.
+
+    Returns:
+        The saved model.
+
+    Raises:
+        CheckpointError: if the saved model is of another shape, family or tokenizer.
+    """
+    saved = load_model(path)
+    ours, theirs = _described(config, tokenizer), _described(saved.config, saved.tokenizer)
+    differences = [
+        f"{key} is {theirs.get(key)} there, {ours.get(key)} here"
+        for key in dict.fromkeys([*ours, *theirs])
+        if ours.get(key) != theirs.get(key)
+    ]
+    if differences:
+        raise CheckpointError(
+            "checkpoint of another model",
+            where=saved.folder,
+            why=", ".join(differences),
+            fix="use the checkpoint's own model and tokenizer, or another checkpoint",
+        )
+    cast(nn.Module, classifier.encoder).load_state_dict(cast(nn.Module, saved.model.encoder).state_dict())
+    return saved
+
+
+def _described(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What must be equal for weights to mean the same. Dropout may change between training runs."""
+    fields = dataclasses.asdict(cast(Any, config))
+    return {
+        "family": config.family,
+        "tokenizer": tokenizer,
+        **{key: value for key, value in fields.items() if not key.endswith("dropout")},
+    }
+
+
+def check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: object) -> None:
+    """Compare tensor names and shapes.
+
+    Raises:
+        CheckpointError: if any is missing, unknown or of another shape; the message names them.
+    """
+    fix = "the checkpoint is of another model"
+    if missing := expected.keys() - state.keys():
+        raise CheckpointError("missing tensors", where=where, why=few(sorted(missing)), fix=fix)
+    if unknown := state.keys() - expected.keys():
+        raise CheckpointError("unknown tensors", where=where, why=few(sorted(unknown)), fix=fix)
+    wrong = [
+        f"{name} is {list(state[name].shape)}, not {list(tensor.shape)}"
+        for name, tensor in expected.items()
+        if state[name].shape != tensor.shape
+    ]
+    if wrong:
+        raise CheckpointError("tensors of another shape", where=where, why=few(wrong), fix=fix)
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    try:
+        info = json.loads(path.read_text())
+        complete = isinstance(info, dict) and all(isinstance(info.get(k), t) for k, t in INFO_TYPES.items())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            "cannot read", where=path, why=str(error), fix="use another checkpoint"
+        ) from error
+    if not complete or info["head"] not in ("masked_lm", "classification"):
+        raise CheckpointError("not a model description", where=path, fix="use another checkpoint")
+    if info.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            "unknown format",
+            where=path,
+            why=f"version {info.get('format')}, written by cmgems {info.get('cmgems')}",
+            fix="install that version of cmgems",
+        )
+    return cast(dict[str, Any], info)
+
+
+def _describe(name: str, component: Any) -> dict[str, Any]:
+    """A registered component as JSON: its name and every field."""
+    options = {f.name: getattr(component, f.name) for f in dataclasses.fields(component) if f.init}
+    return {"name": name, "options": options}
+
+
+def _build(registry: Any, description: Mapping[str, Any], path: Path) -> tuple[Any, str]:
+    """The inverse of :func:`_describe`."""
+    try:
+        name, options = description["name"], description["options"]
+        return registry.build(name, **options), name
+    except (TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"cannot build the {registry.kind}",
+            where=path,
+            why=str(error),
+            fix="use the cmgems that wrote it",
+        ) from error
+    except CmgemsError as error:
+        fix = f"{error.fix} If it is a plugin's, load that with --plugin"
+        raise CmgemsError(error.what, where=path, why=error.why, fix=fix) from error
+
+
+def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError("cannot read", where=path, why=error.strerror or str(error)) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CheckpointError(
+            "damaged weights",
+            where=path,
+            why=f"the sha256 is not the one in {INFO_FILE}",
+            fix="use another checkpoint",
+        )
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise CheckpointError("damaged weights", where=path, why=str(error)) from error

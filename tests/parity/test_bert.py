@@ -1,0 +1,91 @@
+"""Our BERT against transformers' on the same small random weights: logits and gradients."""
+
+import os
+
+import pytest
+import torch
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+transformers = pytest.importorskip("transformers")
+
+from cmgems.export import import_huggingface_state  # noqa: E402
+from cmgems.models import MODELS  # noqa: E402
+
+CONFIG = MODELS.build("dnabert_tiny", vocab_size=69, hidden_dropout=0.0, attention_dropout=0.0)
+TOLERANCE = {"atol": 1e-5, "rtol": 0.0}
+
+
+def pair(head):
+    """Ours and transformers' model with the same weights, larger than at initialisation."""
+    torch.manual_seed(0)
+    hf_config = transformers.BertConfig(**CONFIG.huggingface_config(head), num_labels=3)
+    cls = transformers.BertForMaskedLM if head == "masked_lm" else transformers.BertForSequenceClassification
+    theirs = cls(hf_config)
+    with torch.no_grad():
+        for p in theirs.parameters():
+            p.add_(torch.randn_like(p), alpha=0.1)
+    ours = CONFIG.masked_lm() if head == "masked_lm" else CONFIG.classifier(3)
+    ours.load_state_dict(import_huggingface_state(CONFIG, theirs.state_dict()))
+    return ours, theirs
+
+
+def batch(padded):
+    ids_BS = torch.randint(5, 69, (3, 16))
+    if not padded:
+        return ids_BS, None
+    real_BS = torch.arange(16) < torch.tensor([[16], [9], [3]])
+    return ids_BS * real_BS, real_BS
+
+
+def assert_same_gradients(ours, theirs):
+    expected = import_huggingface_state(CONFIG, {name: p.grad for name, p in theirs.named_parameters()})
+    actual = {name: p.grad for name, p in ours.named_parameters()}
+    assert actual.keys() == expected.keys()
+    for name, gradient in actual.items():
+        torch.testing.assert_close(gradient, expected[name], **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_masked_lm(padded):
+    ours, theirs = pair("masked_lm")
+    ids_BS, real_BS = batch(padded)
+    labels_BS = torch.where(torch.rand(3, 16) < 0.3, torch.randint(5, 69, (3, 16)), -100)
+    if real_BS is not None:
+        labels_BS[~real_BS] = -100
+    output = theirs(ids_BS, attention_mask=None if real_BS is None else real_BS.long(), labels=labels_BS)
+    output.loss.backward()
+
+    logits_BSV = ours(ids_BS, real_BS)
+    keep_BS = torch.ones_like(ids_BS, dtype=torch.bool) if real_BS is None else real_BS
+    torch.testing.assert_close(logits_BSV[keep_BS], output.logits[keep_BS], **TOLERANCE)
+
+    positions_M = (labels_BS.flatten() != -100).nonzero().flatten()
+    logits_MV = ours(ids_BS, real_BS, positions_M)
+    torch.nn.functional.cross_entropy(logits_MV, labels_BS.flatten()[positions_M]).backward()
+    assert_same_gradients(ours, theirs)
+
+
+def test_masked_lm_with_attended_padding():
+    """DNABERT's own pretraining passes no attention mask."""
+    ours, theirs = pair("masked_lm")
+    ids_BS, _ = batch(padded=True)
+    # transformers warns about padding without a mask, and attends to it.
+    expected = theirs(ids_BS, attention_mask=torch.ones_like(ids_BS)).logits
+    actual = ours(ids_BS)
+    torch.testing.assert_close(actual, expected, **TOLERANCE)
+    expected.logsumexp(-1).mean().backward()
+    actual.logsumexp(-1).mean().backward()
+    assert_same_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_classifier(padded):
+    ours, theirs = pair("classification")
+    ids_BS, real_BS = batch(padded)
+    labels_B = torch.tensor([0, 2, 1])
+    output = theirs(ids_BS, attention_mask=None if real_BS is None else real_BS.long(), labels=labels_B)
+    output.loss.backward()
+    logits_BC = ours(ids_BS, real_BS)
+    torch.testing.assert_close(logits_BC, output.logits, **TOLERANCE)
+    torch.nn.functional.cross_entropy(logits_BC, labels_B).backward()
+    assert_same_gradients(ours, theirs)
