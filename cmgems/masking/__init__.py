@@ -1,0 +1,30 @@
+"""Which tokens to hide: strategies, curricula that choose among them, and the 80/10/10 corruption."""
+
+from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
+from cmgems.masking.corruption import MaskedBatch, corrupt
+from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
+from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
+from cmgems.masking.ranks import RankBy, lookup_ranks
+from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
+
+__all__ = [
+    "CURRICULA",
+    "STRATEGIES",
+    "Annealed",
+    "Curriculum",
+    "CurriculumState",
+    "GeneMask",
+    "GlobalPMI",
+    "MaskedBatch",
+    "Masker",
+    "MaskingConfig",
+    "RandomSpan",
+    "RankBy",
+    "Strategy",
+    "TokenBatch",
+    "Uniform",
+    "corrupt",
+    "lookup_ranks",
+    "mask_batch",
+    "needs_ranks",
+]

@@ -1,0 +1,68 @@
+"""What a masking strategy sees, and what one is.
+
+Array names carry their shape: B sequences, S token positions in a padded row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from cmgems.errors import CmgemsError
+from cmgems.masking.random import uniform
+from cmgems.registry import Registry
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """A batch of unmasked tokens, as a strategy sees it.
+
+    Attributes:
+        ids_BS: int32 token ids.
+        maskable_BS: bool; False for special tokens, padding and k-mers that hold an ambiguous base.
+        ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess.
+        k: Bases in a token; neighbours up to k - 1 positions apart share a base.
+        rate: Nominal share of tokens to mask, in (0, 1). A strategy divides it by the expected width of what
+            one centre masks (METHOD: 0.15 / 6 for DNABERT's spans at k = 6).
+        seed: Seed of the masks.
+        samples_B: uint64 global position of each sequence in the stream; keys the random draws.
+    """
+
+    ids_BS: np.ndarray
+    maskable_BS: np.ndarray
+    ranks_BS: np.ndarray
+    k: int
+    rate: float
+    seed: int
+    samples_B: np.ndarray
+
+    def uniform(self, stream: int) -> np.ndarray:
+        """float64 (B, S) draws in (0, 1); a pure function of (seed, sample, stream, position)."""
+        return uniform(self.seed, self.samples_B, stream, self.ids_BS.shape[1])
+
+
+class Strategy(Protocol):
+    """Which positions of a batch to mask. Registered as a frozen dataclass."""
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        """bool (B, S), True where a token is to be guessed; a pure function of the batch."""
+        ...
+
+
+STRATEGIES: Registry[Strategy] = Registry("masking strategy")
+
+# DNABERT's spans around a centre, by k (first and last offset).
+SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
+
+
+def span(k: int) -> tuple[int, int]:
+    """First and last offset of the k overlapping k-mers hidden with a centre (DNABERT's windows).
+
+    Raises:
+        CmgemsError: for k without overlapping-k-mer spans.
+    """
+    if k not in SPANS:
+        raise CmgemsError(f"no masking span for k = {k}", fix="use overlapping k-mers, k = 3, 4, 5 or 6")
+    return SPANS[k]

@@ -1,0 +1,183 @@
+"""Curricula: which strategy masks the batches of a step.
+
+A curriculum is data, not a callback: a frozen description here, and a small state that is saved with every
+checkpoint. It sees the step, the total and the history of fixed-mask validation perplexities, nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+
+from cmgems.errors import CmgemsError
+from cmgems.masking.batch import STRATEGIES, Strategy
+from cmgems.masking.random import STREAM_STEP, uniform
+from cmgems.masking.strategies import Annealed
+from cmgems.registry import Registry
+
+
+@dataclass(frozen=True)
+class CurriculumState:
+    """What a curriculum remembers.
+
+    Attributes:
+        perplexities: Fixed-mask validation perplexities, oldest first.
+        switched_at: The step from which the second phase holds, or None before the switch.
+    """
+
+    perplexities: tuple[float, ...] = ()
+    switched_at: int | None = None
+
+
+class Curriculum(Protocol):
+    """Picks a strategy for each step. Registered as a frozen dataclass."""
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        """The strategy of ``step`` (from 0) of ``steps`` and the name it is logged by."""
+        ...
+
+    def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
+        """The state after a validation that ended ``step`` optimizer steps."""
+        ...
+
+    def strategies(self) -> tuple[str, ...]:
+        """Names of all strategies it may pick."""
+        ...
+
+
+CURRICULA: Registry[Curriculum] = Registry("curriculum")
+
+
+class _KeepsHistory:
+    """A curriculum that does not act on the validation history, but keeps it."""
+
+    def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
+        return replace(state, perplexities=(*state.perplexities, perplexity))
+
+
+def _named(name: str) -> tuple[str, Strategy]:
+    return name, STRATEGIES.get(name)
+
+
+@CURRICULA.register("fixed")
+@dataclass(frozen=True)
+class Fixed(_KeepsHistory):
+    """One strategy from the first step to the last."""
+
+    masking: str = "random_span"
+
+    def __post_init__(self) -> None:
+        STRATEGIES.get(self.masking)
+
+    def strategies(self) -> tuple[str, ...]:
+        return (self.masking,)
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return _named(self.masking)
+
+
+@dataclass(frozen=True)
+class _EasyThenHard:
+    easy: str
+    hard: str
+
+    def __post_init__(self) -> None:
+        STRATEGIES.get(self.easy)
+        STRATEGIES.get(self.hard)
+
+    def strategies(self) -> tuple[str, ...]:
+        return (self.easy, self.hard)
+
+
+@CURRICULA.register("cm_step")
+@dataclass(frozen=True)
+class CMStep(_KeepsHistory, _EasyThenHard):
+    """CM-STEP: the share of hard batches grows by one percent each hundredth of the run.
+
+    Attributes:
+        easy: Strategy of the other batches.
+        hard: Strategy drawn with probability floor(step / (steps / 100)) / 100.
+    """
+
+    easy: str = "random_span"
+    hard: str = "global_pmi"
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        share = math.floor(100 * step / steps) / 100
+        draw = uniform(seed, np.array([step], np.uint64), STREAM_STEP, 1)[0, 0]
+        return _named(self.hard if draw < share else self.easy)
+
+
+@CURRICULA.register("cm_gems")
+@dataclass(frozen=True)
+class CMGems(_EasyThenHard):
+    """CM-GEMS: `easy` until the validation perplexity has flattened, then `hard` to the end.
+
+    The switch is taken once and for good, as soon as two validations in a row differ by less than ``threshold``.
+
+    Attributes:
+        threshold: In units of perplexity.
+    """
+
+    easy: str = "genemask"
+    hard: str = "global_pmi"
+    threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.threshold > 0:
+            raise CmgemsError(f"`threshold` must be above 0, but is {self.threshold}")
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return _named(self.easy if state.switched_at is None else self.hard)
+
+    def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
+        flat = bool(state.perplexities) and abs(perplexity - state.perplexities[-1]) < self.threshold
+        switched_at = step if flat and state.switched_at is None else state.switched_at
+        return CurriculumState((*state.perplexities, perplexity), switched_at)
+
+
+@CURRICULA.register("annealed")
+@dataclass(frozen=True)
+class AnnealedCurriculum(_KeepsHistory):
+    """Lowers the temperature of `annealed` masking from ``hot`` to ``cold`` ranks along a pacing function.
+
+    The temperature falls geometrically, since what matters is its ratio to the ranks.
+
+    Attributes:
+        hot: Temperature at the first step; well above the number of k-mers is uniform.
+        cold: Temperature at the last step; below 1 is `global_pmi`.
+        pacing: How progress through the run maps to progress of the temperature.
+        stages: Number of equal stages of the `step` pacing.
+    """
+
+    hot: float = 10_000.0
+    cold: float = 10.0
+    pacing: Literal["linear", "root", "step", "cosine"] = "linear"
+    stages: int = 5
+
+    def __post_init__(self) -> None:
+        if not self.hot >= self.cold > 0:
+            raise CmgemsError(f"`hot` >= `cold` > 0 must hold, but they are {self.hot} and {self.cold}")
+        if self.stages < 2:
+            raise CmgemsError(f"`stages` must be 2 or more, but is {self.stages}")
+
+    def strategies(self) -> tuple[str, ...]:
+        return ("annealed",)
+
+    def temperature(self, step: int, steps: int) -> float:
+        """Temperature (in ranks) of a step."""
+        progress = step / max(1, steps - 1)
+        paced = {
+            "linear": progress,
+            "root": math.sqrt(progress),
+            "step": min(math.floor(progress * self.stages), self.stages - 1) / (self.stages - 1),
+            "cosine": (1 - math.cos(math.pi * progress)) / 2,
+        }[self.pacing]
+        return self.hot ** (1 - paced) * self.cold**paced
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return "annealed", Annealed(self.temperature(step, steps))

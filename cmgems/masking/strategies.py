@@ -1,0 +1,120 @@
+"""Masking strategies: which positions of a batch are to be guessed.
+
+Sources: DNABERT (Ji et al., Bioinformatics 2021) for `random_span`; GeneMask (Roy et al., ECAI 2023) for
+`genemask`; CM-GEMS (Roy et al., ECAI 2024, doi 10.3233/FAIA240864) for `global_pmi`. docs/method.md says where
+the released code departs from the papers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmgems.errors import CmgemsError
+from cmgems.masking import kernels
+from cmgems.masking.batch import STRATEGIES, TokenBatch, span
+
+# With fewer than this many better centres GeneMask widens all of them.
+GENEMASK_FEW = 5
+
+
+def _centre_probability(batch: TokenBatch, width: float) -> float:
+    return batch.rate / width
+
+
+@STRATEGIES.register("uniform")
+@dataclass(frozen=True)
+class Uniform:
+    """Single tokens at random: plain BERT masking, which overlapping k-mers give away to their neighbours."""
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        return kernels.random_span(
+            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, batch.rate, 0, 0
+        )
+
+
+@STRATEGIES.register("random_span")
+@dataclass(frozen=True)
+class RandomSpan:
+    """DNABERT: each centre hides its k k-mers, so one base is hidden whole."""
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        low, high = span(batch.k)
+        probability = _centre_probability(batch, batch.k)
+        return kernels.random_span(
+            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, probability, low, high
+        )
+
+
+@STRATEGIES.register("genemask")
+@dataclass(frozen=True)
+class GeneMask:
+    """GeneMask: random spans, and the best-ranked half also hides every k-mer that shares a base with its best one."""
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        low, high = span(batch.k)
+        reach = batch.k - 1
+        width = (batch.k + 2 * reach + 1) / 2
+        return kernels.genemask(
+            batch.maskable_BS,
+            batch.ranks_BS,
+            np.uint64(batch.seed),
+            batch.samples_B,
+            _centre_probability(batch, width),
+            low,
+            high,
+            reach,
+            GENEMASK_FEW,
+        )
+
+
+@STRATEGIES.register("global_pmi")
+@dataclass(frozen=True)
+class GlobalPMI:
+    """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each hidden with all its neighbours."""
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        return _top_ranked(batch, temperature=0.0)
+
+
+@STRATEGIES.register("annealed")
+@dataclass(frozen=True)
+class Annealed:
+    """Centres drawn in proportion to exp(-rank / temperature): from uniform (hot) to `global_pmi` (cold).
+
+    Attributes:
+        temperature: In ranks, >= 0; 0 takes the best-ranked positions.
+    """
+
+    temperature: float = 1000.0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise CmgemsError(f"`temperature` must be 0 or more, but is {self.temperature}")
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        return _top_ranked(batch, self.temperature)
+
+
+def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
+    span(batch.k)  # overlapping k-mers only
+    reach = batch.k - 1
+    return kernels.top_ranked(
+        batch.maskable_BS,
+        batch.ranks_BS,
+        np.uint64(batch.seed),
+        batch.samples_B,
+        _centre_probability(batch, 2 * reach + 1),
+        reach,
+        temperature,
+    )
+
+
+# The strategies that never look at the ranks: a run with these alone needs no PMI table.
+RANKLESS = (RandomSpan, Uniform)
+
+
+def needs_ranks(name: str) -> bool:
+    """Whether the strategy called ``name`` orders tokens by their NPMI rank."""
+    return not isinstance(STRATEGIES.get(name), RANKLESS)
