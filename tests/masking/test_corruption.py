@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+
+from cmgems.masking import STRATEGIES, lookup_ranks, mask_batch
+from cmgems.pmi import PMITable
+from cmgems.tokenization import TOKENIZERS
+
+TOKENIZER = TOKENIZERS.get("kmer6")
+RANKS_V = np.concatenate([np.full(5, 4097), np.random.default_rng(0).permutation(4096) + 1]).astype(np.int32)
+
+
+def masked(name="genemask", rows=300, seed=0, rank_by="token"):
+    ids = np.random.default_rng(4).integers(5, 4101, (rows, 512)).astype(np.int32)
+    ids[:, 0], ids[:, 500], ids[:, 501:] = TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id
+    named = name, STRATEGIES.get(name)
+    samples = np.arange(rows, dtype=np.uint64)
+    return ids, mask_batch(ids, samples, TOKENIZER, RANKS_V, named, rate=0.15, seed=seed, rank_by=rank_by)
+
+
+def test_eighty_ten_ten():
+    ids, batch = masked()
+    before, after = ids.ravel()[batch.positions_M], batch.ids_BS.ravel()[batch.positions_M]
+    assert np.array_equal(before, batch.labels_M)
+    shares = [(after == TOKENIZER.mask_id).mean(), ((after != before) & (after != TOKENIZER.mask_id)).mean()]
+    assert np.allclose(shares, [0.8, 0.1], atol=0.01)
+
+
+def test_random_replacements_are_kmers_of_every_kind():
+    _, batch = masked()
+    replaced = batch.ids_BS.ravel()[batch.positions_M]
+    replaced = replaced[replaced != TOKENIZER.mask_id]
+    assert replaced.min() >= TOKENIZER.special_count
+    assert len(np.unique(replaced)) > 2000
+    assert replaced.max() > 4090
+
+
+def test_other_positions_are_untouched():
+    ids, batch = masked()
+    rest = np.ones(ids.size, bool)
+    rest[batch.positions_M] = False
+    assert np.array_equal(ids.ravel()[rest], batch.ids_BS.ravel()[rest])
+    assert np.array_equal(batch.attention_BS, ids != TOKENIZER.pad_id)
+
+
+def test_the_input_is_not_changed_and_seeds_differ():
+    ids, batch = masked()
+    again_ids, again = masked()
+    assert np.array_equal(ids, again_ids)
+    assert np.array_equal(batch.positions_M, again.positions_M)
+    assert not np.array_equal(batch.positions_M[:100], masked(seed=1)[1].positions_M[:100])
+
+
+def test_ranking_by_position_masks_the_same_places_of_every_sequence():
+    _, by_position = masked("global_pmi", rank_by="position")
+    _, by_token = masked("global_pmi")
+    places = [len(np.unique(b.positions_M % 512)) for b in (by_position, by_token)]
+    assert places[0] < 250
+    assert places[1] > 480
+
+
+def test_rank_lookup():
+    ids = np.array([[2, 5, 6, 3]], np.int32)
+    assert lookup_ranks(RANKS_V, ids).tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
+    assert lookup_ranks(RANKS_V, ids, "position").tolist() == [[4097] * 4]
+
+
+def test_the_released_bug_on_the_published_table(shared_data):
+    """The released Global-PMI, which ranks by position, touches 109 of 510 positions over 400 sequences."""
+    ranks_V = PMITable.load(shared_data / "human_6mer_npmi.csv").token_ranks(TOKENIZER)
+    ids = np.random.default_rng(5).integers(5, 4101, (400, 512)).astype(np.int32)
+    ids[:, 0], ids[:, 511] = TOKENIZER.cls_id, TOKENIZER.sep_id
+    named = "global_pmi", STRATEGIES.get("global_pmi")
+    samples = np.arange(400, dtype=np.uint64)
+    batch = mask_batch(ids, samples, TOKENIZER, ranks_V, named, rate=0.15, seed=0, rank_by="position")
+    positions, times = np.unique(batch.positions_M % 512, return_counts=True)
+    assert 80 < len(positions) < 140
+    # Positions 1 to 10 stand about id 5, AAAAAA: masked whenever a sequence draws any centre.
+    assert np.isin(np.arange(1, 11), positions[times > 390]).all()

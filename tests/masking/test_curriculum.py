@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cmgems.errors import CmgemsError
+from cmgems.masking import CURRICULA, Annealed, CurriculumState
+
+START = CurriculumState()
+
+
+def run_through(curriculum, perplexities, every=500):
+    state, names = START, []
+    for i, perplexity in enumerate(perplexities):
+        names.append(curriculum.strategy(i * every, 10_000, state, 0)[0])
+        state = curriculum.observe((i + 1) * every, perplexity, state)
+    return state, names
+
+
+def test_cm_gems_switches_once_and_for_good():
+    state, names = run_through(CURRICULA.get("cm_gems"), [300.0, 200.0, 150.0, 149.5, 400.0, 90.0])
+    assert state.switched_at == 2000
+    assert names == ["genemask"] * 4 + ["global_pmi"] * 2
+    assert state.perplexities == (300.0, 200.0, 150.0, 149.5, 400.0, 90.0)
+
+
+def test_cm_gems_threshold_is_strict():
+    curriculum = CURRICULA.build("cm_gems", threshold=1.0)
+    assert run_through(curriculum, [10.0, 9.0])[0].switched_at is None
+    assert run_through(curriculum, [10.0, 9.01])[0].switched_at == 1000
+
+
+def test_cm_step_grows_by_one_percent_each_hundredth():
+    curriculum = CURRICULA.get("cm_step")
+    hard = [curriculum.strategy(step, 100_000, START, 7)[0] == "global_pmi" for step in range(100_000)]
+    assert not any(hard[:1000])
+    for decile in range(10):
+        share = sum(hard[decile * 10_000 : (decile + 1) * 10_000]) / 10_000
+        assert abs(share - (decile * 0.1 + 0.045)) < 0.02
+    assert hard == [curriculum.strategy(step, 100_000, START, 7)[0] == "global_pmi" for step in range(100_000)]
+
+
+def test_fixed_never_changes():
+    curriculum = CURRICULA.build("fixed", masking="genemask")
+    assert run_through(curriculum, [3.0, 3.0, 3.0])[1] == ["genemask"] * 3
+
+
+@pytest.mark.parametrize("pacing", ["linear", "root", "step", "cosine"])
+def test_annealed_cools_from_hot_to_cold(pacing):
+    curriculum = replace(CURRICULA.get("annealed"), pacing=pacing, hot=1000.0, cold=1.0)
+    temperatures = []
+    for step in range(100):
+        _, strategy = curriculum.strategy(step, 100, START, 0)
+        assert isinstance(strategy, Annealed)
+        temperatures.append(strategy.temperature)
+    assert temperatures[0] == pytest.approx(1000.0)
+    assert temperatures[-1] == pytest.approx(1.0)
+    assert temperatures == sorted(temperatures, reverse=True)
+    assert len(set(temperatures)) == (5 if pacing == "step" else 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("fixed", {"masking": "genemaks"}, "genemask"),
+        ("cm_gems", {"hard": "nothing"}, "unknown masking strategy"),
+        ("cm_gems", {"threshold": 0.0}, "threshold"),
+        ("annealed", {"hot": 1.0, "cold": 2.0}, "hot"),
+        ("annealed", {"stages": 1}, "stages"),
+    ],
+)
+def test_bad_options_are_refused(name, options, message):
+    with pytest.raises(CmgemsError, match=message):
+        CURRICULA.build(name, **options)

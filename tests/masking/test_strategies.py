@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmgems.errors import CmgemsError
+from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, TokenBatch, needs_ranks
+from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL
+
+_spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
+assert _spec is not None
+assert _spec.loader is not None
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+
+SHIPPED = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
+
+
+def batch_of(ids_BS, *, k=6, rate=0.15, seed=0, ranks=None, first_sample=0):
+    ids_BS = np.asarray(ids_BS, np.int32)
+    ranks_BS = np.where(ids_BS >= 5, ids_BS - 4, 10**6) if ranks is None else ranks
+    samples_B = np.arange(first_sample, first_sample + len(ids_BS), dtype=np.uint64)
+    return TokenBatch(ids_BS, ids_BS >= 5, ranks_BS.astype(np.int32), k, rate, seed, samples_B)
+
+
+@st.composite
+def batches(draw):
+    rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 90))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    ids = rng.integers(5, draw(st.sampled_from([8, 60, 4101])), (rows, columns))
+    for b in range(rows):
+        length = rng.integers(0, columns + 1)
+        ids[b, length:] = 0
+        ids[b, rng.random(columns) < draw(st.sampled_from([0.0, 0.2]))] = 1
+        ids[b, 0] = 2
+    return batch_of(
+        ids, k=draw(st.sampled_from([3, 4, 5, 6])), rate=draw(st.sampled_from([0.05, 0.15, 0.6])),
+        seed=draw(st.integers(0, 2**63)), first_sample=draw(st.integers(0, 2**40)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(batch=batches())
+@settings(max_examples=300, deadline=None)
+def test_equals_the_straight_line_reference(name, batch):
+    masked_BS = STRATEGIES.get(name).select(batch)
+    draws, gumbel = batch.uniform(STREAM_CENTRES), batch.uniform(STREAM_GUMBEL)
+    for b in range(len(masked_BS)):
+        expected = getattr(reference, name)(
+            batch.maskable_BS[b].tolist(),
+            batch.ranks_BS[b].tolist(),
+            batch.k,
+            batch.rate,
+            draws[b].tolist(),
+            gumbel[b].tolist(),
+        )
+        assert set(np.flatnonzero(masked_BS[b])) == expected
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@given(batch=batches())
+@settings(max_examples=50, deadline=None)
+def test_never_masks_specials_and_never_depends_on_the_batch(name, batch):
+    strategy = STRATEGIES.get(name)
+    masked_BS = strategy.select(batch)
+    assert not masked_BS[~batch.maskable_BS].any()
+    last = TokenBatch(
+        batch.ids_BS[-1:], batch.maskable_BS[-1:], batch.ranks_BS[-1:], batch.k, batch.rate, batch.seed, batch.samples_B[-1:]
+    )  # fmt: skip
+    assert np.array_equal(strategy.select(last)[0], masked_BS[-1])
+
+
+# Realised shares on shuffled ranks, 505 k-mers in a row.
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("uniform", 0.147, 0.153),
+        ("random_span", 0.134, 0.146),
+        ("genemask", 0.145, 0.16),
+        ("global_pmi", 0.115, 0.145),
+        ("annealed", 0.125, 0.15),
+    ],
+)
+def test_share_of_masked_tokens(name, low, high):
+    rng = np.random.default_rng(1)
+    batch = batch_of(rng.integers(5, 4101, (400, 507)))
+    share = STRATEGIES.get(name).select(batch).mean()
+    assert low < share < high
+
+
+def test_annealed_spans_uniform_and_global_pmi():
+    rng = np.random.default_rng(2)
+    batch = batch_of(rng.integers(5, 4101, (200, 507)))
+    hardest = GlobalPMI().select(batch)
+    assert np.array_equal(Annealed(0.0).select(batch), hardest)
+    assert (Annealed(0.01).select(batch) == hardest).mean() > 0.999
+
+    def mean_rank(mask_BS):
+        return batch.ranks_BS[mask_BS].mean()
+
+    ranks = [mean_rank(Annealed(t).select(batch)) for t in (1e6, 1000.0, 100.0, 1.0)]
+    assert ranks == sorted(ranks, reverse=True)
+    assert abs(ranks[0] - 2050) < 40
+
+
+def test_global_pmi_masks_the_best_ranked_kmers():
+    rng = np.random.default_rng(3)
+    batch = batch_of(rng.integers(5, 4101, (50, 507)), rate=0.3)
+    masked_BS = GlobalPMI().select(batch)
+    best_B = batch.ranks_BS.argmin(1)
+    assert masked_BS[np.arange(50), best_B].all()
+
+
+@pytest.mark.parametrize("name", ["random_span", "genemask", "global_pmi", "annealed"])
+def test_tokens_without_overlap_are_refused(name):
+    with pytest.raises(CmgemsError, match="k = 1"):
+        STRATEGIES.get(name).select(batch_of([[2, 7, 8, 3]], k=1))
+
+
+def test_which_strategies_need_a_table():
+    assert [name for name in SHIPPED if not needs_ranks(name)] == ["uniform", "random_span"]
+
+
+def test_negative_temperature_is_refused():
+    with pytest.raises(CmgemsError, match="temperature"):
+        Annealed(-1.0)
