@@ -1,0 +1,66 @@
+"""Plots as PNG, drawn without a display."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from cmgems.files import atomic_path
+from cmgems.training.metrics import read_metrics
+
+# Colour-blind safe (Okabe and Ito).
+TRAIN, VALIDATION, SWITCH, ENTROPY = "#56B4E9", "#0072B2", "#D55E00", "#999999"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with atomic_path(path) as partial:
+        FigureCanvasAgg(figure)
+        figure.savefig(partial, format="png", dpi=150)
+
+
+def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = None) -> None:
+    """Draw a pretraining run's loss with the curriculum's switch marked.
+
+    Args:
+        metrics: The run's `metrics.jsonl`.
+        path: PNG to write.
+        unigram_entropy: Nats; drawn as the line that a model blind to context cannot pass.
+    """
+    records = read_metrics(metrics)
+    train = [(r["step"], r["loss"]) for r in records if "loss" in r]
+    validation = [(r["step"], r["validation_loss"]) for r in records if "validation_loss" in r]
+    switches = [(r["step"], r["switch"]) for r in records if "switch" in r]
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(*zip(*train, strict=True), color=TRAIN, linewidth=1, label="training loss (current masking)")
+    axes.plot(
+        *zip(*validation, strict=True), color=VALIDATION, marker="o", markersize=4, label="validation loss (fixed mask)"
+    )
+    if unigram_entropy is not None:
+        axes.axhline(unigram_entropy, color=ENTROPY, linestyle=":", label="unigram entropy")
+    for step, strategy in switches:
+        axes.axvline(step, color=SWITCH, linestyle="--", label=f"switch to {strategy} at step {step}")
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel("cross-entropy (nats per masked token)")
+    axes.spines[["top", "right"]].set_visible(False)
+    perplexity = axes.secondary_yaxis("right", functions=(_exp, _log))
+    perplexity.set_ylabel("perplexity")
+    perplexity.set_yticks([round(math.exp(t)) for t in axes.get_yticks() if t > 0])
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _exp(values: object) -> object:
+    import numpy as np
+
+    return np.exp(np.minimum(values, 20.0))  # type: ignore[call-overload]
+
+
+def _log(values: object) -> object:
+    import numpy as np
+
+    return np.log(np.maximum(values, 1e-9))  # type: ignore[call-overload]

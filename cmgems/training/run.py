@@ -1,0 +1,127 @@
+"""A run folder: one run at a time, the resolved config beside its results, the same command resumes it.
+
+    runs/logo/
+        config.yaml        the resolved config
+        metrics.jsonl      one record a line
+        checkpoints/       see checkpoint.py
+        final/ or best/    the model folder at the end
+        summary.json       what the end-of-run table shows
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cmgems.config import dump_config
+from cmgems.errors import CmgemsError, disk_error
+from cmgems.files import atomic_folder, write_json, write_text
+from cmgems.models.saved import INFO_FILE, WEIGHTS_FILE
+from cmgems.training.checkpoint import Checkpoints
+from cmgems.training.distributed import World
+
+CONFIG = "config.yaml"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run folder."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder / "checkpoints")
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    def keep_model(self, checkpoint: Path, name: str) -> None:
+        """Copy a checkpoint's model files to ``name`` in the run folder, where the other commands look first."""
+        if (self.folder / name).exists():
+            return
+        with atomic_folder(self.folder / name) as partial:
+            for file in (WEIGHTS_FILE, INFO_FILE):
+                shutil.copyfile(checkpoint / file, partial / file)
+
+    def finish(self, title: str, summary: dict[str, Any]) -> None:
+        """Write the summary and show it as a table on stdout."""
+        write_json(self.folder / SUMMARY, summary)
+        show_summary(title, summary)
+
+
+def show_summary(title: str, summary: dict[str, Any]) -> None:
+    """Print a two-column table."""
+    table = Table("figure", "value", title=title, title_justify="left")
+    for name, value in summary.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a finished run, or None."""
+    path = folder / SUMMARY
+    if not path.is_file():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def _first_difference(old: str, new: str) -> str:
+    for old_line, new_line in zip(old.splitlines(), new.splitlines(), strict=False):
+        if old_line != new_line:
+            return f"there it says {old_line.strip()!r}, here {new_line.strip()!r}"
+    return "one of them has more lines"
+
+
+@contextmanager
+def open_run(out: Path, config: object, world: World | None = None) -> Iterator[Run]:
+    """Open ``out`` for a run with ``config``: new, or the same run going on. Held by one process (group) at a time.
+
+    Raises:
+        CmgemsError: if another run holds it, it holds a run with another config, or it is no run folder.
+    """
+    if world is not None and not world.leads:
+        yield Run(out)
+        return
+    dumped = dump_config(config)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = open(out / ".lock", "w")  # noqa: SIM115 - held until the run ends
+    except OSError as error:
+        raise disk_error(error, out) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CmgemsError(
+                "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
+            ) from None
+        existing = out / CONFIG
+        if existing.is_file():
+            if existing.read_text() != dumped:
+                raise CmgemsError(
+                    "output folder in use",
+                    where=out,
+                    why=f"it holds a run with another config ({_first_difference(existing.read_text(), dumped)})",
+                    fix="choose another -o, or repeat that run's own command to resume it",
+                )
+        elif any(path.name != ".lock" for path in out.iterdir()):
+            (out / ".lock").unlink()
+            raise CmgemsError(
+                "output folder in use", where=out, why="it is not empty and not a run", fix="choose another -o"
+            )
+        else:
+            write_text(existing, dumped)
+        yield Run(out)

@@ -1,0 +1,214 @@
+"""Fine-tune a pretrained (or randomly initialised) gene transformer on labelled sequences.
+
+The number of classes comes from the labels. The epoch with the best dev score is scored on the test set; without a
+dev set it is the last epoch. Copy it with `cmgems cp finetune ./my_finetune.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cmgems.config import Component, component
+from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
+from cmgems.errors import CmgemsError
+from cmgems.models import MODELS, load_encoder_into, load_model, save_model
+from cmgems.tokenization import TOKENIZERS
+from cmgems.training import (
+    TASKS,
+    ComputeConfig,
+    LogConfig,
+    MetricsLog,
+    OptimConfig,
+    apply_gradients,
+    build_optimizer,
+    learning_rate,
+    load_training_state,
+    open_run,
+    predict_probabilities,
+    read_summary,
+    save_training_state,
+    show_steps,
+    show_summary,
+    start_compute,
+)
+from cmgems.training.predict import model_inputs
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where the weights come from.
+
+    Attributes:
+        checkpoint: A pretraining run, checkpoint or model folder; it brings its own model and tokenizer.
+        init: The model to start from random weights when there is no checkpoint.
+        tokenizer: Its tokenizer.
+        dropout: Hidden dropout while fine-tuning; None keeps the model's own.
+    """
+
+    checkpoint: Path | None = None
+    init: Component = component(MODELS, "logo")
+    tokenizer: Component = component(TOKENIZERS, "kmer6")
+    dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise CmgemsError(f"`dropout` must be in [0, 1), but is {self.dropout}")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a fine-tuning run depends on.
+
+    Attributes:
+        epochs: Passes over the training set.
+        batch_size: Sequences in an optimizer step.
+        seed: Decides the head's weights, the order and the few-shot draw.
+    """
+
+    model: ModelSource = field(default_factory=ModelSource)
+    data: LabelledConfig = field(default_factory=LabelledConfig)
+    task: Component = component(TASKS, "classification")
+    epochs: int = 4
+    batch_size: int = 32
+    seed: int = 0
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-5, warmup=50, beta2=0.999, eps=1e-8))
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise CmgemsError("`epochs` and `batch_size` must be 1 or more")
+
+
+def main(config: Config, out: Path) -> None:
+    """Train from the last finished epoch in ``out``, or from the start, then score the test set."""
+    with open_run(out, config) as run:
+        finished = read_summary(out)
+        if finished is not None:
+            show_summary(f"{out} has finished already", finished)
+            return
+        compute = start_compute(config.compute, config.seed)
+        task = config.task.build(TASKS)
+
+        model_config: Any
+        if config.model.checkpoint is not None:
+            pretrained = load_model(config.model.checkpoint)
+            model_config, tokenizer = pretrained.config, pretrained.tokenizer
+            model_name, tokenizer_name = pretrained.model_name, pretrained.tokenizer_name
+        else:
+            tokenizer = config.model.tokenizer.build(TOKENIZERS)
+            model_config = config.model.init.build(MODELS)
+            model_config = dataclasses.replace(model_config, vocab_size=tokenizer.vocab_size)
+            model_name, tokenizer_name = config.model.init.name, config.model.tokenizer.name
+        if config.model.dropout is not None:
+            model_config = dataclasses.replace(model_config, hidden_dropout=config.model.dropout)
+
+        splits = read_splits(config.data, tokenizer, model_config.max_positions)
+        for name, split in splits.items():
+            if split.cut:
+                longest = tokenizer.bases_for(config.data.max_tokens or model_config.max_positions)
+                print(f"warning: {split.cut} {name} sequences cut to {longest} bp", file=sys.stderr)
+        train, dev, test = splits["train"], splits.get("dev"), splits["test"]
+        if config.data.shots is not None:
+            train = few_shot(train, config.data.shots, config.seed)
+        classes = list(train.classes)
+
+        model = model_config.classifier(len(classes))
+        if config.model.checkpoint is not None:
+            load_encoder_into(model, config.model.checkpoint, config=model_config, tokenizer=tokenizer)
+        model.to(compute.device)
+        called = compute.compile(model)
+        optimizer = build_optimizer(model, config.optim)
+        steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        steps = config.epochs * steps_per_epoch
+
+        state: dict[str, Any] = {"epoch": 0, "best_epoch": None, "best": -math.inf}
+        newest = run.checkpoints.newest()
+        if newest is not None:
+            model.load_state_dict(load_model(newest).model.state_dict())
+            state = load_training_state(newest, model, optimizer)
+
+        def write_checkpoint(folder: Path) -> None:
+            save_model(
+                folder,
+                model,
+                model_name=model_name,
+                config=model_config,
+                head="classification",
+                tokenizer_name=tokenizer_name,
+                tokenizer=tokenizer,
+                labels=classes,
+                training={"recipe": "finetune", "epochs": state["epoch"], "data": config.data.dir.name},
+            )
+            save_training_state(folder, model, optimizer, state)
+
+        def evaluate(labelled: LabelledSet) -> dict[str, float]:
+            probabilities_NC = predict_probabilities(
+                model, labelled.ids, tokenizer, model_config.max_positions, compute
+            )
+            return task.scores(labelled.labels_N, probabilities_NC)
+
+        start = state["epoch"] * steps_per_epoch
+        with (
+            MetricsLog(run.metrics_path, start, config.log.tensorboard) as log,
+            show_steps("finetune", start, steps, config.log.every) as display,
+        ):
+            display.note(
+                f"{compute.describe()}; {len(train)} training sequences, classes {', '.join(classes)}; {out}"
+            )
+            step = start
+            for epoch in range(state["epoch"], config.epochs):
+                model.train()
+                batches = labelled_batches(
+                    train, config.batch_size, tokenizer, model_config.max_positions, (config.seed, epoch)
+                )
+                for ids_BS, labels_B in batches:
+                    began = time.perf_counter()
+                    with compute.autocast():
+                        logits_BC = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
+                    loss = task.loss(logits_BC, torch.from_numpy(labels_B).to(compute.device))
+                    loss.backward()
+                    lr = learning_rate(config.optim, step, steps)
+                    apply_gradients(model, optimizer, config.optim, lr)
+                    step += 1
+                    display.step(step, f"epoch {epoch + 1}  loss {loss.item():.4f}")
+                    if step % config.log.every == 0 or step == steps:
+                        seconds = time.perf_counter() - began
+                        log.write({"step": step, "loss": loss.item(), "lr": lr, "seconds": seconds})
+
+                state["epoch"] = epoch + 1
+                if dev is None:
+                    state["best_epoch"] = epoch + 1
+                else:
+                    scores = evaluate(dev)
+                    log.write({"step": step, **{f"dev_{name}": value for name, value in scores.items()}})
+                    display.note(
+                        f"epoch {epoch + 1}: dev "
+                        + ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+                    )
+                    if scores[task.metric] > state["best"]:
+                        state["best_epoch"], state["best"] = epoch + 1, scores[task.metric]
+                run.checkpoints.save(epoch + 1, write_checkpoint)
+                run.checkpoints.retain(1, also=state["best_epoch"])
+
+        best = run.checkpoints.path(state["best_epoch"])
+        model.load_state_dict(load_model(best).model.state_dict())
+        run.keep_model(best, "best")
+        scores = evaluate(test)
+        run.finish(
+            f"fine-tuned {model_name} in {out}",
+            {
+                "training sequences": len(train),
+                "test sequences": len(test),
+                "best epoch": state["best_epoch"],
+                **{f"test {name}": value for name, value in scores.items()},
+            },
+        )
