@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -13,4 +15,51 @@ def shared_data() -> Path:
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data")
+    return folder
+
+
+@dataclass(frozen=True)
+class SmallGenome:
+    """A 40 kbp random genome, ready to train on."""
+
+    fasta: Path
+    store: Path
+    table: Path
+
+    def overrides(self) -> list[str]:
+        """What points a pretraining config at it."""
+        return [f"data.store={self.store}", f"masking.table={self.table}"]
+
+
+@pytest.fixture(scope="session")
+def small_genome(tmp_path_factory: pytest.TempPathFactory) -> SmallGenome:
+    """Two contigs with an N run, their store and their PMI table."""
+    from cmgems.genome import build_store
+    from cmgems.pmi import PMITable, count_ngrams
+
+    folder = tmp_path_factory.mktemp("small_genome")
+    rng = np.random.default_rng(0)
+    contigs = ["".join(rng.choice(list("ACGT"), 20_000)) for _ in range(2)]
+    contigs[0] = contigs[0][:9_000] + "N" * 50 + contigs[0][9_050:]
+    fasta = folder / "genome.fa"
+    fasta.write_text("".join(f">contig{i}\n{sequence}\n" for i, sequence in enumerate(contigs)))
+    store = build_store([fasta], folder / "store")
+    table = folder / "pmi.safetensors"
+    PMITable.from_counts(count_ngrams(store, 6), 6, provenance={"genome_sha256": store.sha256}).save(table)
+    return SmallGenome(fasta, folder / "store", table)
+
+
+@pytest.fixture(scope="session")
+def small_labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GUE-layout set that a tiny model can learn: class 1 is rich in G and C."""
+    folder = tmp_path_factory.mktemp("labelled")
+    rng = np.random.default_rng(1)
+    for split, rows in (("train", 120), ("dev", 40), ("test", 40)):
+        lines = ["sequence,label"]
+        for _ in range(rows):
+            label = int(rng.integers(2))
+            gc = 0.65 if label else 0.35
+            bases = rng.choice(list("ACGT"), 60, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2])
+            lines.append(f"{''.join(bases)},{label}")
+        (folder / f"{split}.csv").write_text("\n".join(lines) + "\n")
     return folder

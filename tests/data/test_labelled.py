@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cmgems.data import LabelledConfig, few_shot, labelled_batches, read_splits
+from cmgems.data.labelled import bases_of
+from cmgems.errors import CmgemsError
+from cmgems.tokenization import TOKENIZERS
+
+TOKENIZER = TOKENIZERS.get("kmer6")
+ROWS = "ACGTACGTAC,0\nTTTTTTTTTT,1\n"
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    return folder
+
+
+def read(folder, **options):
+    return read_splits(LabelledConfig(dir=folder, **options), TOKENIZER, 512)
+
+
+def test_gue_layout(tmp_path):
+    header = "sequence,label\n"
+    write(tmp_path, train_csv=header + ROWS, dev_csv=header + ROWS, test_csv=header + "GGGGGGGG,1\n")
+    splits = read(tmp_path)
+    assert {name: len(split) for name, split in splits.items()} == {"train": 2, "dev": 2, "test": 1}
+    assert TOKENIZER.decode(splits["train"].ids[0]) == "ACGTACGTAC"
+    assert splits["test"].labels_N.tolist() == [1]
+
+
+def test_genemask_layout_with_the_test_set_one_folder_up(tmp_path):
+    folder = tmp_path / "10"
+    folder.mkdir()
+    write(folder, train_tsv='"sequence"\t"label"\n"ACGTAC CGTACG GTACGT"\t"1"\n"TTTTTT"\t"0"\n')
+    write(tmp_path, test_tsv="sequence\tlabel\nACGTAC CGTACC\t0\n")
+    splits = read(folder)
+    assert "dev" not in splits
+    assert [TOKENIZER.decode(ids) for ids in splits["train"].ids] == ["ACGTACGT", "TTTTTT"]
+    assert splits["train"].labels_N.tolist() == [1, 0]
+    assert TOKENIZER.decode(splits["test"].ids[0]) == "ACGTACC"
+
+
+def test_kmers_are_put_together():
+    assert bases_of("ACG CGT GTT") == "ACGTT"
+    assert bases_of("ACGT") == "ACGT"
+
+
+def test_labels_are_ordered_by_value_or_name(tmp_path):
+    text = "sequence,label\n" + "".join(f"ACGTACGT,{label}\n" for label in ("10", "9", "2"))
+    assert read(write(tmp_path, train_csv=text, test_csv=text))["train"].classes == ("2", "9", "10")
+    text = "label,sequence\n" + "".join(f"{label},ACGTACGT\n" for label in ("neither", "donor", "acceptor"))
+    splits = read(write(tmp_path, train_csv=text, test_csv=text))
+    assert splits["train"].classes == ("acceptor", "donor", "neither")
+
+
+def test_long_sequences_are_cut_and_counted(tmp_path):
+    text = f"sequence,label\n{'ACGT' * 300},0\nACGTACGT,1\n"
+    train = read(write(tmp_path, train_csv=text, test_csv=text))["train"]
+    assert train.cut == 1
+    assert len(train.ids[0]) == 512
+    assert len(read(tmp_path, max_tokens=20)["train"].ids[0]) == 20
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("", "columns missing"),
+        ("seq,lab\nACGTAC,1\n", "columns missing"),
+        ("sequence,label\n", "no rows"),
+        ("sequence,label\nACGTACGT,0\nACGTACGT,0\n", "one class only"),
+        ("sequence,label\nACGTACGT,0\nACG,1\n", r"train.csv:3: shorter than k = 6"),
+        ("sequence,label\nACGTACGT,0\nMKVLAAGL,1\n", r"train.csv:3: letter 'L'"),
+        ("sequence,label\nACGTACGT,0\nACGTACGT,\n", r"sequence or label missing in .*train.csv:3"),
+        ("sequence,label\nACGTACGT,0\nACGTACGT\n", r"sequence or label missing in .*train.csv:3"),
+        ("sequence,label\nACGTACGT,0\nACGTACGT,2\n", r"label '1' not in train"),
+    ],
+)
+def test_bad_files(tmp_path, train, message):
+    write(tmp_path, train_csv=train, test_csv="sequence,label\n" + ROWS)
+    with pytest.raises(CmgemsError, match=message):
+        read(tmp_path)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(CmgemsError, match="no such folder"):
+        read(tmp_path / "nothing")
+    with pytest.raises(CmgemsError, match="no train file"):
+        read(tmp_path)
+
+
+def test_few_shot_draws_each_class_and_differs_by_seed(small_labelled):
+    train = read(small_labelled)["train"]
+    draw = few_shot(train, 7, seed=0)
+    assert np.bincount(draw.labels_N).tolist() == [7, 7]
+    assert len({ids.tobytes() for ids in draw.ids}) == 14
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(draw.ids, few_shot(train, 7, seed=1).ids, strict=True)
+    )
+    with pytest.raises(CmgemsError, match="1000 shots are asked for"):
+        few_shot(train, 1000, seed=0)
+
+
+def test_batches_cover_every_row_once(small_labelled):
+    train = read(small_labelled)["train"]
+    batches = list(labelled_batches(train, 32, TOKENIZER, 512, shuffle=(0, 0)))
+    assert [len(labels) for _, labels in batches] == [32, 32, 32, 24]
+    rows = sorted(row[row != TOKENIZER.pad_id].tobytes() for ids, _ in batches for row in ids)
+    assert rows == sorted(ids.tobytes() for ids in train.ids)
+    other = list(labelled_batches(train, 32, TOKENIZER, 512, shuffle=(0, 1)))
+    assert not np.array_equal(batches[0][0], other[0][0])
+
+
+def test_real_layouts(shared_data):
+    gue = read(shared_data / "gue/GUE/prom/prom_core_tata")
+    assert [len(gue[name]) for name in ("train", "dev", "test")] == [4904, 613, 613]
+    splice = read(shared_data / "fewshot/Splice-40/10")
+    assert len(splice["train"].classes) == 3
+    assert len(splice["test"]) == 3000
