@@ -9,7 +9,9 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything it makes.")] = Path("cmgems-demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything it makes.")] = Path(
+        "cmgems-demo"
+    ),
 ) -> None:
     """Simulate a genome, rank its k-mers, pretrain, fine-tune, predict and export: a few minutes on 2 cores.
 
@@ -31,7 +33,9 @@ def demo(
     store, table = out / "store", out / "pmi.safetensors"
     pretrained, finetuned, exported = out / "pretrain", out / "finetune", out / "hf"
 
-    typer.echo("The genome of this demo is synthetic: no organism has it, and no figure below says anything about one.")
+    typer.echo(
+        "The genome of this demo is synthetic: no organism has it, and no figure below says anything about one."
+    )
     if not data.exists():
         write_demo_data(data)
     fasta = data / "genome.fa.gz"

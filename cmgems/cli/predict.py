@@ -37,7 +37,10 @@ def predict(
     saved = load_model(checkpoint)
     if saved.head != "classification":
         raise CheckpointError(
-            "not a classifier", where=saved.folder, why="it was only pretrained", fix="run `cmgems run finetune` first"
+            "not a classifier",
+            where=saved.folder,
+            why="it was only pretrained",
+            fix="run `cmgems run finetune` first",
         )
     longest = saved.tokenizer.bases_for(saved.config.max_positions)
     names, rows, cut = [], [], 0

@@ -1,0 +1,132 @@
+"""``cmgems ls``, ``cp``, ``validate`` and ``run``: recipes and their configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cmgems.recipes import Recipe
+
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Values to override.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Python file that adds components.")
+]
+
+
+def ls() -> None:
+    """List the recipes and configs that come with cmgems.
+
+    Example: cmgems ls
+    """
+    from cmgems import assets
+
+    recipes, configs = assets.recipes(), assets.configs()
+    width = max(map(len, [*recipes, *configs]), default=0)
+    for title, paths in (("Recipes", recipes), ("Configs", configs)):
+        typer.echo(f"{title}:")
+        for name, path in paths.items():
+            typer.echo(f"  {name:<{width}}  {assets.describe(path)}".rstrip())
+
+
+def cp(
+    name: Annotated[str, typer.Argument(help="Recipe or config, as `cmgems ls` shows it.")],
+    destination: Annotated[Path, typer.Argument(metavar="DEST", help="File or existing folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Copy a recipe or config, to edit it.
+
+    Example: cmgems cp pretrain my_pretrain.py
+    """
+    from cmgems import assets, files
+    from cmgems.errors import CmgemsError
+    from cmgems.registry import did_you_mean
+
+    source = assets.recipes().get(name)
+    if source is None:
+        known = [*assets.recipes(), *assets.configs()]
+        if name not in known and not any(key.endswith(f"/{name}") for key in known):
+            raise CmgemsError(f"unknown recipe or config {name!r}", fix=did_you_mean(name, known))
+        source = assets.find_config(name)
+    target = destination / source.name if destination.is_dir() else destination
+    if target.exists() and not force:
+        raise CmgemsError("file exists", where=target, fix="choose another name, or add --force")
+    files.write_bytes(target, source.read_bytes())
+    typer.echo(f"copied {name} to {target}")
+
+
+def validate(
+    config: Annotated[str, typer.Argument(metavar="FILE", help="Config file, or a name from `cmgems ls`.")],
+    overrides: Overrides = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="Recipe it is for, if the file does not say."),
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Check a config and print every error in it.
+
+    Example: cmgems validate my.yaml optim.lr=1e-4
+    """
+    from cmgems import assets
+    from cmgems.config import load_config, recipe_label
+    from cmgems.errors import CmgemsError
+    from cmgems.plugins import load_plugins
+    from cmgems.recipes import load_recipe
+
+    path = assets.find_config(config, recipe)
+    name = recipe or recipe_label(path)
+    if name is None:
+        raise CmgemsError("no recipe named", where=path, fix="add the line `recipe: NAME`, or give --recipe")
+    load_plugins(plugin or [])
+    load_config(load_recipe(assets.find_recipe(name)).config_schema, path, overrides or [])
+    typer.echo(f"{path}: ok")
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="Name from `cmgems ls`, or a .py file.")],
+    overrides: Overrides = None,
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", metavar="NAME|FILE", help="Name or .yaml file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder [default: runs/RECIPE-CONFIG].")
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Run a recipe; the same command again resumes it.
+
+    Example: cmgems run pretrain --config logo_cmgems data.store=store masking.table=pmi.csv -o runs/logo
+    """
+    from cmgems import assets
+    from cmgems.config import load_config
+    from cmgems.plugins import load_plugins
+    from cmgems.recipes import load_recipe
+
+    load_plugins(plugin or [])
+    loaded = load_recipe(assets.find_recipe(recipe))
+    path = None
+    if config is not None:
+        path = assets.find_config(config, loaded.name)
+        _check_label(path, loaded)
+    values = load_config(loaded.config_schema, path, overrides or [])
+    loaded.main(values, out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}")
+
+
+def _check_label(config: Path, recipe: Recipe) -> None:
+    """A config written for one shipped recipe is not another's; a copied recipe may have any name."""
+    from cmgems import assets
+    from cmgems.config import recipe_label
+    from cmgems.errors import CmgemsError
+
+    label = recipe_label(config)
+    shipped = assets.recipes()
+    if label in shipped and recipe.path in shipped.values() and label != recipe.name:
+        raise CmgemsError(
+            "config of another recipe",
+            where=f"{config} (recipe)",
+            why=f"it is written for {label!r}, not {recipe.name!r}",
+            fix=f"run `cmgems run {label}`, or choose another config",
+        )

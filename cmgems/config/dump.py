@@ -1,0 +1,59 @@
+"""A config as plain values and as YAML that loads back to an equal config."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cmgems.config.component import Component
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style with lists on one line, no aliases, and quotes around the text "none"."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("(none|null)$", re.IGNORECASE), ["n", "N"])
+
+
+def config_dict(config: Any) -> dict[str, Any]:
+    """``config``, a dataclass, as JSON-able values: sections as dicts, paths as text, tuples as lists.
+
+    A component is its name, or a dict of its name and options.
+    """
+    return {
+        field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init
+    }
+
+
+def dump_config(config: Any, recipe: str | None = None) -> str:
+    """``config`` as YAML; :func:`~cmgems.config.load_config` makes an equal config of it.
+
+    Args:
+        recipe: The recipe it is for, written as the label ``recipe``.
+    """
+    values = config_dict(config)
+    if recipe is not None:
+        values = {"recipe": recipe, **values}
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=math.inf)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        options = {name: _plain(option) for name, option in value.options.items()}
+        return {"name": value.name, **options} if options else value.name
+    if dataclasses.is_dataclass(value):
+        return config_dict(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
