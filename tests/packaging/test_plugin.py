@@ -1,0 +1,79 @@
+"""The example plugin, installed: configs can name what it adds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cmgems.config import Component, component, load_config
+from cmgems.masking import STRATEGIES, TokenBatch
+from cmgems.models import MODELS
+from cmgems.plugins import load_plugins
+
+
+@dataclass(frozen=True)
+class Config:
+    model: Component = component(MODELS, "logo")
+    strategy: Component = component(STRATEGIES, "random_span")
+
+
+load_plugins()
+config = load_config(Config, None, ["model=convolution_tiny", "model.layers=1", "strategy=every_other"])
+
+maskable_BS = np.ones((4, 10), bool)
+maskable_BS[:, [0, -1]] = False
+batch = TokenBatch(
+    ids_BS=np.full((4, 10), 7, np.int32), maskable_BS=maskable_BS, ranks_BS=np.ones((4, 10), np.int32),
+    k=6, rate=0.15, seed=0, samples_B=np.arange(4, dtype=np.uint64),
+)
+mask_BS = config.strategy.build(STRATEGIES).select(batch)
+assert (mask_BS.sum(1) == 4).all() and not (mask_BS & ~maskable_BS).any()
+
+model = config.model.build(MODELS)
+assert model.layers == 1
+ids_BS = torch.randint(0, model.vocab_size, (2, 12))
+attention_BS = torch.ones(2, 12, dtype=torch.bool)
+attention_BS[:, 8:] = False
+masked_lm = model.masked_lm()
+assert masked_lm(ids_BS).shape == (2, 12, model.vocab_size)
+assert masked_lm(ids_BS, attention_BS, torch.tensor([0, 13])).shape == (2, model.vocab_size)
+short, padded = masked_lm(ids_BS[:, :8]), masked_lm(ids_BS, attention_BS)[:, :8]
+torch.testing.assert_close(short, padded)
+classifier = model.classifier(3)
+assert classifier(ids_BS, attention_BS).shape == (2, 3)
+classifier.encoder.load_state_dict(masked_lm.encoder.state_dict())
+print("ok")
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site")
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    command = [sys.executable, "-m", "pip", "install", *options, str(TOP / "examples" / "plugin")]
+    subprocess.run(command, check=True)
+    return target
+
+
+def test_configs_can_name_the_components_of_an_installed_plugin(plugin: Path) -> None:
+    paths = [str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=TOP,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "ok", done.stderr
