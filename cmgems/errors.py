@@ -70,5 +70,8 @@ def disk_error(error: OSError, where: Path | str) -> CmgemsError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskError("no space left", where=where, fix="free some space and run the same command again")
     return CmgemsError(
-        "cannot write", where=where, why=error.strerror or str(error), fix="check the path and its permissions"
+        "cannot write",
+        where=where,
+        why=error.strerror or str(error),
+        fix="check the path and its permissions",
     )

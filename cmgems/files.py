@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # never hide what went wrong above
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success its files are fsynced and it is renamed to ``path``.
+    """Yield a temporary folder beside ``path``; on success it is fsynced and renamed to ``path``.
 
     Raises:
         CmgemsError: as for :func:`atomic_path`; ``path`` must not exist yet.

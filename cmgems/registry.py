@@ -25,7 +25,9 @@ def near_misses(name: str, known: list[str], count: int = 3) -> list[str]:
     """
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.6)]
-    prefixed = [k for low, k in lowered.items() if low.startswith(name.lower()) or name.lower().startswith(low)]
+    prefixed = [
+        k for low, k in lowered.items() if low.startswith(name.lower()) or name.lower().startswith(low)
+    ]
     return list(dict.fromkeys(close + prefixed))[:count]
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,6 @@ def main(config: Config, out: Path) -> None:
                 folder, model, optimizer, {"step": step, "state": state, "stream": stream_state}
             )
 
-
         def run_validation(log: MetricsLog, step: int) -> float:
             loss = validate(model, validation, compute, world)
             phase = masker.state.switched_at
@@ -133,7 +133,9 @@ def main(config: Config, out: Path) -> None:
                 display.note(f"step {step}: fixed-mask validation loss {loss:.4f}")
                 if masker.state.switched_at != phase:
                     log.write({"step": step, "switch": masker.strategy(step)[0]})
-                    display.note(f"step {step}: perplexity is flat, masking is now {masker.strategy(step)[0]}")
+                    display.note(
+                        f"step {step}: perplexity is flat, masking is now {masker.strategy(step)[0]}"
+                    )
             return loss
 
         called = compute.compile(model)
@@ -172,7 +174,7 @@ def main(config: Config, out: Path) -> None:
                 if done % config.validation.every == 0 or done == config.steps:
                     validation_loss = state["validation_loss"] = run_validation(log, done)
                 if world.leads and (done % config.checkpoint.every == 0 or done == config.steps):
-                    run.checkpoints.save(done, lambda folder, step=done: write_checkpoint(folder, step))
+                    run.checkpoints.save(done, partial(write_checkpoint, step=done))
                     run.checkpoints.retain(config.checkpoint.keep)
                 world.wait()
 

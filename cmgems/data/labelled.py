@@ -3,7 +3,7 @@
 Two layouts are read, told apart by what the folder holds and the header says:
 
 - GUE: ``train.csv``, ``dev.csv``, ``test.csv`` with columns ``sequence,label``.
-- GeneMask: ``train.tsv`` (or ``.txt``), optionally dev and test, tab-separated; the sequence is overlapping k-mers as text.
+- GeneMask: ``train.tsv`` (or ``.txt``), optionally dev, and test; tab-separated, the sequence as overlapping k-mers.
   ``test`` may stand one folder up, as in the few-shot sets.
 """
 
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from cmgems.errors import CmgemsError, DataError
-
 from cmgems.tokenization import Tokenizer
 
 SPLITS = ("train", "dev", "test")
@@ -133,7 +132,9 @@ def read_splits(config: LabelledConfig, tokenizer: Tokenizer, max_positions: int
     """
     tokens = min(config.max_tokens or max_positions, max_positions)
     if not config.dir.is_dir():
-        raise DataError("no such folder", where=config.dir, fix="set data.dir to a folder with train, dev and test files")
+        raise DataError(
+            "no such folder", where=config.dir, fix="set data.dir to a folder with train, dev and test files"
+        )
     splits: dict[str, LabelledSet] = {}
     classes: tuple[str, ...] = ()
     for split in SPLITS:
@@ -234,4 +235,7 @@ def labelled_batches(
         order = np.random.Generator(np.random.Philox(key=list(shuffle))).permutation(order)
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
-        yield pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions), labelled.labels_N[rows]
+        yield (
+            pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions),
+            labelled.labels_N[rows],
+        )

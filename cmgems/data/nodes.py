@@ -66,7 +66,7 @@ class WindowNode(BaseNode[WindowBatch]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._epoch_windows = epoch_windows
         self._batch_size = batch_size
         self._padded_tokens = padded_tokens
@@ -110,7 +110,7 @@ class MaskNode(BaseNode[MaskedBatch]):
     """
 
     def __init__(self, source: BaseNode[IdBatch], masker: Masker, accumulation: int = 1) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
         self._masker = masker
         self._accumulation = accumulation

@@ -148,9 +148,7 @@ class PretrainingData:
         """Gather and tokenize a batch of windows."""
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
-        return IdBatch(
-            self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens), batch.samples_B
-        )
+        return IdBatch(self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens), batch.samples_B)
 
     def stream(self, masker: Masker, accumulation: int, rank: int = 0, world: int = 1) -> MaskNode:
         """Endless masked training batches."""

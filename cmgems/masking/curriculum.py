@@ -177,7 +177,7 @@ class AnnealedCurriculum(_KeepsHistory):
             "step": min(math.floor(progress * self.stages), self.stages - 1) / (self.stages - 1),
             "cosine": (1 - math.cos(math.pi * progress)) / 2,
         }[self.pacing]
-        return self.hot ** (1 - paced) * self.cold**paced
+        return math.exp((1 - paced) * math.log(self.hot) + paced * math.log(self.cold))
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
         return "annealed", Annealed(self.temperature(step, steps))

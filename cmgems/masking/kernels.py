@@ -55,9 +55,7 @@ def random_span(maskable_BS, seed, samples_B, probability, low, high):  # type: 
         first, last = _extent(maskable_BS[b])
         count = _draw_centres(maskable_BS[b], first, last, seed, samples_B[b], probability, centres_S)
         for i in range(count):
-            _mask_span(
-                mask_BS[b], maskable_BS[b], centres_S[i] + low, centres_S[i] + high, first, last
-            )
+            _mask_span(mask_BS[b], maskable_BS[b], centres_S[i] + low, centres_S[i] + high, first, last)
     return mask_BS
 
 

@@ -29,9 +29,10 @@ class Uniform:
     """Single tokens at random: plain BERT masking, which overlapping k-mers give away to their neighbours."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        return kernels.random_span(
+        mask_BS: np.ndarray = kernels.random_span(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, batch.rate, 0, 0
         )
+        return mask_BS
 
 
 @STRATEGIES.register("random_span")
@@ -42,9 +43,10 @@ class RandomSpan:
     def select(self, batch: TokenBatch) -> np.ndarray:
         low, high = span(batch.k)
         probability = _centre_probability(batch, batch.k)
-        return kernels.random_span(
+        mask_BS: np.ndarray = kernels.random_span(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, probability, low, high
         )
+        return mask_BS
 
 
 @STRATEGIES.register("genemask")
@@ -56,7 +58,7 @@ class GeneMask:
         low, high = span(batch.k)
         reach = batch.k - 1
         width = (batch.k + 2 * reach + 1) / 2
-        return kernels.genemask(
+        mask_BS: np.ndarray = kernels.genemask(
             batch.maskable_BS,
             batch.ranks_BS,
             np.uint64(batch.seed),
@@ -67,6 +69,7 @@ class GeneMask:
             reach,
             GENEMASK_FEW,
         )
+        return mask_BS
 
 
 @STRATEGIES.register("global_pmi")
@@ -100,7 +103,7 @@ class Annealed:
 def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
     span(batch.k)  # overlapping k-mers only
     reach = batch.k - 1
-    return kernels.top_ranked(
+    mask_BS: np.ndarray = kernels.top_ranked(
         batch.maskable_BS,
         batch.ranks_BS,
         np.uint64(batch.seed),
@@ -109,6 +112,7 @@ def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
         reach,
         temperature,
     )
+    return mask_BS
 
 
 # The strategies that never look at the ranks: a run with these alone needs no PMI table.

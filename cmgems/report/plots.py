@@ -38,7 +38,11 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
     axes = figure.add_subplot()
     axes.plot(*zip(*train, strict=True), color=TRAIN, linewidth=1, label="training loss (current masking)")
     axes.plot(
-        *zip(*validation, strict=True), color=VALIDATION, marker="o", markersize=4, label="validation loss (fixed mask)"
+        *zip(*validation, strict=True),
+        color=VALIDATION,
+        marker="o",
+        markersize=4,
+        label="validation loss (fixed mask)",
     )
     if unigram_entropy is not None:
         axes.axhline(unigram_entropy, color=ENTROPY, linestyle=":", label="unigram entropy")
@@ -47,20 +51,11 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("cross-entropy (nats per masked token)")
     axes.spines[["top", "right"]].set_visible(False)
-    perplexity = axes.secondary_yaxis("right", functions=(_exp, _log))
+    perplexity = axes.twinx()
+    perplexity.spines[["top"]].set_visible(False)
+    perplexity.set_ylim(axes.get_ylim())
+    ticks = [t for t in axes.get_yticks() if axes.get_ylim()[0] <= t <= axes.get_ylim()[1]]
+    perplexity.set_yticks(ticks, [f"{math.exp(t):.0f}" for t in ticks])
     perplexity.set_ylabel("perplexity")
-    perplexity.set_yticks([round(math.exp(t)) for t in axes.get_yticks() if t > 0])
     axes.legend(frameon=False)
     _save(figure, path)
-
-
-def _exp(values: object) -> object:
-    import numpy as np
-
-    return np.exp(np.minimum(values, 20.0))  # type: ignore[call-overload]
-
-
-def _log(values: object) -> object:
-    import numpy as np
-
-    return np.log(np.maximum(values, 1e-9))  # type: ignore[call-overload]

@@ -45,7 +45,9 @@ class Display:
             self._bar.update(self._task, completed=done, text=text)
         elif self._every and (done % self._every == 0 or done == self._total):
             left = (time.monotonic() - self._began) / (done - self._start) * (self._total - done)
-            print(f"{self._label} {done}/{self._total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True)
+            print(
+                f"{self._label} {done}/{self._total}  {text}  {left:.0f} s left", file=sys.stderr, flush=True
+            )
 
     def note(self, text: str) -> None:
         """Say something that stays on the screen."""

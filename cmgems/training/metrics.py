@@ -82,4 +82,4 @@ def _tensorboard_writer(folder: Path, resume_step: int) -> Any:
             where="log.tensorboard",
             fix="pip install 'cmgems[tensorboard]', or set log.tensorboard=false",
         ) from None
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)

@@ -1,11 +1,11 @@
 """A run folder: one run at a time, the resolved config beside its results, the same command resumes it.
 
-    runs/logo/
-        config.yaml        the resolved config
-        metrics.jsonl      one record a line
-        checkpoints/       see checkpoint.py
-        final/ or best/    the model folder at the end
-        summary.json       what the end-of-run table shows
+runs/logo/
+    config.yaml        the resolved config
+    metrics.jsonl      one record a line
+    checkpoints/       see checkpoint.py
+    final/ or best/    the model folder at the end
+    summary.json       what the end-of-run table shows
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class Run:
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
-    """Print a two-column table."""
-    table = Table("figure", "value", title=title, title_justify="left")
+    """Print a title and a two-column table."""
+    print(title)
+    table = Table("figure", "value")
     for name, value in summary.items():
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
@@ -120,7 +121,10 @@ def open_run(out: Path, config: object, world: World | None = None) -> Iterator[
         elif any(path.name != ".lock" for path in out.iterdir()):
             (out / ".lock").unlink()
             raise CmgemsError(
-                "output folder in use", where=out, why="it is not empty and not a run", fix="choose another -o"
+                "output folder in use",
+                where=out,
+                why="it is not empty and not a run",
+                fix="choose another -o",
             )
         else:
             write_text(existing, dumped)

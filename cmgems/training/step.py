@@ -105,7 +105,9 @@ def train_step(
     loss_value = world.sum(total.item(), compute.device)
     if not math.isfinite(loss_value):
         raise CmgemsError(
-            "the loss is not finite", why=f"it is {loss_value}", fix="lower optim.lr or set compute.precision=fp32"
+            "the loss is not finite",
+            why=f"it is {loss_value}",
+            fix="lower optim.lr or set compute.precision=fp32",
         )
     norm = apply_gradients(model, optimizer, config, lr)
     return StepResult(loss_value, masked, tokens, float(norm))

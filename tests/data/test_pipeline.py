@@ -148,7 +148,7 @@ def test_fixed_validation_is_fixed(small_genome):
 
 
 def test_bad_settings(small_genome):
-    with pytest.raises(CmgemsError, match="data.sampler.max_bp=515"):
+    with pytest.raises(CmgemsError, match=r"data.sampler.max_bp=515"):
         PretrainingData(
             GenomeData(store=small_genome.store, sampler=Component("tiled", {"max_bp": 600}), split=SPLIT),
             TOKENIZER,

@@ -38,7 +38,9 @@ def test_cm_step_grows_by_one_percent_each_hundredth():
     for decile in range(10):
         share = sum(hard[decile * 10_000 : (decile + 1) * 10_000]) / 10_000
         assert abs(share - (decile * 0.1 + 0.045)) < 0.02
-    assert hard == [curriculum.strategy(step, 100_000, START, 7)[0] == "global_pmi" for step in range(100_000)]
+    assert hard == [
+        curriculum.strategy(step, 100_000, START, 7)[0] == "global_pmi" for step in range(100_000)
+    ]
 
 
 def test_fixed_never_changes():

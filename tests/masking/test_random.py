@@ -45,7 +45,11 @@ def test_draws_depend_on_the_sample_alone():
 def test_seeds_samples_and_streams_are_independent():
     samples = np.arange(50, dtype=np.uint64)
     base = uniform(0, samples, 0, 200).ravel()
-    for other in (uniform(1, samples, 0, 200), uniform(0, samples + np.uint64(50), 0, 200), uniform(0, samples, 1, 200)):
+    for other in (
+        uniform(1, samples, 0, 200),
+        uniform(0, samples + np.uint64(50), 0, 200),
+        uniform(0, samples, 1, 200),
+    ):
         assert abs(np.corrcoef(base, other.ravel())[0, 1]) < 0.05
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,8 @@ def test_never_masks_specials_and_never_depends_on_the_batch(name, batch):
     strategy = STRATEGIES.get(name)
     masked_BS = strategy.select(batch)
     assert not masked_BS[~batch.maskable_BS].any()
-    last = TokenBatch(
-        batch.ids_BS[-1:], batch.maskable_BS[-1:], batch.ranks_BS[-1:], batch.k, batch.rate, batch.seed, batch.samples_B[-1:]
-    )  # fmt: skip
+    arrays = {name: getattr(batch, name)[-1:] for name in ("ids_BS", "maskable_BS", "ranks_BS", "samples_B")}
+    last = replace(batch, **arrays)
     assert np.array_equal(strategy.select(last)[0], masked_BS[-1])
 
 

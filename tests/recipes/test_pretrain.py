@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from cmgems import assets
+from cmgems.cli.main import run
+from cmgems.config import load_config
+from cmgems.models import load_model
+from cmgems.recipes import load_recipe
+from cmgems.training import read_metrics
+
+# Wall-clock figures differ from run to run; everything else must not.
+CLOCK = {"tokens_per_second", "wait_share"}
+
+
+def command(small_genome, out, *overrides):
+    return [
+        "run", "pretrain", "--config", "tiny", *small_genome.overrides(),
+        "data.split.block_bp=2000", "compute.threads=1", *overrides, "-o", str(out),
+    ]  # fmt: skip
+
+
+def figures(out):
+    return [{k: v for k, v in r.items() if k not in CLOCK} for r in read_metrics(out / "metrics.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def finished(small_genome, tmp_path_factory):
+    out = tmp_path_factory.mktemp("pretrain") / "run"
+    assert run(command(small_genome, out)) == 0
+    return out
+
+
+def test_leaves_everything_a_run_should(finished):
+    assert {p.name for p in finished.iterdir()} >= {
+        "config.yaml", "metrics.jsonl", "checkpoints", "final", "summary.json", "loss.png",
+    }  # fmt: skip
+    assert [p.name for p in sorted((finished / "checkpoints").iterdir())] == [
+        "step_00000015",
+        "step_00000020",
+    ]
+    saved = load_model(finished)
+    assert saved.head == "masked_lm"
+    assert saved.tokenizer.k == 6
+    records = figures(finished)
+    assert [r["step"] for r in records if "loss" in r] == list(range(1, 21))
+    assert [r["step"] for r in records if "perplexity" in r] == [5, 10, 15, 20]
+    assert all(0.05 < r["masked_share"] < 0.3 for r in records if "masked_share" in r)
+
+
+def test_a_finished_run_says_so_and_does_nothing(finished, small_genome, capsys):
+    before = (finished / "metrics.jsonl").read_bytes()
+    assert run(command(small_genome, finished)) == 0
+    assert "has finished already" in capsys.readouterr().out
+    assert (finished / "metrics.jsonl").read_bytes() == before
+
+
+def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_path):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cmgems", *command(small_genome, out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    metrics = out / "metrics.jsonl"
+    while process.poll() is None and (not metrics.is_file() or metrics.read_text().count('"loss"') < 8):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 8 <= len([r for r in figures(out) if "loss" in r]) < 20
+
+    assert run(command(small_genome, out)) == 0
+    assert figures(out) == figures(finished)
+    ours, theirs = (load_model(folder).model.state_dict() for folder in (out, finished))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):
+    out = tmp_path / "run"
+    overrides = ["masking.curriculum.threshold=1e6", "steps=15"]
+    assert run(command(small_genome, out, *overrides)) == 0
+    records = figures(out)
+    # The second validation has something to compare with; the switch acts on the very next step.
+    assert [(r["step"], r["switch"]) for r in records if "switch" in r] == [(10, "global_pmi")]
+    used = {r["step"]: r["strategy"] for r in records if "strategy" in r}
+    assert used == {step: "genemask" if step <= 10 else "global_pmi" for step in range(1, 16)}
+    assert json.loads((out / "summary.json").read_text())["switched to the hard phase at step"] == 10
+
+
+@pytest.mark.parametrize("curriculum", ["fixed", "cm_step", "annealed"])
+def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
+    overrides = [f"masking.curriculum={curriculum}", "steps=2", "data.batch_size=2"]
+    assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
+
+
+@pytest.mark.parametrize("tokenizer", ["kmer3", "kmer4", "kmer5"])
+def test_every_k_trains(small_genome, tmp_path, tokenizer):
+    overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "data.batch_size=2"]
+    overrides += ["masking.curriculum=fixed", "masking.curriculum.masking=random_span"]
+    assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
+    assert load_model(tmp_path / "run").tokenizer.k == int(tokenizer[-1])
+
+
+def test_a_copied_recipe_runs_like_the_shipped_one(finished, small_genome, tmp_path):
+    copied = tmp_path / "mine.py"
+    assert run(["cp", "pretrain", str(copied)]) == 0
+    arguments = command(small_genome, tmp_path / "run")
+    assert run(["run", str(copied), "--config", "pretrain/tiny", *arguments[4:]]) == 0
+    assert figures(tmp_path / "run") == figures(finished)
+
+
+@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("pretrain/")])
+def test_every_shipped_config_runs_on_a_cpu(name, small_genome, tmp_path):
+    recipe = load_recipe(assets.find_recipe("pretrain"))
+    overrides = [
+        *small_genome.overrides(), "steps=2", "accumulation=1", "data.batch_size=2", "validation.sequences=2",
+        "data.split.block_bp=2000", "compute.device=cpu", "model.layers=1",
+    ]  # fmt: skip
+    config = load_config(recipe.config_schema, assets.configs()[name], overrides)
+    if config.model.name == "dnabert":  # its own widths take a gigabyte of checkpoints
+        options = {"layers": 1, "hidden": 96, "ffn": 64}
+        config = dataclasses.replace(config, model=dataclasses.replace(config.model, options=options))
+    recipe.main(config, tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").is_file()
+
+
+@pytest.mark.slow
+def test_compiled_training_follows_eager_training(small_genome, tmp_path):
+    """torch.compile on the CPU; needs a C++ compiler and a minute."""
+    losses = []
+    for mode in ("off", "on"):
+        overrides = ["steps=6", f"compute.compile={mode}"]
+        assert run(command(small_genome, tmp_path / mode, *overrides)) == 0
+        losses.append([r["loss"] for r in figures(tmp_path / mode) if "loss" in r])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from cmgems.errors import CmgemsError
+from cmgems.training import MetricsLog, open_run, read_metrics
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = 3
+    rate: float = 0.15
+
+
+def test_the_same_command_opens_its_folder_again(tmp_path):
+    for _ in range(2):
+        with open_run(tmp_path / "run", Config()) as run:
+            assert (run.folder / "config.yaml").read_text() == "steps: 3\nrate: 0.15\n"
+
+
+def test_another_config_is_refused(tmp_path):
+    with open_run(tmp_path, Config()):
+        pass
+    message = r"there it says 'rate: 0.15', here 'rate: 0.3'"
+    with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3)):
+        pass
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    with (
+        open_run(tmp_path, Config()),
+        pytest.raises(CmgemsError, match="another run is writing there"),
+        open_run(tmp_path, Config()),
+    ):
+        pass
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(CmgemsError, match="not empty and not a run"), open_run(tmp_path, Config()):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(CmgemsError, match=r"cannot write in .*out"), open_run(tmp_path / "out", Config()):
+        pass
+
+
+def test_metrics_after_the_resumed_step_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, 0) as log:
+        for step in range(1, 6):
+            log.write({"step": step, "loss": 1 / step})
+    with open(path, "a") as handle:
+        handle.write('{"step": 6, "lo')  # a kill in the middle of a line
+    with MetricsLog(path, 3) as log:
+        log.write({"step": 4, "loss": 9.0})
+    assert [(r["step"], r["loss"]) for r in read_metrics(path)] == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 9.0)]
+    assert all(json.loads(line) for line in path.read_text().splitlines())

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cmgems.errors import CmgemsError
+from cmgems.masking import MaskedBatch
+from cmgems.models import MODELS
+from cmgems.training import (
+    ComputeConfig,
+    OptimConfig,
+    World,
+    build_optimizer,
+    learning_rate,
+    start_compute,
+    train_step,
+    unigram_entropy,
+    validate,
+)
+from cmgems.training.step import loss_sum
+
+COMPUTE = start_compute(ComputeConfig(device="cpu"), seed=0)
+CONFIG = OptimConfig(lr=1e-3, warmup=0)
+
+
+def model_of():
+    torch.manual_seed(0)
+    return MODELS.get("logo_tiny").masked_lm()
+
+
+def batch_of(rows, seed=0, masked=None, columns=24):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(5, 4101, (rows, columns)).astype(np.int32)
+    attention = np.ones((rows, columns), bool)
+    attention[:, -3:] = False
+    count = masked if masked is not None else rows * 3
+    positions = np.sort(rng.choice(rows * columns, count, replace=False))
+    return MaskedBatch(ids, attention, positions, rng.integers(5, 4101, count), "random_span")
+
+
+def halves(batch):
+    rows, columns = batch.ids_BS.shape
+    parts = []
+    for half in (slice(0, rows // 2), slice(rows // 2, rows)):
+        chosen = (batch.positions_M >= half.start * columns) & (batch.positions_M < half.stop * columns)
+        positions = batch.positions_M[chosen] - half.start * columns
+        parts.append(
+            MaskedBatch(batch.ids_BS[half], batch.attention_BS[half], positions, batch.labels_M[chosen], "")
+        )
+    return parts
+
+
+def step(model, batches):
+    return train_step(model, model, batches, build_optimizer(model, CONFIG), CONFIG, 1e-3, COMPUTE, World())
+
+
+def test_loss_is_the_mean_over_masked_tokens():
+    model, batch = model_of(), batch_of(4)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(batch.ids_BS).long(), torch.from_numpy(batch.attention_BS))
+        labels = torch.full((4 * 24,), -100)
+        labels[batch.positions_M] = torch.from_numpy(batch.labels_M)
+        expected = F.cross_entropy(logits.flatten(0, 1), labels)
+    result = step(model, [batch])
+    assert result.loss == pytest.approx(expected.item(), rel=1e-6)
+    assert (result.masked, result.tokens) == (12, 4 * 21)
+
+
+def test_accumulation_equals_one_batch_even_when_masks_are_uneven():
+    one, two = model_of(), model_of()
+    batch = batch_of(8, masked=31)
+    parts = halves(batch)
+    assert len(parts[0].labels_M) != len(parts[1].labels_M)
+    whole, split = step(one, [batch]), step(two, parts)
+    assert split.loss == pytest.approx(whole.loss, rel=1e-6)
+    assert split.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-5)
+
+
+def test_static_shapes_change_nothing():
+    model, batch = model_of(), batch_of(4)
+    losses = [loss_sum(model, batch, COMPUTE, static=static).item() for static in (False, True)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_a_batch_without_masked_tokens_is_no_trouble():
+    result = step(model_of(), [batch_of(2, masked=0)])
+    assert (result.loss, result.masked) == (0.0, 0)
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_weights():
+    model = model_of()
+    with torch.no_grad():
+        model.encoder.word.weight[5:] = float("nan")
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(CmgemsError, match="not finite"):
+        step(model, [batch_of(2)])
+    after = model.state_dict()
+    assert all(torch.equal(before[k], after[k]) or before[k].isnan().any() for k in before)
+
+
+def test_training_learns():
+    model, batch = model_of(), batch_of(4)
+    optimizer = build_optimizer(model, CONFIG)
+    losses = [
+        train_step(model, model, [batch], optimizer, CONFIG, 1e-2, COMPUTE, World()).loss for _ in range(30)
+    ]
+    assert losses[-1] < losses[0] - 2
+
+
+def test_validation_averages_over_tokens_not_batches():
+    model = model_of()
+    batches = [batch_of(4, seed=1, masked=3), batch_of(4, seed=2, masked=40)]
+    sums = [loss_sum(model.eval(), b, COMPUTE, static=False).item() for b in batches]
+    assert validate(model, batches, COMPUTE, World()) == pytest.approx(sum(sums) / 43, rel=1e-6)
+
+
+def test_unigram_entropy():
+    def labelled(labels):
+        return MaskedBatch(
+            np.zeros((1, 4), np.int32), np.ones((1, 4), bool), np.arange(len(labels)), np.array(labels), ""
+        )
+
+    assert unigram_entropy([labelled([7, 8]), labelled([7, 8])]) == pytest.approx(math.log(2))
+    assert unigram_entropy([labelled([7, 7])]) == 0
+
+
+def test_learning_rate_rises_and_falls_linearly():
+    config = OptimConfig(lr=1.0, warmup=10)
+    rates = [learning_rate(config, step, 110) for step in range(110)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert rates[10] == 1.0
+    assert rates[60] == pytest.approx(0.5)
+    assert rates[-1] == pytest.approx(0.01)
+
+
+def test_a_run_shorter_than_the_warmup_still_peaks():
+    assert [learning_rate(OptimConfig(lr=1.0, warmup=500), s, 4) for s in range(4)] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_biases_and_norms_are_not_decayed():
+    model = model_of()
+    decayed, free = build_optimizer(model, CONFIG).param_groups
+    assert decayed["weight_decay"] == 0.01
+    assert free["weight_decay"] == 0
+    assert all(p.ndim == 2 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in free["params"])
+    assert sum(len(g["params"]) for g in (decayed, free)) == len(list(model.parameters()))
+
+
+def test_asking_for_a_gpu_that_is_not_there():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(CmgemsError, match=r"compute.device=auto"):
+        start_compute(ComputeConfig(device="cuda"), seed=0)
