@@ -110,7 +110,8 @@ def open_run(out: Path, config: object, world: World | None = None) -> Iterator[
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
         existing = out / CONFIG
-        if existing.is_file():
+        # A run that failed before its first checkpoint, for a mistake in its config say, holds nothing to protect.
+        if existing.is_file() and Run(out).checkpoints.all():
             if existing.read_text() != dumped:
                 raise CmgemsError(
                     "output folder in use",
@@ -118,7 +119,7 @@ def open_run(out: Path, config: object, world: World | None = None) -> Iterator[
                     why=f"it holds a run with another config ({_first_difference(existing.read_text(), dumped)})",
                     fix="choose another -o, or repeat that run's own command to resume it",
                 )
-        elif any(path.name != ".lock" for path in out.iterdir()):
+        elif not existing.is_file() and any(path.name != ".lock" for path in out.iterdir()):
             (out / ".lock").unlink()
             raise CmgemsError(
                 "output folder in use",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cmgems.errors import CmgemsError
 from cmgems.training import MetricsLog, open_run, read_metrics
@@ -21,10 +23,14 @@ def test_the_same_command_opens_its_folder_again(tmp_path):
             assert (run.folder / "config.yaml").read_text() == "steps: 3\nrate: 0.15\n"
 
 
-def test_another_config_is_refused(tmp_path):
+def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
     with open_run(tmp_path, Config()):
         pass
-    message = r"there it says 'rate: 0.15', here 'rate: 0.3'"
+    with open_run(tmp_path, Config(steps=4)) as run:  # the first try saved nothing
+        run.checkpoints.save(1, lambda folder: (folder / "weights").write_text(""))
+    with open_run(tmp_path, Config(steps=4)):
+        pass
+    message = r"there it says 'steps: 4', here 'steps: 3'"
     with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3)):
         pass
 
@@ -62,3 +68,16 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path):
         log.write({"step": 4, "loss": 9.0})
     assert [(r["step"], r["loss"]) for r in read_metrics(path)] == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 9.0)]
     assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_tensorboard_gets_the_same_figures(tmp_path):
+    with MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True) as log:
+        log.write({"step": 3, "loss": 0.25, "strategy": "genemask"})
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(3, 0.25)]
+
+
+def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(CmgemsError, match=r"pip install 'cmgems\[tensorboard\]'"):
+        MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True)

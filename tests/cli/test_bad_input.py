@@ -1,0 +1,227 @@
+"""What a user gets for a mistake: one line, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cmgems.cli.main import run
+from cmgems.models import MODELS, save_model
+from cmgems.tokenization import TOKENIZERS
+
+DNA = "ACGTTGCAAC" * 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with something of everything."""
+
+    folder: Path
+    store: Path
+    table: Path
+    labelled: Path
+
+    def write(self, name: str, content: str | bytes) -> str:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    def pretrain(self, *overrides: str) -> list[str]:
+        return ["run", "pretrain", "--config", "tiny", f"data.store={self.store}", f"masking.table={self.table}",
+                "data.split.block_bp=2000", *overrides, "-o", str(self.folder / "run")]  # fmt: skip
+
+    def finetune(self, *overrides: str) -> list[str]:
+        return ["run", "finetune", "--config", "tiny", f"data.dir={self.labelled}",
+                *overrides, "-o", str(self.folder / "run")]  # fmt: skip
+
+    def build(self, fasta: str) -> list[str]:
+        return ["genome", "build", fasta, "-o", str(self.folder / "new_store")]
+
+    def model(self, name: str = "model", preset: str = "logo_tiny", head: str = "masked_lm") -> str:
+        folder = self.folder / name
+        folder.mkdir()
+        config = MODELS.get(preset)
+        save_model(
+            folder,
+            config.masked_lm() if head == "masked_lm" else config.classifier(2),
+            model_name=preset,
+            config=config,
+            head=head,
+            tokenizer_name="kmer6",
+            tokenizer=TOKENIZERS.get("kmer6"),
+            labels=["0", "1"] if head == "classification" else None,
+        )
+        return str(folder)
+
+
+@pytest.fixture
+def place(tmp_path, small_genome, small_labelled) -> Place:
+    return Place(tmp_path, small_genome.store, small_genome.table, small_labelled)
+
+
+def of_another_model(place: Place) -> list[str]:
+    """A model folder whose weights were replaced by those of another model."""
+    ours, other = Path(place.model("ours")), Path(place.model("other", "dnabert_tiny"))
+    weights = (other / "model.safetensors").read_bytes()
+    (ours / "model.safetensors").write_bytes(weights)
+    info = json.loads((ours / "model.json").read_text())
+    info["sha256"] = hashlib.sha256(weights).hexdigest()
+    (ours / "model.json").write_text(json.dumps(info))
+    return place.finetune(f"model.checkpoint={ours}")
+
+
+def flipped_bit(place: Place) -> list[str]:
+    folder = Path(place.model())
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-5] ^= 4
+    (folder / "model.safetensors").write_bytes(weights)
+    return ["export", str(folder), "-o", str(place.folder / "hf")]
+
+
+def truncated_table(place: Place) -> list[str]:
+    path = place.write("pmi.safetensors", place.table.read_bytes()[:1000])
+    return place.pretrain(f"masking.table={path}")
+
+
+def damaged_store(place: Place) -> list[str]:
+    store = place.folder / "store"
+    shutil.copytree(place.store, store)
+    with open(store / "codes.bin", "ab") as handle:
+        handle.write(b"\0")
+    return ["genome", "info", str(store)]
+
+
+def busy_folder(place: Place) -> list[str]:
+    place.write("run/notes.txt", "mine")
+    return place.pretrain()
+
+
+# What goes wrong -> the command, and a piece of the line that answers it.
+MISTAKES = {
+    "missing file": (lambda p: p.build("nothing.fa"), "nothing.fa"),
+    "a folder for a file": (lambda p: p.build(str(p.folder)), "not a file"),
+    "empty FASTA": (lambda p: p.build(p.write("e.fa", "")), "e.fa"),
+    "protein FASTA": (lambda p: p.build(p.write("p.fa", ">prot\nMKVLAAGIEF\n")), "prot"),
+    "RNA": (lambda p: p.build(p.write("r.fa", ">rna\nACGUUU\n")), "RNA"),
+    "truncated gzip": (
+        lambda p: p.build(p.write("t.fa.gz", gzip.compress(f">a\n{DNA * 50}\n".encode())[:-20])),
+        "t.fa.gz",
+    ),
+    "plain text named .gz": (lambda p: p.build(p.write("n.fa.gz", "no FASTA at all\n")), "n.fa.gz"),
+    "no header": (lambda p: p.build(p.write("h.fa", DNA + "\n")), "h.fa"),
+    "the same contig twice": (lambda p: p.build(p.write("d.fa", f">a\n{DNA}\n>a\n{DNA}\n")), "'a'"),
+    "store in use": (
+        lambda p: ["genome", "build", p.write("g.fa", f">a\n{DNA}\n"), "-o", str(p.store)],
+        "--force",
+    ),
+    "no store": (lambda p: ["pmi", "build", "nowhere", "-o", str(p.folder / "t.safetensors")], "cmgems genome build"),
+    "damaged store": (damaged_store, "codes.bin"),
+    "k out of range": (
+        lambda p: ["pmi", "build", str(p.store), "-o", str(p.folder / "t.safetensors"), "--k", "12"],
+        "--k",
+    ),
+    "unknown PMI definition": (
+        lambda p: ["pmi", "build", str(p.store), "-o", str(p.folder / "t.safetensors"), "--definition", "exat"],
+        "exact",
+    ),
+    "truncated table": (truncated_table, "pmi.safetensors"),
+    "table of another k": (lambda p: p.pretrain("tokenizer=kmer4"), "k"),
+    "no table": (lambda p: p.pretrain("masking.table=null"), "cmgems pmi build"),
+    "unknown config key": (lambda p: p.pretrain("optim.lr_rate=1"), "optim.lr"),
+    "wrong type": (lambda p: p.pretrain("steps=many"), "`steps` must be a whole number"),
+    "a value out of range": (lambda p: p.pretrain("masking.rate=1.5"), "between 0 and 1"),
+    "unknown component": (lambda p: p.pretrain("model=lgo"), "'logo'"),
+    "unknown option of a component": (lambda p: p.pretrain("model.layer=3"), "layers"),
+    "unknown strategy": (
+        lambda p: p.pretrain("masking.curriculum=fixed", "masking.curriculum.masking=genemsak"),
+        "genemask",
+    ),
+    "unknown recipe": (lambda p: ["run", "pretrian"], "pretrain"),
+    "unknown config": (lambda p: ["run", "pretrain", "--config", "logo_cmgem"], "logo_cmgems"),
+    "override without =": (lambda p: p.pretrain("steps"), "steps"),
+    "config that is no YAML": (lambda p: ["validate", p.write("c.yaml", "recipe: pretrain\nsteps: [1\n")], "c.yaml:"),
+    "broken recipe": (
+        lambda p: ["run", p.write("my.py", "def main(:\n")],
+        "my.py:1",
+    ),
+    "folder that is no run": (busy_folder, "choose another -o"),
+    "no data folder": (lambda p: p.finetune("data.dir=nowhere"), "nowhere"),
+    "no checkpoint": (lambda p: p.finetune("model.checkpoint=nowhere"), "nowhere"),
+    "checkpoint of another model": (of_another_model, "another"),
+    "a flipped bit": (flipped_bit, "sha256"),
+    "predict with a model that was only pretrained": (
+        lambda p: ["predict", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.csv")],
+        "cmgems run finetune",
+    ),
+    "sequence shorter than k": (
+        lambda p: [
+            "predict", p.model(head="classification"), p.write("s.fa", ">ok\nACGTACGT\n>tiny\nACG\n"), "-o", str(p.folder / "o.csv"),
+        ],
+        "tiny",
+    ),
+    "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "use"),
+    "copy onto a file": (lambda p: ["cp", "pretrain", p.write("mine.py", "precious")], "--force"),
+    "unknown command": (lambda p: ["pretain"], "pretain"),
+    "missing option": (lambda p: ["export", "x"], "--out"),
+}  # fmt: skip
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_line_exit_2_nothing_written(mistake, place, capsys, monkeypatch):
+    make, expected = MISTAKES[mistake]
+    arguments = make(place)
+    monkeypatch.chdir(place.folder)
+    before = snapshot(place.folder)
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("error: ")
+    assert expected in lines[0]
+    left = {name: content for name, content in snapshot(place.folder).items() if name not in before}
+    # A run that fails on its data has already noted its config; that is no half-written result.
+    assert set(left) <= {"run", "run/config.yaml", "run/.lock"}
+    assert all(snapshot(place.folder)[name] == content for name, content in before.items())
+
+
+def test_several_mistakes_are_reported_at_once(place, capsys):
+    assert run(place.pretrain("steps=many", "optim.lr_rate=1", "model=lgo")) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("error: ") for line in lines)
+
+
+def test_a_full_disk_while_saving_keeps_the_last_good_checkpoint(place, capsys, monkeypatch):
+    replace, saved = os.replace, []
+
+    def full_after_one(source, target):
+        if Path(target).name.startswith("step_"):
+            if saved:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            saved.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full_after_one)
+    assert run(place.pretrain()) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "no space left" in errors[0]
+    out = place.folder / "run"
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["step_00000005"]
+    assert not list(out.rglob(".partial-*"))
+
+    monkeypatch.setattr(os, "replace", replace)
+    assert run(place.pretrain()) == 0  # the same command goes on from there
