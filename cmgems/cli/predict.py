@@ -25,7 +25,8 @@ def predict(
     import io
     import sys
 
-    from cmgems.errors import CheckpointError, DataError
+    from cmgems.data.labelled import encode_at
+    from cmgems.errors import CheckpointError
     from cmgems.files import write_text
     from cmgems.genome import read_fasta
     from cmgems.models import load_model
@@ -46,16 +47,9 @@ def predict(
     names, rows, cut = [], [], 0
     for record in read_fasta(sequences):
         bases = record.sequence.decode()
-        if len(bases) < saved.tokenizer.k:
-            raise DataError(
-                f"sequence of {len(bases)} bp",
-                where=f"{sequences}, {record.name}",
-                why=f"shorter than k = {saved.tokenizer.k}",
-                fix="leave it out",
-            )
         cut += len(bases) > longest
         names.append(record.name)
-        rows.append(saved.tokenizer.encode(bases[:longest]))
+        rows.append(encode_at(f"{sequences}, {record.name}", bases[:longest], saved.tokenizer))
     if cut:
         print(f"warning: {cut} sequences cut to their first {longest} bp", file=sys.stderr)
 

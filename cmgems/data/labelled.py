@@ -21,7 +21,6 @@ from cmgems.tokenization import Tokenizer
 
 SPLITS = ("train", "dev", "test")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-IUPAC = frozenset("ACGTRYSWKMBDHVN")
 PAD_MULTIPLE = 8
 
 
@@ -90,7 +89,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     """(line number, bases, label) of each row.
 
     Raises:
-        DataError: for a missing column, a short row, an empty label or letters that are no bases.
+        DataError: for a missing column, a short row or an empty label.
     """
     try:
         with open(path, newline="", encoding="utf-8") as handle:
@@ -108,13 +107,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, str, str]]:
                 text, label = row[names["sequence"]], row[names["label"]]
                 if not text or not label:
                     raise DataError("sequence or label missing", where=where, fix="mend or drop the row")
-                bases = bases_of(text).upper()
-                foreign = set(bases) - IUPAC
-                if foreign:
-                    raise DataError(
-                        "not DNA", where=where, why=f"letter {min(foreign)!r}", fix="mend or drop the row"
-                    )
-                yield reader.line_num, bases, label.strip()
+                yield reader.line_num, bases_of(text), label.strip()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError("cannot read", where=path, why=str(error)) from error
 
@@ -176,14 +169,23 @@ def _encode(
             raise DataError(
                 f"label {label!r} not in train", where=f"{path}:{line}", why=f"train has {', '.join(classes)}"
             )
-        if len(bases) < tokenizer.k:
-            raise DataError(
-                f"sequence of {len(bases)} bp", where=f"{path}:{line}", why=f"shorter than k = {tokenizer.k}"
-            )
         cut += len(bases) > longest
-        ids.append(tokenizer.encode(bases[:longest]))
+        ids.append(encode_at(f"{path}:{line}", bases[:longest], tokenizer))
         labels.append(index[label])
     return LabelledSet(ids, np.array(labels, np.int64), classes, cut)
+
+
+def encode_at(where: str, bases: str, tokenizer: Tokenizer) -> np.ndarray:
+    """Token ids of one sequence; what is wrong with it is reported as found at ``where``.
+
+    Raises:
+        DataError: if it is too short or no DNA.
+    """
+    try:
+        return tokenizer.encode(bases)
+    except DataError as error:
+        place = f"{where}, {error.where}" if error.where else where
+        raise DataError(error.what, where=place, why=error.why, fix="mend it, or leave it out") from error
 
 
 def few_shot(labelled: LabelledSet, shots: int, seed: int) -> LabelledSet:

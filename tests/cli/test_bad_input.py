@@ -163,9 +163,8 @@ MISTAKES = {
         "cmgems run finetune",
     ),
     "sequence shorter than k": (
-        lambda p: [
-            "predict", p.model(head="classification"), p.write("s.fa", ">ok\nACGTACGT\n>tiny\nACG\n"), "-o", str(p.folder / "o.csv"),
-        ],
+        lambda p: ["predict", p.model(head="classification"), p.write("s.fa", ">ok\nACGTACGT\n>tiny\nACG\n"),
+                   "-o", str(p.folder / "o.csv")],
         "tiny",
     ),
     "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "use"),

@@ -1,0 +1,32 @@
+"""What the documents point to exists, and the commands they show are real."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cmgems import assets
+from cmgems.cli.main import app
+
+TOP = Path(__file__).parents[1]
+PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", page.read_text())
+    for link in (a or b for a, b in links):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_configs_exist(page):
+    text = page.read_text()
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
+    assert set(re.findall(r"^\$? ?cmgems ([a-z]+)", text, re.MULTILINE)) <= known
+    configs = {name.split("/")[1] for name in assets.configs()}
+    assert {c for c in re.findall(r"--config ([a-z_]+)(?![\w.])", text) if c not in ("my", "mine")} <= configs
