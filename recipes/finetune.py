@@ -90,7 +90,7 @@ class Config:
 
 def main(config: Config, out: Path) -> None:
     """Train from the last finished epoch in ``out``, or from the start, then score the test set."""
-    with open_run(out, config) as run:
+    with open_run(out, config, "finetune") as run:
         finished = read_summary(out)
         if finished is not None:
             show_summary(f"{out} has finished already", finished)

@@ -74,7 +74,7 @@ class Config:
 
 def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, to the last step."""
-    with open_world() as world, open_run(out, config, world) as run:
+    with open_world() as world, open_run(out, config, "pretrain", world) as run:
         finished = read_summary(out)
         if finished is not None:
             show_summary(f"{out} has finished already", finished)

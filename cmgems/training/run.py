@@ -87,8 +87,8 @@ def _first_difference(old: str, new: str) -> str:
 
 
 @contextmanager
-def open_run(out: Path, config: object, world: World | None = None) -> Iterator[Run]:
-    """Open ``out`` for a run with ``config``: new, or the same run going on. Held by one process (group) at a time.
+def open_run(out: Path, config: object, recipe: str, world: World | None = None) -> Iterator[Run]:
+    """Open ``out`` for a run of ``recipe`` with ``config``: new, or the same run going on; by one run at a time.
 
     Raises:
         CmgemsError: if another run holds it, it holds a run with another config, or it is no run folder.
@@ -96,7 +96,7 @@ def open_run(out: Path, config: object, world: World | None = None) -> Iterator[
     if world is not None and not world.leads:
         yield Run(out)
         return
-    dumped = dump_config(config)
+    dumped = dump_config(config, recipe)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "w")  # noqa: SIM115 - held until the run ends

@@ -19,41 +19,47 @@ class Config:
 
 def test_the_same_command_opens_its_folder_again(tmp_path):
     for _ in range(2):
-        with open_run(tmp_path / "run", Config()) as run:
-            assert (run.folder / "config.yaml").read_text() == "steps: 3\nrate: 0.15\n"
+        with open_run(tmp_path / "run", Config(), "pretrain") as run:
+            assert (run.folder / "config.yaml").read_text() == "recipe: pretrain\nsteps: 3\nrate: 0.15\n"
 
 
 def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
-    with open_run(tmp_path, Config()):
+    with open_run(tmp_path, Config(), "pretrain"):
         pass
-    with open_run(tmp_path, Config(steps=4)) as run:  # the first try saved nothing
+    with open_run(tmp_path, Config(steps=4), "pretrain") as run:  # the first try saved nothing
         run.checkpoints.save(1, lambda folder: (folder / "weights").write_text(""))
-    with open_run(tmp_path, Config(steps=4)):
+    with open_run(tmp_path, Config(steps=4), "pretrain"):
         pass
     message = r"there it says 'steps: 4', here 'steps: 3'"
-    with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3)):
+    with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3), "pretrain"):
         pass
 
 
 def test_two_runs_never_share_a_folder(tmp_path):
     with (
-        open_run(tmp_path, Config()),
+        open_run(tmp_path, Config(), "pretrain"),
         pytest.raises(CmgemsError, match="another run is writing there"),
-        open_run(tmp_path, Config()),
+        open_run(tmp_path, Config(), "pretrain"),
     ):
         pass
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(CmgemsError, match="not empty and not a run"), open_run(tmp_path, Config()):
+    with (
+        pytest.raises(CmgemsError, match="not empty and not a run"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(CmgemsError, match=r"cannot write in .*out"), open_run(tmp_path / "out", Config()):
+    with (
+        pytest.raises(CmgemsError, match=r"cannot write in .*out"),
+        open_run(tmp_path / "out", Config(), "pretrain"),
+    ):
         pass
 
 
