@@ -118,7 +118,8 @@ def main(config: Config, out: Path) -> None:
                 print(f"warning: {split.cut} {name} sequences cut to {longest} bp", file=sys.stderr)
         train, dev, test = splits["train"], splits.get("dev"), splits["test"]
         if config.data.shots is not None:
-            train = few_shot(train, config.data.shots, config.seed)
+            # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
+            train, dev = few_shot(train, config.data.shots, config.seed), None
         classes = list(train.classes)
 
         model = model_config.classifier(len(classes))

@@ -30,7 +30,8 @@ class LabelledConfig:
 
     Attributes:
         dir: Folder with train, dev and test files.
-        shots: Keep this many training examples of each class, drawn by the run's seed; None for all.
+        shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
+            None for all.
         max_tokens: Rows longer than this are cut, which is said aloud; None for as many as the model takes.
     """
 
