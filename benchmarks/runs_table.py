@@ -1,6 +1,6 @@
 """Mean and standard deviation over seeds of fine-tuning runs called TASK-MODEL-WEIGHTS-SEED, as a markdown table.
 
-    python benchmarks/runs_table.py runs/ft
+python benchmarks/runs_table.py runs/ft
 """
 
 from __future__ import annotations

@@ -26,18 +26,28 @@ def build(
     canonical: Annotated[bool, typer.Option("--canonical", help="Count both strands.")] = False,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer k-mers rank after all others.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV too.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads; by default one a core, at most 4.", show_default=False)
+    ] = None,
     top: Top = 0,
 ) -> None:
     """Count the n-grams of a genome and write the ranked table of its k-mers.
 
+    Under torchrun each process counts its share, and the first writes.
+
     Example: cmgems pmi build human.store -o pmi.safetensors --k 6 --top 10
     """
+    from cmgems.distributed import open_world
     from cmgems.genome.store import GenomeStore
     from cmgems.pmi import PMITable, count_ngrams
 
     genome = GenomeStore.open(store)
+    with open_world() as world:
+        counts = count_ngrams(genome, k, workers=workers, world=world)
+    if not world.leads:
+        return
     table = PMITable.from_counts(
-        count_ngrams(genome, k),
+        counts,
         k,
         definition,
         canonical=canonical,
@@ -72,6 +82,66 @@ def show(
     for name, value in about.items():
         typer.echo(f"{name}: {value}")
     _print_ends(loaded, top)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="PMI table (safetensors or CSV).")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="PMI table of the same k.")],
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Compare the first TOP k-mers; by default 10, 100 and 1000.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Scatter plot of the ranks to write (PNG).")
+    ] = None,
+) -> None:
+    """Print how far two rankings agree.
+
+    Example: cmgems pmi compare human.safetensors mouse.safetensors -o ranks.png
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from cmgems.pmi import PMITable
+    from cmgems.pmi.compare import compare
+
+    tables = PMITable.load(first), PMITable.load(second)
+    agreement = compare(*tables, tops=None if top is None else [top])
+    grid = Table("measure", title=f"{first} and {second}", title_justify="left")
+    grid.add_column("value", justify="right")
+    grid.add_row("Spearman's rho", f"{agreement.spearman:.4f}")
+    grid.add_row("Kendall's tau", f"{agreement.kendall:.4f}")
+    for n, shared in agreement.overlap.items():
+        grid.add_row(f"shared by the first {n}", f"{shared} ({shared / n:.1%})")
+    Console().print(grid)
+    if output is not None:
+        from cmgems.report.pmi import plot_ranks
+
+        plot_ranks(*tables, output, (first.name, second.name))
+        typer.echo(str(output))
+
+
+@app.command()
+def plot(
+    table: Annotated[Path, typer.Argument(help="PMI table (safetensors or CSV).")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="One picture, if it ends in .png, else a folder of pictures."),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="Number of k-mers in each sequence logo, at most.")] = 100,
+) -> None:
+    """Draw a table: distribution of NPMI, NPMI, CpG and GC content by rank, sequence logos of both ends.
+
+    Example: cmgems pmi plot pmi.safetensors -o pmi.png
+    """
+    from cmgems.pmi import PMITable
+    from cmgems.report.pmi import plot_table
+
+    for path in plot_table(PMITable.load(table), output, top):
+        typer.echo(str(path))
 
 
 def _print_ends(table: PMITable, top: int) -> None:

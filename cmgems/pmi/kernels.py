@@ -16,7 +16,7 @@ def count_window(
     runs: npt.NDArray[np.int64],
     n: int,
     table: npt.NDArray[np.uint32],
-    tails: npt.NDArray[np.int64],
+    tails: npt.NDArray[np.uint32],
 ) -> None:
     """Add the n-grams whose last base lies in [low, high) to ``table``, and the ends of runs to ``tails``.
 
@@ -24,7 +24,7 @@ def count_window(
         codes_L: uint8 window of the genome that starts at flat position ``origin`` <= max(low - n + 1, 0).
         runs: int64 [R, 2], the runs that meet [low, high), without ambiguous bases.
         table: uint32 [4^n].
-        tails: int64, tables of orders 0 to n-1 one after another, order m from (4^m - 1) / 3. Of each run
+        tails: uint32, tables of orders 0 to n-1 one after another, order m from (4^m - 1) / 3. Of each run
             that ends in the window the last n-1 bases are counted, of a shorter run all of it.
     """
     # Unsigned: a signed index costs a check for negative values at every base.
@@ -42,4 +42,4 @@ def count_window(
             table[number & mask] += one
         if runs[r, 1] <= high:
             size = 4 ** min(n - 1, runs[r, 1] - runs[r, 0])
-            tails[(size - 1) // 3 + np.int64(number & np.uint64(size - 1))] += 1
+            tails[(size - 1) // 3 + np.int64(number & np.uint64(size - 1))] += one

@@ -1,24 +1,15 @@
-"""Plots as PNG, drawn without a display."""
+"""The plot of a pretraining run."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cmgems.files import atomic_path
-from cmgems.training.metrics import read_metrics
+from cmgems.report.figure import BLUE, GREY, SKY_BLUE, VERMILLION, save_png
 
-# Colour-blind safe (Okabe and Ito).
-TRAIN, VALIDATION, SWITCH, ENTROPY = "#56B4E9", "#0072B2", "#D55E00", "#999999"
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with atomic_path(path) as partial:
-        FigureCanvasAgg(figure)
-        figure.savefig(partial, format="png", dpi=150)
+TRAIN, VALIDATION, SWITCH, ENTROPY = SKY_BLUE, BLUE, VERMILLION, GREY
 
 
 def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = None) -> None:
@@ -29,6 +20,8 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
         path: PNG to write.
         unigram_entropy: Nats; drawn as the line that a model blind to context cannot pass.
     """
+    from cmgems.training.metrics import read_metrics  # brings torch, which other plots do without
+
     records = read_metrics(metrics)
     train = [(r["step"], r["loss"]) for r in records if "loss" in r]
     validation = [(r["step"], r["validation_loss"]) for r in records if "validation_loss" in r]
@@ -58,4 +51,4 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
     perplexity.set_yticks(ticks, [f"{math.exp(t):.0f}" for t in ticks])
     perplexity.set_ylabel("perplexity")
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_png(figure, path)

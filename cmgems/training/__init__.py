@@ -1,5 +1,6 @@
 """The parts that recipes share: the step, optimizer, checkpoints, metrics and what a run shows."""
 
+from cmgems.distributed import World, open_world
 from cmgems.training.checkpoint import (
     CheckpointConfig,
     Checkpoints,
@@ -8,7 +9,6 @@ from cmgems.training.checkpoint import (
 )
 from cmgems.training.compute import Compute, ComputeConfig, start_compute
 from cmgems.training.display import LogConfig, rate_text, show_steps
-from cmgems.training.distributed import World, open_world
 from cmgems.training.metrics import MetricsLog, read_metrics
 from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer, learning_rate
 from cmgems.training.predict import predict_probabilities

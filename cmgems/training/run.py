@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from cmgems.config import dump_config
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError, disk_error
 from cmgems.files import atomic_folder, write_json, write_text
 from cmgems.models.saved import INFO_FILE, WEIGHTS_FILE
 from cmgems.training.checkpoint import Checkpoints
-from cmgems.training.distributed import World
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.training.compute import Compute
-from cmgems.training.distributed import World
 from cmgems.training.optim import OptimConfig, apply_gradients
 
 IGNORE = -100

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from cmgems.cli import pmi
+from cmgems.cli.main import run
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome.store import GenomeStore, build_store
-from cmgems.pmi import PMITable
+from cmgems.pmi import PMITable, count_ngrams
 
 root = typer.Typer()
 root.add_typer(pmi.app, name="pmi")
@@ -75,3 +79,89 @@ def test_mistakes(store: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(root, ["pmi", "build", str(store), "-o", output, "--definition", "genemask"])
     assert isinstance(result.exception, CmgemsError)
     assert "did you mean 'genemask2023'" in str(result.exception)
+
+
+def test_two_processes_write_the_table_of_one(small_genome, tmp_path: Path) -> None:
+    tables = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    builds = [
+        ["pmi", "build", str(small_genome.store), "-o", str(table), "--workers", "2"] for table in tables
+    ]
+    assert CliRunner().invoke(root, builds[0]).exit_code == 0
+
+    script = tmp_path / "in_small_chunks.py"  # so that both processes have some to count
+    script.write_text(
+        "import sys\nfrom cmgems.cli.main import run\nfrom cmgems.pmi import counts\n"
+        "counts.CHUNK_BASES = 1000\nsys.exit(run(sys.argv[1:]))\n"
+    )
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    result = subprocess.run(
+        [*launch, str(script), *builds[1]],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
+    )
+    assert result.stdout.count("ranked") == 1
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_compare(small_genome, tmp_path: Path) -> None:
+    table, picture = str(small_genome.table), tmp_path / "ranks.png"
+    result = CliRunner().invoke(root, ["pmi", "compare", table, table, "-o", str(picture)])
+    assert result.exit_code == 0, result.output
+    assert "1.0000" in result.output
+    for shown in ("first 10 ", "first 100 ", "first 1000 ", "1000 (100.0%)"):
+        assert shown in result.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    result = CliRunner().invoke(root, ["pmi", "compare", table, table, "--top", "7"])
+    assert "7 (100.0%)" in result.output
+    assert "first 10 " not in result.output
+
+
+def test_plot(small_genome, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        root, ["pmi", "plot", str(small_genome.table), "-o", str(tmp_path / "all.png"), "--top", "20"]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{tmp_path / 'all.png'}\n"
+    assert (tmp_path / "all.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["compare", "{table}", "{other}"], "one ranks 6-mers, the other 3-mers"),
+        (["compare", "{table}", "missing.csv"], "missing.csv"),
+        (["compare", "{damaged}", "{table}"], "damaged.safetensors"),
+        (["compare", "{table}", "{table}", "--top", "4097"], "use 1 to 4096"),
+        (["compare", "{table}", "{table}", "--top", "0"], "--top"),
+        (["compare", "{table}", "{table}", "-o", "{table}/ranks.png"], "cannot write"),
+        (["plot", "missing.csv", "-o", "plots"], "missing.csv"),
+        (["plot", "{damaged}", "-o", "plots"], "damaged.safetensors"),
+        (["plot", "{table}", "-o", "{table}"], "cannot write"),
+        (["build", "{store}", "-o", "new.safetensors", "--workers", "0"], "--workers"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str],
+    expected: str,
+    small_genome,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = {"table": small_genome.table, "store": small_genome.store}
+    paths |= {"other": tmp_path / "other.safetensors", "damaged": tmp_path / "damaged.safetensors"}
+    counts = count_ngrams(GenomeStore.open(small_genome.store), 3)
+    PMITable.from_counts(counts, 3).save(paths["other"])
+    paths["damaged"].write_bytes(small_genome.table.read_bytes()[:1000])
+    assert run(["pmi", *(argument.format(**paths) for argument in arguments)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+    assert expected in error
+    assert {path.name for path in tmp_path.iterdir()} == {"other.safetensors", "damaged.safetensors"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.pmi import count_ngrams
 from cmgems.pmi import counts as counts_module
@@ -51,25 +55,49 @@ contigs_of_codes = st.lists(st.lists(st.sampled_from([0, 0, 1, 2, 3, 3, 255]), m
 
 
 @settings(max_examples=100, deadline=None)
-@given(contigs_of_codes, st.integers(1, 6), st.integers(1, 50))
-def test_counts_match_a_counter(contigs: list[list[int]], n_max: int, chunk: int) -> None:
+@given(contigs_of_codes, st.integers(1, 6), st.integers(1, 50), st.integers(1, 4), st.integers(1, 3))
+def test_counts_match_a_counter(
+    contigs: list[list[int]], n_max: int, chunk: int, batch: int, workers: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts_module, "CHUNK_BASES", chunk)
-        counts = count_ngrams(genome(contigs), n_max)
+        patch.setattr(counts_module, "CHUNKS_A_BATCH", batch)
+        counts = count_ngrams(genome(contigs), n_max, workers=workers)
     assert sorted(counts) == list(range(1, n_max + 1))
     for n, table in counts.items():
         assert table.dtype == np.int64
         assert table.tolist() == reference(contigs, n)
 
 
-def test_a_memory_mapped_genome_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class OneOf(World):
+    """A rank that keeps its own share."""
+
+    def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        pass
+
+
+@settings(max_examples=50, deadline=None)
+@given(contigs_of_codes, st.integers(1, 5), st.integers(1, 50), st.integers(2, 4))
+def test_the_shares_of_all_ranks_add_up(contigs: list[list[int]], n_max: int, chunk: int, ranks: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts_module, "CHUNK_BASES", chunk)
+        whole = count_ngrams(genome(contigs), n_max)
+        shares = [count_ngrams(genome(contigs), n_max, world=OneOf(rank, ranks)) for rank in range(ranks)]
+    for n, table in whole.items():
+        np.testing.assert_array_equal(sum(share[n] for share in shares), table)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_memory_mapped_genome_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     codes = np.random.default_rng(0).integers(0, 4, 100_000, dtype=np.uint8)
     runs = np.array([[0, 33_333], [33_334, 33_336], [40_000, 100_000]], np.int64)
     codes.tofile(tmp_path / "codes.bin")
     mapped = np.memmap(tmp_path / "codes.bin", np.uint8, "r")
     expected = count_ngrams(Genome(codes, runs), 5)
     monkeypatch.setattr(counts_module, "CHUNK_BASES", 1 << 13)
-    for n, table in count_ngrams(Genome(mapped, runs), 5).items():
+    for n, table in count_ngrams(Genome(mapped, runs), 5, workers=workers).items():
         np.testing.assert_array_equal(table, expected[n])
 
 
@@ -77,3 +105,37 @@ def test_a_memory_mapped_genome_gives_the_same(tmp_path: Path, monkeypatch: pyte
 def test_order_out_of_range(n: int) -> None:
     with pytest.raises(CmgemsError, match="use n = 1 to 10"):
         count_ngrams(genome([[0, 1]]), n)
+
+
+def test_no_worker() -> None:
+    with pytest.raises(CmgemsError, match="use 1 or more"):
+        count_ngrams(genome([[0, 1]]), 1, workers=0)
+
+
+def test_no_table_can_overflow() -> None:
+    assert counts_module.CHUNK_BASES * counts_module.CHUNKS_A_BATCH < 2**32
+
+
+def test_an_interrupt_stops_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = []
+
+    def interrupted(window: npt.NDArray[np.uint8], *_: object) -> None:
+        chunks.append(window)
+        time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(counts_module, "CHUNK_BASES", 1)
+    monkeypatch.setattr(counts_module, "count_window", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        count_ngrams(genome([[0] * 1000]), 1, workers=2)
+    assert len(chunks) < 1000
+
+
+def test_one_process_needs_no_torch(small_genome) -> None:
+    script = (
+        "import sys; from pathlib import Path; from cmgems.distributed import open_world\n"
+        "from cmgems.genome import GenomeStore; from cmgems.pmi import count_ngrams\n"
+        "with open_world() as world: count_ngrams(GenomeStore.open(Path(sys.argv[1])), 6, world=world)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script, str(small_genome.store)], check=True, timeout=120)

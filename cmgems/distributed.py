@@ -1,7 +1,6 @@
 """One process or several: rank, world size, and sums over all ranks.
 
-Under ``torchrun`` each rank takes its rows of every global batch. Losses are divided by the global masked-token
-count before the backward pass, so gradients are summed over ranks, not averaged.
+Under ``torchrun`` each rank takes its share of the work. torch is imported only when there is more than one.
 """
 
 from __future__ import annotations
@@ -10,10 +9,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.distributed as dist
-from torch import nn
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,30 @@ class World:
         """The sum of ``value`` over all ranks."""
         if self.size == 1:
             return value
+        import torch
+        import torch.distributed as dist
+
         total = torch.tensor(value, dtype=torch.float64, device=device)
         dist.all_reduce(total)
         return total.item()
 
+    def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Sum an array over all ranks, in place."""
+        if self.size > 1:
+            import torch
+            import torch.distributed as dist
+
+            dist.all_reduce(torch.from_numpy(counts))
+
     def sum_gradients(self, model: nn.Module) -> None:
-        """Sum every parameter's gradient over all ranks, in place."""
+        """Sum every parameter's gradient over all ranks, in place.
+
+        Losses are divided by the global masked-token count before the backward pass: summed, not averaged.
+        """
         if self.size == 1:
             return
+        import torch.distributed as dist
+
         for parameter in model.parameters():
             if parameter.grad is not None:
                 dist.all_reduce(parameter.grad)
@@ -48,7 +67,12 @@ class World:
     def wait(self) -> None:
         """Return once every rank has come here."""
         if self.size > 1:
+            import torch.distributed as dist
+
             dist.barrier()
+
+
+ALONE = World()
 
 
 @contextmanager
@@ -56,9 +80,13 @@ def open_world() -> Iterator[World]:
     """The world torchrun describes in the environment, or a world of one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield World()
+        yield ALONE
         return
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    import torch
+    import torch.distributed as dist
+
+    # gloo sums what lies in main memory, such as counts, also where there is a GPU.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield World(int(os.environ["RANK"]), size, int(os.environ["LOCAL_RANK"]))
     finally:
