@@ -102,6 +102,13 @@ def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
 
 
+def test_bf16_trains_too(finished, small_genome, tmp_path):
+    assert run(command(small_genome, tmp_path / "run", "compute.precision=bf16", "steps=3")) == 0
+    losses = [[r["loss"] for r in figures(out) if "loss" in r][:3] for out in (finished, tmp_path / "run")]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], abs=0.1)
+
+
 @pytest.mark.parametrize("tokenizer", ["kmer3", "kmer4", "kmer5"])
 def test_every_k_trains(small_genome, tmp_path, tokenizer):
     overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "data.batch_size=2"]
