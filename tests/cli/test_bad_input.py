@@ -36,8 +36,17 @@ class Place:
         return str(path)
 
     def pretrain(self, *overrides: str) -> list[str]:
-        return ["run", "pretrain", "--config", "tiny", f"data.store={self.store}", f"masking.table={self.table}",
-                "data.split.block_bp=2000", "compute.threads=1", *overrides, "-o", str(self.folder / "run")]  # fmt: skip
+        return [
+            *(
+                "run",
+                "pretrain",
+                "--config",
+                "tiny",
+                f"data.store={self.store}",
+                f"masking.table={self.table}",
+            ),
+            *("data.split.block_bp=2000", "compute.threads=1", *overrides, "-o", str(self.folder / "run")),
+        ]
 
     def finetune(self, *overrides: str) -> list[str]:
         return ["run", "finetune", "--config", "tiny", f"data.dir={self.labelled}", "compute.threads=1",
