@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torchdata.nodes import BaseNode, Mapper, Prefetcher
+from torchdata.nodes import BaseNode, Mapper, ParallelMapper, Prefetcher
 
 from cmgems.masking import MaskedBatch, Masker
 
@@ -145,6 +145,7 @@ def masked_stream(
     masker: Masker,
     accumulation: int,
     prefetch: int,
+    workers: int = 0,
 ) -> MaskNode:
     """Wire windows -> tokens -> (prefetch) -> mask.
 
@@ -154,8 +155,13 @@ def masked_stream(
         masker: The run's masking.
         accumulation: Batches in one optimizer step.
         prefetch: Unmasked batches kept ready by a thread; 0 for none.
+        workers: Threads that call ``tokenize`` side by side, batches staying in order; 0 for none of its own.
     """
-    source: BaseNode[IdBatch] = Mapper(windows, tokenize)
+    source: BaseNode[IdBatch] = (
+        ParallelMapper(windows, tokenize, workers, in_order=True, method="thread")
+        if workers
+        else Mapper(windows, tokenize)
+    )
     if prefetch:
         source = Prefetcher(source, prefetch)
     return MaskNode(source, masker, accumulation)

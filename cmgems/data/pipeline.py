@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cmgems.data.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, needs_ranks
+from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.tokenization import Tokenizer
 
 # Windows are sorted by length within groups of this many batches: little padding, and still a shuffle.
@@ -30,6 +32,8 @@ class GenomeData:
         pad_multiple: Rows are padded to a multiple of this many tokens. 64 keeps the widths that torch.compile meets
             to 8; in eager mode a smaller one wastes less.
         prefetch: Batches prepared ahead by a thread.
+        workers: Threads that tokenize; 0 leaves it to the thread that prefetches, which is enough up to tens of
+            millions of tokens a second.
     """
 
     store: Path = Path("store")
@@ -38,14 +42,16 @@ class GenomeData:
     batch_size: int = 10
     pad_multiple: int = 64
     prefetch: int = 4
+    workers: int = 0
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise CmgemsError(f"`batch_size` must be 1 or more, but is {self.batch_size}")
         if self.pad_multiple < 1:
             raise CmgemsError(f"`pad_multiple` must be 1 or more, but is {self.pad_multiple}")
-        if self.prefetch < 0:
-            raise CmgemsError(f"`prefetch` must be 0 or more, but is {self.prefetch}")
+        for name in ("prefetch", "workers"):
+            if getattr(self, name) < 0:
+                raise CmgemsError(f"`{name}` must be 0 or more, but is {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -150,10 +156,35 @@ class PretrainingData:
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
         return IdBatch(self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens), batch.samples_B)
 
+    def sample_ids(self, tokens: int) -> Iterator[np.ndarray]:
+        """Unmasked training batches, int32 (B, S), with at least ``tokens`` maskable tokens; always the same."""
+        epoch = found = 0
+        size = self.config.batch_size
+        while found < tokens:
+            starts_N, lengths_N = self.epoch_windows(epoch)
+            for first in range(0, len(starts_N), size):
+                if found >= tokens:
+                    return
+                starts_B, lengths_B = starts_N[first : first + size], lengths_N[first : first + size]
+                samples_B = np.arange(len(starts_B), dtype=np.uint64)
+                width = self.padded_tokens(int(lengths_B.max()))
+                ids_BS = self.tokenize(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
+                found += max(1, int(np.count_nonzero(ids_BS >= self.tokenizer.special_count)))
+                yield ids_BS
+            epoch += 1
+
     def stream(self, masker: Masker, accumulation: int, rank: int = 0, world: int = 1) -> MaskNode:
-        """Endless masked training batches."""
+        """Endless masked training batches.
+
+        Raises:
+            CmgemsError: if the masker's target rate cannot be reached.
+        """
+        if masker.config.target_rate is not None:
+            masker.calibrate(self.sample_ids(SAMPLE_TOKENS))
         windows = WindowNode(self.epoch_windows, self.config.batch_size, self.padded_tokens, rank, world)
-        return masked_stream(windows, self.tokenize, masker, accumulation, self.config.prefetch)
+        return masked_stream(
+            windows, self.tokenize, masker, accumulation, self.config.prefetch, self.config.workers
+        )
 
     def validation_batches(self, config: FixedValidation) -> list[MaskedBatch]:
         """Held-out batches under the fixed mask, the same at every validation of every run with this seed."""

@@ -27,11 +27,12 @@ def gather(
     for b in range(len(starts_B)):
         start, length = starts_B[b], lengths_B[b]
         count = min(length, len(codes) - start)
+        source_L, row_L = codes[start : start + count], out_BL[b]
         seen = np.uint8(0)  # all codes or-ed: 255 if and only if one of them is
         for i in range(count):
-            code = codes[start + i]
-            out_BL[b, i] = code
-            seen |= code
+            row_L[i] = source_L[i]
+        for i in range(count):
+            seen |= row_L[i]
         if seen == AMBIGUOUS:
             position, count = start, 0
             while count < length and position < len(codes):

@@ -12,7 +12,12 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
+from cmgems.masking.ranks import RankBy, lookup_ranks
 from cmgems.registry import Registry
+from cmgems.tokenization import Tokenizer
+
+# DNABERT's spans around a centre, by k (first and last offset).
+SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,12 @@ class TokenBatch:
         ids_BS: int32 token ids.
         maskable_BS: bool; False for special tokens, padding and k-mers that hold an ambiguous base.
         ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess.
-        k: Bases in a token; neighbours up to k - 1 positions apart share a base.
-        rate: Nominal share of tokens to mask, in (0, 1). A strategy divides it by the expected width of what
-            one centre masks (METHOD: 0.15 / 6 for DNABERT's spans at k = 6).
+        k: Bases in a token, 0 if tokens differ in length.
+        rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected width of what
+            one centre masks (0.15 / 6 for DNABERT's spans at k = 6).
         seed: Seed of the masks.
         samples_B: uint64 global position of each sequence in the stream; keys the random draws.
+        overlap: Whether neighbours share bases (stride 1): up to k - 1 positions apart they do.
     """
 
     ids_BS: np.ndarray
@@ -37,6 +43,51 @@ class TokenBatch:
     rate: float
     seed: int
     samples_B: np.ndarray
+    overlap: bool = True
+
+    @classmethod
+    def of(
+        cls,
+        ids_BS: np.ndarray,
+        samples_B: np.ndarray,
+        tokenizer: Tokenizer,
+        token_ranks_V: np.ndarray,
+        *,
+        rate: float,
+        seed: int,
+        rank_by: RankBy = "token",
+    ) -> TokenBatch:
+        """The batch of a tokenizer's ids; ``token_ranks_V`` as :func:`lookup_ranks` takes it."""
+        return cls(
+            ids_BS=ids_BS,
+            maskable_BS=ids_BS >= tokenizer.special_count,
+            ranks_BS=lookup_ranks(token_ranks_V, ids_BS, rank_by),
+            k=tokenizer.k,
+            rate=rate,
+            seed=seed,
+            samples_B=samples_B,
+            overlap=0 < tokenizer.stride < tokenizer.k,
+        )
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First and last offset of the tokens hidden with a centre: DNABERT's windows, which hide a base whole.
+
+        Raises:
+            CmgemsError: for k without overlapping-k-mer spans.
+        """
+        if not self.overlap:
+            return 0, 0
+        if self.k not in SPANS:
+            raise CmgemsError(
+                f"no masking span for k = {self.k}", fix="use overlapping k-mers, k = 3, 4, 5 or 6"
+            )
+        return SPANS[self.k]
+
+    @property
+    def reach(self) -> int:
+        """The farthest neighbour that shares a base with a token, in positions."""
+        return self.k - 1 if self.overlap else 0
 
     def uniform(self, stream: int) -> np.ndarray:
         """float64 (B, S) draws in (0, 1); a pure function of (seed, sample, stream, position)."""
@@ -52,17 +103,3 @@ class Strategy(Protocol):
 
 
 STRATEGIES: Registry[Strategy] = Registry("masking strategy")
-
-# DNABERT's spans around a centre, by k (first and last offset).
-SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
-
-
-def span(k: int) -> tuple[int, int]:
-    """First and last offset of the k overlapping k-mers hidden with a centre (DNABERT's windows).
-
-    Raises:
-        CmgemsError: for k without overlapping-k-mer spans.
-    """
-    if k not in SPANS:
-        raise CmgemsError(f"no masking span for k = {k}", fix="use overlapping k-mers, k = 3, 4, 5 or 6")
-    return SPANS[k]

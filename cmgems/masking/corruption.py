@@ -46,6 +46,7 @@ def corrupt(batch: TokenBatch, mask_BS: np.ndarray, tokenizer: Tokenizer, strate
     positions_M, labels_M = kernels.corrupt(
         ids_BS,
         mask_BS,
+        np.count_nonzero(mask_BS),
         np.uint64(batch.seed),
         batch.samples_B,
         tokenizer.mask_id,

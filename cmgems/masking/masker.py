@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ import numpy as np
 
 from cmgems.config import Component, component
 from cmgems.errors import CmgemsError
-from cmgems.masking.batch import Strategy, TokenBatch
+from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
+from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
-from cmgems.masking.ranks import RankBy, lookup_ranks
-from cmgems.masking.strategies import needs_ranks
+from cmgems.masking.ranks import RankBy
+from cmgems.masking.strategies import needs_ranks, needs_table, unranked
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
+
+NOMINAL_RATE = 0.15
+# Steps of a run whose strategies are looked at before it starts.
+STEPS_CALIBRATED = 200
 
 
 @dataclass(frozen=True)
@@ -28,17 +34,28 @@ class MaskingConfig:
         table: PMI table (`cmgems pmi build`); only random_span and uniform do without.
         rate: Nominal share of masked tokens, as in the papers; the realised share differs by strategy, since
             spans overlap.
+        target_rate: Share of tokens to mask in fact, instead of `rate`: the nominal rate of each strategy is
+            solved for on training windows when a run starts.
         rank_by: `token`, or `position` to reproduce the released code (see docs/method.md).
     """
 
     curriculum: Component = component(CURRICULA, "cm_gems")
     table: Path | None = None
-    rate: float = 0.15
+    rate: float = NOMINAL_RATE
+    target_rate: float | None = None
     rank_by: RankBy = "token"
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
+        if self.target_rate is None:
+            return
+        if not 0 < self.target_rate < 1:
+            raise CmgemsError(f"`target_rate` must be between 0 and 1, but is {self.target_rate}")
+        if self.rate != NOMINAL_RATE:
+            raise CmgemsError(
+                "`target_rate` and `rate` are both set", fix="`rate` is solved for; give one of them"
+            )
 
 
 def mask_batch(
@@ -54,15 +71,7 @@ def mask_batch(
 ) -> MaskedBatch:
     """Choose positions with one strategy and corrupt them: a pure function of its arguments."""
     name, strategy = named_strategy
-    batch = TokenBatch(
-        ids_BS=ids_BS,
-        maskable_BS=ids_BS >= tokenizer.special_count,
-        ranks_BS=lookup_ranks(token_ranks_V, ids_BS, rank_by),
-        k=tokenizer.k,
-        rate=rate,
-        seed=seed,
-        samples_B=samples_B,
-    )
+    batch = TokenBatch.of(ids_BS, samples_B, tokenizer, token_ranks_V, rate=rate, seed=seed, rank_by=rank_by)
     return corrupt(batch, strategy.select(batch), tokenizer, name)
 
 
@@ -76,7 +85,8 @@ class Masker:
         seed: Seed of the masks.
 
     Raises:
-        CmgemsError: if the curriculum ranks tokens and no table is given, or the table does not fit.
+        CmgemsError: if the curriculum ranks tokens and no table is given, or the table does not fit, or the
+            tokens are no k-mers.
     """
 
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, steps: int, seed: int) -> None:
@@ -87,33 +97,62 @@ class Masker:
         self.seed = seed
         self.state = CurriculumState()
         self.token_ranks_V = self._token_ranks()
+        self._calibration: Calibration | None = None
 
     def _token_ranks(self) -> np.ndarray:
-        if self.config.table is not None:
-            return PMITable.load(self.config.table).token_ranks(self.tokenizer)
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
+        if ranking and not self.tokenizer.k:
+            raise unranked(ranking[0])
+        if self.config.table is not None and self.tokenizer.k:
+            return PMITable.load(self.config.table).token_ranks(self.tokenizer)
         if ranking:
-            raise CmgemsError(
-                f"masking strategy {ranking[0]!r} needs a PMI table",
-                where="masking.table",
-                why="it is not set",
-                fix="make one with `cmgems pmi build STORE -o pmi.safetensors` and set masking.table=pmi.safetensors",
-            )
+            raise needs_table(ranking[0], "masking.table", "set masking.table=pmi.safetensors")
         return np.zeros(self.tokenizer.vocab_size, np.int32)
 
     def strategy(self, step: int) -> tuple[str, Strategy]:
         """Name and strategy of an optimizer step, as things stand now."""
         return self.curriculum.strategy(step, self.steps, self.state, self.seed)
 
+    def calibrate(self, ids: Iterable[np.ndarray]) -> None:
+        """Solve for the nominal rates that give `target_rate`, for every strategy of the curriculum.
+
+        Args:
+            ids: int32 (B, S) unmasked training windows.
+
+        Raises:
+            CmgemsError: if a strategy cannot mask as much, or as little.
+        """
+        assert self.config.target_rate is not None
+        self._calibration = Calibration(
+            ids, self.tokenizer, self.token_ranks_V, self.config.target_rate, self.seed, self.config.rank_by
+        )
+        for step in range(0, self.steps, max(1, self.steps // STEPS_CALIBRATED)):
+            self.rate(*self.strategy(step))
+        for name in self.curriculum.strategies():
+            self.rate(name, STRATEGIES.get(name))
+
+    def rate(self, name: str, strategy: Strategy) -> float:
+        """The nominal rate a strategy is called with.
+
+        Raises:
+            ValueError: if a target rate is set and :meth:`calibrate` was not called.
+        """
+        if self.config.target_rate is None:
+            return self.config.rate
+        if self._calibration is None:
+            raise ValueError("a masker with a target rate must be calibrated first")
+        return self._calibration.rate(name, strategy)
+
     def mask(self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int) -> MaskedBatch:
         """Mask a batch of the given optimizer step."""
+        named = self.strategy(step)
         return mask_batch(
             ids_BS,
             samples_B,
             self.tokenizer,
             self.token_ranks_V,
-            self.strategy(step),
-            rate=self.config.rate,
+            named,
+            rate=self.rate(*named),
             seed=self.seed,
             rank_by=self.config.rank_by,
         )

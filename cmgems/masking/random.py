@@ -51,14 +51,33 @@ def unit(word):  # type: ignore[no-untyped-def]
     return (np.float64(word) + 0.5) * _TWO_TO_MINUS_32
 
 
+@njit(inline="always")
+def fill_words(seed, sample, stream, words_S):  # type: ignore[no-untyped-def]
+    """One uint32 word for each index; S a multiple of 4 (see :func:`words_buffer`).
+
+    Becomes vector instructions: several times as fast as drawing blocks where they are needed.
+    """
+    for block in range(len(words_S) // 4):
+        words = draw_words(seed, sample, stream, np.uint64(block))
+        words_S[4 * block] = np.uint32(words[0])
+        words_S[4 * block + 1] = np.uint32(words[1])
+        words_S[4 * block + 2] = np.uint32(words[2])
+        words_S[4 * block + 3] = np.uint32(words[3])
+
+
+@njit(inline="always")
+def words_buffer(columns):  # type: ignore[no-untyped-def]
+    """Room for the words of at least ``columns`` indices."""
+    return np.empty((columns + 3) // 4 * 4, np.uint32)
+
+
 @njit(cache=True, nogil=True)
 def _fill_uniform(seed, samples_B, stream, out_BS):  # type: ignore[no-untyped-def]
-    rows, columns = out_BS.shape
-    for b in range(rows):
-        for block in range((columns + 3) // 4):
-            words = draw_words(seed, samples_B[b], stream, np.uint64(block))
-            for lane in range(min(4, columns - 4 * block)):
-                out_BS[b, 4 * block + lane] = unit(words[lane])
+    words_S = words_buffer(out_BS.shape[1])
+    for b in range(out_BS.shape[0]):
+        fill_words(seed, samples_B[b], stream, words_S)
+        for s in range(out_BS.shape[1]):
+            out_BS[b, s] = unit(words_S[s])
 
 
 def uniform(seed: int, samples_B: np.ndarray, stream: int, columns: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from cmgems.masking import kernels
+
 RankBy = Literal["token", "position"]
 
 
@@ -23,7 +25,7 @@ def lookup_ranks(token_ranks_V: np.ndarray, ids_BS: np.ndarray, rank_by: RankBy 
         int32 (B, S).
     """
     if rank_by == "token":
-        ranks_BS: np.ndarray = token_ranks_V[ids_BS]
+        ranks_BS: np.ndarray = kernels.lookup(token_ranks_V, ids_BS)
         return ranks_BS
     columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
-    return np.broadcast_to(token_ranks_V[columns], ids_BS.shape)
+    return np.ascontiguousarray(np.broadcast_to(token_ranks_V[columns], ids_BS.shape))

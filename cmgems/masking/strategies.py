@@ -13,14 +13,33 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking import kernels
-from cmgems.masking.batch import STRATEGIES, TokenBatch, span
+from cmgems.masking.batch import STRATEGIES, TokenBatch
 
 # With fewer than this many better centres GeneMask widens all of them.
 GENEMASK_FEW = 5
 
 
 def _centre_probability(batch: TokenBatch, width: float) -> float:
-    return batch.rate / width
+    return min(batch.rate / width, 1.0)
+
+
+def needs_table(name: str, where: str, how: str) -> CmgemsError:
+    """The error for a ranking strategy without a PMI table; ``how`` says how to give one."""
+    return CmgemsError(
+        f"masking strategy {name!r} needs a PMI table",
+        where=where,
+        why="it is not set",
+        fix=f"make one with `cmgems pmi build STORE -o pmi.safetensors` and {how}",
+    )
+
+
+def unranked(name: str) -> CmgemsError:
+    """The error for a strategy that orders tokens which no k-mer table can rank."""
+    return CmgemsError(
+        f"masking strategy {name} needs k-mers",
+        why="tokens of variable length have no k-mer ranks",
+        fix="use random_span or uniform, or a k-mer tokenizer",
+    )
 
 
 @STRATEGIES.register("uniform")
@@ -29,8 +48,8 @@ class Uniform:
     """Single tokens at random: plain BERT masking, which overlapping k-mers give away to their neighbours."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        mask_BS: np.ndarray = kernels.random_span(
-            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, batch.rate, 0, 0
+        mask_BS: np.ndarray = kernels.bernoulli(
+            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, _centre_probability(batch, 1)
         )
         return mask_BS
 
@@ -38,11 +57,11 @@ class Uniform:
 @STRATEGIES.register("random_span")
 @dataclass(frozen=True)
 class RandomSpan:
-    """DNABERT: each centre hides its k k-mers, so one base is hidden whole."""
+    """DNABERT: each centre hides its k k-mers, so one base is hidden whole; tokens side by side are hidden singly."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        low, high = span(batch.k)
-        probability = _centre_probability(batch, batch.k)
+        low, high = batch.span
+        probability = _centre_probability(batch, high - low + 1)
         mask_BS: np.ndarray = kernels.random_span(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, probability, low, high
         )
@@ -55,9 +74,10 @@ class GeneMask:
     """GeneMask: random spans, and the best-ranked half also hides every k-mer that shares a base with its best one."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        low, high = span(batch.k)
-        reach = batch.k - 1
-        width = (batch.k + 2 * reach + 1) / 2
+        if not batch.k:
+            raise unranked("genemask")
+        low, high = batch.span
+        width = (high - low + 1 + 2 * batch.reach + 1) / 2
         mask_BS: np.ndarray = kernels.genemask(
             batch.maskable_BS,
             batch.ranks_BS,
@@ -66,7 +86,7 @@ class GeneMask:
             _centre_probability(batch, width),
             low,
             high,
-            reach,
+            batch.reach,
             GENEMASK_FEW,
         )
         return mask_BS
@@ -78,7 +98,7 @@ class GlobalPMI:
     """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each hidden with all its neighbours."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        return _top_ranked(batch, temperature=0.0)
+        return _top_ranked("global_pmi", batch, temperature=0.0)
 
 
 @STRATEGIES.register("annealed")
@@ -97,19 +117,19 @@ class Annealed:
             raise CmgemsError(f"`temperature` must be 0 or more, but is {self.temperature}")
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        return _top_ranked(batch, self.temperature)
+        return _top_ranked("annealed", batch, self.temperature)
 
 
-def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
-    span(batch.k)  # overlapping k-mers only
-    reach = batch.k - 1
+def _top_ranked(name: str, batch: TokenBatch, temperature: float) -> np.ndarray:
+    if not batch.k:
+        raise unranked(name)
     mask_BS: np.ndarray = kernels.top_ranked(
         batch.maskable_BS,
         batch.ranks_BS,
         np.uint64(batch.seed),
         batch.samples_B,
-        _centre_probability(batch, 2 * reach + 1),
-        reach,
+        _centre_probability(batch, 2 * batch.reach + 1),
+        batch.reach,
         temperature,
     )
     return mask_BS

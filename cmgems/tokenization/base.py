@@ -18,7 +18,11 @@ class Tokenizer(Protocol):
 
     @property
     def k(self) -> int:
-        """Bases in one token (bp)."""
+        """Bases in one token (bp); 0 if tokens differ in length."""
+
+    @property
+    def stride(self) -> int:
+        """Bases from one token to the next (bp): 1 for overlapping k-mers, k for tokens side by side, 0 if k is 0."""
 
     @property
     def vocab_size(self) -> int:

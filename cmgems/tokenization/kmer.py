@@ -36,6 +36,7 @@ class KmerTokenizer:
 
     k: int = 6
 
+    stride: ClassVar[int] = 1
     special_count: ClassVar[int] = len(SPECIAL_TOKENS)
     pad_id: ClassVar[int] = 0
     unk_id: ClassVar[int] = 1

@@ -32,8 +32,8 @@ def masker_of(small_genome, name="cm_gems", **options):
     return Masker(MaskingConfig(Component(name, options), small_genome.table), TOKENIZER, steps=50, seed=3)
 
 
-def stream_of(small_genome, *, prefetch=4, accumulation=2, rank=0, world=1, state=None, **masking):
-    data = data_of(small_genome, prefetch=prefetch)
+def stream_of(small_genome, *, prefetch=4, workers=0, accumulation=2, rank=0, world=1, state=None, **masking):
+    data = data_of(small_genome, prefetch=prefetch, workers=workers)
     masker = masker_of(small_genome, **masking)
     stream = data.stream(masker, accumulation, rank, world)
     stream.reset(state)
@@ -55,27 +55,39 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 9])
-def test_the_stream_does_not_depend_on_prefetch(small_genome, prefetch):
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_the_stream_does_not_depend_on_threads_or_prefetch(small_genome, prefetch, workers):
     expected = take(stream_of(small_genome, prefetch=2)[0], 120)
-    assert same(take(stream_of(small_genome, prefetch=prefetch)[0], 120), expected)
+    assert same(take(stream_of(small_genome, prefetch=prefetch, workers=workers)[0], 120), expected)
+
+
+def test_workers_keep_the_order_of_batches_that_take_their_time(small_genome):
+    expected = take(stream_of(small_genome)[0], 30)
+    data = data_of(small_genome, workers=4)
+    tokenize, rng = data.tokenize, np.random.default_rng(0)
+    data.tokenize = lambda batch: time.sleep(rng.random() / 100) or tokenize(batch)  # type: ignore[method-assign]
+    stream = data.stream(masker_of(small_genome), 2)
+    stream.reset()
+    assert same(take(stream, 30), expected)
 
 
 # 40 kbp in windows of 100 bp is about 45 batches of 8: 120 batches cross two ends of an epoch.
 @pytest.mark.parametrize("done", [0, 1, 44, 45, 46, 100])
-@pytest.mark.parametrize("prefetch", [0, 4])
-def test_resume_at_any_batch(small_genome, done, prefetch):
+@pytest.mark.parametrize(("prefetch", "workers"), [(0, 0), (4, 0), (4, 2), (0, 3)])
+def test_resume_at_any_batch(small_genome, done, prefetch, workers):
     expected = take(stream_of(small_genome)[0], 120)
-    stream, _ = stream_of(small_genome, prefetch=prefetch)
+    stream, _ = stream_of(small_genome, prefetch=prefetch, workers=workers)
     take(stream, done)
     state = json.loads(json.dumps(stream.state_dict()))
     take(stream, 3)  # what was taken after the snapshot must not matter
-    resumed, _ = stream_of(small_genome, prefetch=prefetch, state=state)
+    resumed, _ = stream_of(small_genome, prefetch=prefetch, workers=workers, state=state)
     assert same(take(resumed, 120 - done), expected[done:])
 
 
-def test_two_ranks_share_the_batches_of_one(small_genome):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_ranks_share_the_batches_of_one(small_genome, workers):
     whole = take(stream_of(small_genome)[0], 60)
-    parts = [take(stream_of(small_genome, rank=rank, world=2)[0], 60) for rank in (0, 1)]
+    parts = [take(stream_of(small_genome, rank=rank, world=2, workers=workers)[0], 60) for rank in (0, 1)]
     for i, batch in enumerate(whole):
         for rank in (0, 1):
             assert np.array_equal(batch.ids_BS[rank::2], parts[rank][i].ids_BS)

@@ -54,9 +54,23 @@ def genemask(maskable, ranks, k, rate, draws, gumbel_draws):
     return masked
 
 
+def _binomial(trials, probability, draws):
+    """By inversion of the rarer outcome; draw 4i serves the i-th 512 trials."""
+    rarer = min(probability, 1 - probability)
+    count = 0
+    for chunk, start in enumerate(range(0, trials, 512)):
+        n = min(trials - start, 512)
+        m, below = 0, (1 - rarer) ** n
+        while below < draws[4 * chunk] and m < n:
+            m += 1
+            below += math.comb(n, m) * rarer**m * (1 - rarer) ** (n - m)
+        count += m if probability <= 0.5 else n - m
+    return count
+
+
 def _widened_best(maskable, scores, k, rate, draws):
     wide = k - 1
-    count = len(_centres(maskable, draws, rate / (2 * wide + 1)))
+    count = _binomial(sum(maskable), min(rate / (2 * wide + 1), 1.0), draws)
     order = sorted((s for s, ok in enumerate(maskable) if ok), key=lambda s: (-scores[s], s))
     masked: set[int] = set()
     for position in order[:count]:

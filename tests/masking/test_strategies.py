@@ -99,6 +99,7 @@ def test_annealed_spans_uniform_and_global_pmi():
     hardest = GlobalPMI().select(batch)
     assert np.array_equal(Annealed(0.0).select(batch), hardest)
     assert (Annealed(0.01).select(batch) == hardest).mean() > 0.999
+    assert np.array_equal(Annealed(1e-30).select(batch), hardest)
 
     def mean_rank(mask_BS):
         return batch.ranks_BS[mask_BS].mean()
@@ -116,10 +117,27 @@ def test_global_pmi_masks_the_best_ranked_kmers():
     assert masked_BS[np.arange(50), best_B].all()
 
 
-@pytest.mark.parametrize("name", ["random_span", "genemask", "global_pmi", "annealed"])
-def test_tokens_without_overlap_are_refused(name):
-    with pytest.raises(CmgemsError, match="k = 1"):
-        STRATEGIES.get(name).select(batch_of([[2, 7, 8, 3]], k=1))
+@pytest.mark.parametrize("name", ["random_span", "genemask"])
+def test_kmers_without_a_known_span_are_refused(name):
+    with pytest.raises(CmgemsError, match="k = 7"):
+        STRATEGIES.get(name).select(batch_of([[2, 7, 8, 3]], k=7))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("rate", [0.9, 30.0])
+def test_high_rates_mask_more_and_at_last_everything(name, rate):
+    batch = batch_of(np.random.default_rng(4).integers(5, 4101, (5, 1400)), rate=rate)
+    share = STRATEGIES.get(name).select(batch).mean()
+    assert share == 1 if rate == 30 else 0.4 < share < 1
+
+
+def test_long_rows_draw_a_binomial_count():
+    """More tokens than one draw serves."""
+    batch = batch_of(np.random.default_rng(5).integers(5, 4101, (300, 1300)), k=3, rate=0.05)
+    batch = replace(batch, overlap=False)
+    counts = GlobalPMI().select(batch).sum(1)
+    assert abs(counts.mean() - 65) < 2
+    assert abs(counts.var() - 65 * 0.95) < 13
 
 
 def test_which_strategies_need_a_table():

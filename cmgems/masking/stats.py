@@ -1,0 +1,121 @@
+"""What a strategy does to sequences: how much it hides, where, and how hard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.masking.batch import Strategy, TokenBatch
+from cmgems.masking.ranks import RankBy
+from cmgems.tokenization import Tokenizer
+
+# States of a base.
+VISIBLE, PARTLY, HIDDEN = 0, 1, 2
+BINS = 10
+
+
+@dataclass(frozen=True)
+class MaskStats:
+    """Figures of one strategy.
+
+    Attributes:
+        strategy: Its name.
+        rank_by: What ranks were looked up by; None if it does not look at ranks.
+        sequences: Sequences masked.
+        token_share: Share of the maskable tokens masked.
+        hidden_share: Share of the bases in maskable tokens that are hidden whole: no token left shows them.
+        positions: Token positions of the longest sequence.
+        positions_covered: How many of them were masked in any sequence.
+        mean_rank: Mean NPMI rank of the masked tokens (by token, whatever the strategy looked at); None without
+            ranks.
+        histogram: Share of the masked tokens in each tenth of the ranking, best tenth first; None without ranks.
+    """
+
+    strategy: str
+    rank_by: RankBy | None
+    sequences: int
+    token_share: float
+    hidden_share: float
+    positions: int
+    positions_covered: int
+    mean_rank: float | None
+    histogram: tuple[float, ...] | None
+
+
+def rank_tenths(ranks: npt.NDArray[np.int32], kmers: int) -> npt.NDArray[np.int64]:
+    """The tenth of the ranking, 0 = best, that each rank (1 to ``kmers``) falls into; shape as ``ranks``."""
+    return np.minimum((ranks.astype(np.int64) - 1) * BINS // kmers, BINS - 1)
+
+
+def base_states(
+    mask_BS: npt.NDArray[np.bool_], maskable_BS: npt.NDArray[np.bool_], k: int, stride: int = 1
+) -> npt.NDArray[np.uint8]:
+    """What a mask leaves of each base.
+
+    Args:
+        mask_BS: Masked positions; rows are [CLS] tokens [SEP] [PAD]...
+        maskable_BS: Positions of known tokens; an [UNK] shows nothing of its bases.
+        k: Bases in a token.
+        stride: Bases from one token to the next.
+
+    Returns:
+        uint8 (B, L), L = (S - 3) * stride + k: HIDDEN if every token over the base is masked, PARTLY if some are,
+        VISIBLE if none is or there is no token over it.
+    """
+    rows, tokens = mask_BS.shape[0], mask_BS.shape[1] - 2
+    length = (tokens - 1) * stride + k
+    over_BL, masked_BL = np.zeros((2, rows, length), np.int16)
+    for offset in range(k):
+        bases = slice(offset, offset + (tokens - 1) * stride + 1, stride)
+        over_BL[:, bases] += maskable_BS[:, 1:-1]
+        masked_BL[:, bases] += mask_BS[:, 1:-1]
+    states_BL = np.full((rows, length), VISIBLE, np.uint8)
+    states_BL[masked_BL > 0] = PARTLY
+    states_BL[(masked_BL > 0) & (masked_BL == over_BL)] = HIDDEN
+    return states_BL
+
+
+def mask_stats(
+    batch: TokenBatch,
+    tokenizer: Tokenizer,
+    name: str,
+    strategy: Strategy,
+    *,
+    token_ranks_V: npt.NDArray[np.int32] | None = None,
+    rank_by: RankBy | None = None,
+) -> MaskStats:
+    """Mask a batch with a strategy and measure what it hid.
+
+    Args:
+        batch: Its ``ranks_BS`` are looked up as ``rank_by`` says.
+        tokenizer: Tokenizer of its ids.
+        name: Of the strategy.
+        strategy: Chooses the tokens.
+        token_ranks_V: int32 NPMI rank by token id; None if there are no ranks.
+        rank_by: What to report; None if the strategy does not look at ranks.
+    """
+    mask_BS = strategy.select(batch)
+    masked = int(np.count_nonzero(mask_BS))
+    every_BS = batch.maskable_BS
+    stride = tokenizer.stride
+    hidden = np.count_nonzero(base_states(mask_BS, every_BS, batch.k, stride) == HIDDEN)
+    known = np.count_nonzero(base_states(every_BS, every_BS, batch.k, stride) == HIDDEN)
+    mean_rank, histogram = None, None
+    if token_ranks_V is not None and masked:
+        ranks_M = token_ranks_V[batch.ids_BS[mask_BS]]
+        mean_rank = float(ranks_M.mean())
+        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=BINS)
+        histogram = tuple((counts / masked).tolist())
+    return MaskStats(
+        strategy=name,
+        rank_by=rank_by,
+        sequences=len(mask_BS),
+        token_share=masked / max(1, int(np.count_nonzero(every_BS))),
+        hidden_share=hidden / max(1, int(known)),
+        positions=int(np.count_nonzero(every_BS.any(0))),
+        positions_covered=int(np.count_nonzero(mask_BS.any(0))),
+        mean_rank=mean_rank,
+        histogram=histogram,
+    )

@@ -1,0 +1,106 @@
+"""Tokens that share no base: fixed-length ones side by side, and ones of variable length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from cmgems.config import Component
+from cmgems.errors import CmgemsError
+from cmgems.masking import STRATEGIES, Masker, MaskingConfig, TokenBatch
+from cmgems.pmi import PMITable
+from cmgems.tokenization import KmerTokenizer, Tokenizer
+
+NAMES = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
+
+
+@dataclass(frozen=True)
+class SideBySide(KmerTokenizer):
+    """6-mers side by side."""
+
+    @property
+    def stride(self) -> int:  # type: ignore[override]
+        return self.k
+
+
+@dataclass(frozen=True)
+class Variable(KmerTokenizer):
+    """Pieces of any length, as byte-pair encoding makes them."""
+
+    @property
+    def stride(self) -> int:  # type: ignore[override]
+        return 0
+
+    @property
+    def pieces(self) -> int:
+        return 4096
+
+    @property
+    def vocab_size(self) -> int:
+        return self.special_count + self.pieces
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", 0)
+
+
+def batch_of(tokenizer: Tokenizer, rate: float = 0.15) -> TokenBatch:
+    rng = np.random.default_rng(0)
+    ids_BS = rng.integers(5, 4101, (200, 100)).astype(np.int32)
+    ids_BS[:, 0] = 2
+    ranks_V = np.concatenate([np.full(5, 4097), rng.permutation(4096) + 1]).astype(np.int32)
+    samples_B = np.arange(200, dtype=np.uint64)
+    return TokenBatch.of(ids_BS, samples_B, tokenizer, ranks_V, rate=rate, seed=1)
+
+
+def test_only_kmers_at_stride_1_overlap():
+    assert batch_of(KmerTokenizer(6)).overlap
+    assert not batch_of(SideBySide(6)).overlap
+    assert not batch_of(Variable()).overlap
+
+
+@pytest.mark.parametrize("tokenizer", [SideBySide(6), Variable()], ids=["side by side", "variable"])
+def test_a_span_is_the_token_itself(tokenizer):
+    batch = batch_of(tokenizer)
+    assert (batch.span, batch.reach) == ((0, 0), 0)
+    masked = [STRATEGIES.get(name).select(batch) for name in ("uniform", "random_span")]
+    assert np.array_equal(*masked)
+    assert abs(masked[0][:, 1:].mean() - 0.15) < 0.01
+
+
+def test_ranks_order_tokens_side_by_side():
+    batch = batch_of(SideBySide(6))
+    mean_rank = {name: batch.ranks_BS[STRATEGIES.get(name).select(batch)].mean() for name in NAMES}
+    assert mean_rank["global_pmi"] < 500 < mean_rank["annealed"] < 1900
+    # GeneMask's best neighbour of a token is the token itself.
+    assert np.array_equal(STRATEGIES.get("genemask").select(batch), STRATEGIES.get("uniform").select(batch))
+    # The best tokens alone, no neighbours.
+    masked_BS = STRATEGIES.get("global_pmi").select(batch)
+    for mask_S, ranks_S in zip(masked_BS, batch.ranks_BS, strict=True):
+        assert mask_S.sum() == 0 or ranks_S[mask_S].max() <= np.sort(ranks_S)[mask_S.sum() - 1]
+
+
+@pytest.mark.parametrize("name", ["genemask", "global_pmi", "annealed"])
+def test_pieces_of_variable_length_have_no_ranks(name, small_genome):
+    message = f"masking strategy {name} needs k-mers: tokens of variable length have no k-mer ranks; use random_span"
+    with pytest.raises(CmgemsError, match=message):
+        STRATEGIES.get(name).select(batch_of(Variable()))
+    config = MaskingConfig(Component("fixed", {"masking": name}), small_genome.table)
+    with pytest.raises(CmgemsError, match=message):
+        Masker(config, Variable(), steps=10, seed=0)
+
+
+def test_a_masker_of_pieces_needs_no_table(small_genome):
+    config = MaskingConfig(Component("fixed", {"masking": "random_span"}), small_genome.table)
+    masker = Masker(config, Variable(), steps=10, seed=0)
+    batch = batch_of(Variable())
+    masked = masker.mask(batch.ids_BS, batch.samples_B, 0)
+    assert abs(len(masked.positions_M) / batch.maskable_BS.sum() - 0.15) < 0.01
+    # Nothing but the spans differs from 6-mers side by side.
+    table = PMITable.load(small_genome.table)
+    other = replace(batch_of(SideBySide(6)), ranks_BS=np.zeros_like(batch.ranks_BS))
+    assert np.array_equal(
+        STRATEGIES.get("random_span").select(other), STRATEGIES.get("random_span").select(batch)
+    )
+    assert table.token_ranks(SideBySide(6)).max() == 4097
