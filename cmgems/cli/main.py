@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from cmgems import __version__
-from cmgems.cli import demo, export, genome, info, pmi, predict, recipes, tokenizer
+from cmgems.cli import demo, export, genome, info, mask, pmi, predict, recipes, tokenizer
 from cmgems.errors import EXIT_INTERRUPTED, EXIT_OURS, EXIT_USER, CmgemsError, ConfigError, disk_error
 
 # Plain help: importing rich would double the time to start.
@@ -34,7 +34,12 @@ for _command in (
     info.info,
 ):
     app.command()(_command)
-for _name, _group in (("genome", genome.app), ("pmi", pmi.app), ("tokenizer", tokenizer.app)):
+for _name, _group in (
+    ("genome", genome.app),
+    ("pmi", pmi.app),
+    ("mask", mask.app),
+    ("tokenizer", tokenizer.app),
+):
     app.add_typer(_group, name=_name)
 
 # The error for a wrong option or argument. Newer typers carry click inside and no longer depend on it.

@@ -1,0 +1,229 @@
+"""Masks made visible: in a terminal, as a page, and as a table of figures. Pure functions to strings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+from rich.markup import escape as escape_markup
+
+from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
+
+# Colours that colour-blind readers tell apart (Okabe and Ito); the marks say the same without colour.
+STYLES = {VISIBLE: "", PARTLY: "black on #56B4E9", HIDDEN: "bold black on #E69F00"}
+MARKS = {VISIBLE: " ", PARTLY: "-", HIDDEN: "#"}
+CLASSES = {VISIBLE: "", PARTLY: "p", HIDDEN: "h"}
+BARS = " ▁▂▃▄▅▆▇█"
+GROUP = 10
+RANK_NOTE = (
+    "Digits: tenth of the NPMI ranking of the k-mer that starts there, 0 = most tightly bound, 9 = least."
+)
+
+
+@dataclass(frozen=True)
+class MaskedSequence:
+    """A sequence under one mask.
+
+    Attributes:
+        name: What it is called.
+        bases: Its letters.
+        states: uint8, a state (VISIBLE, PARTLY or HIDDEN) for each base.
+        tenths: A digit for the k-mer that starts at each base, " " where there is none; "" without ranks.
+    """
+
+    name: str
+    bases: str
+    states: npt.NDArray[np.uint8]
+    tenths: str
+
+    def summary(self) -> str:
+        """How much of it is hidden, in words."""
+        hidden, partly = (np.count_nonzero(self.states == state) for state in (HIDDEN, PARTLY))
+        return f"{hidden} of {len(self.bases)} bases hidden whole, {partly} partly"
+
+
+@dataclass(frozen=True)
+class Block:
+    """The sequences under one strategy: its name with the ranking, a line about it, and the sequences."""
+
+    title: str
+    note: str
+    sequences: tuple[MaskedSequence, ...]
+
+
+def preview_text(blocks: Sequence[Block], width: int = 80) -> str:
+    """The blocks as text with rich markup: bases coloured, marks and rank digits under them.
+
+    Args:
+        blocks: One a strategy.
+        width: Bases a line.
+    """
+    lines = []
+    for block in blocks:
+        lines += [f"[bold]{escape_markup(block.title)}[/bold]  {escape_markup(block.note)}", ""]
+        for sequence in block.sequences:
+            lines.append(f"  {escape_markup(sequence.name)}: {sequence.summary()}")
+            for start in range(0, len(sequence.bases), width):
+                part = slice(start, start + width)
+                lines.append(f"{start + 1:>7} {_coloured(sequence.bases[part], sequence.states[part])}")
+                marks = "".join(MARKS[int(state)] for state in sequence.states[part])
+                lines.append(f"{'':8}{marks}".rstrip())
+                if sequence.tenths[part].strip():
+                    lines.append(f"{'':8}[dim]{sequence.tenths[part].rstrip()}[/dim]")
+            lines.append("")
+    samples = {state: f"[{STYLES[state]}]A[/]" for state in (HIDDEN, PARTLY)}
+    lines.append(
+        f"{samples[HIDDEN]} {MARKS[HIDDEN]} hidden whole: every k-mer over the base is masked   "
+        f"{samples[PARTLY]} {MARKS[PARTLY]} partly: some are, the others give it away"
+    )
+    if any(sequence.tenths for block in blocks for sequence in block.sequences):
+        lines.append(RANK_NOTE)
+    return "\n".join(lines)
+
+
+def _runs(states: npt.NDArray[np.uint8]) -> list[tuple[int, int, int]]:
+    """(start, stop, state) of stretches in one state."""
+    edges = [0, *(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
+    return [(a, b, int(states[a])) for a, b in itertools.pairwise(edges) if b > a]
+
+
+def _coloured(bases: str, states: npt.NDArray[np.uint8]) -> str:
+    return "".join(
+        f"[{STYLES[state]}]{bases[start:stop]}[/]" if STYLES[state] else bases[start:stop]
+        for start, stop, state in _runs(states)
+    )
+
+
+STYLE = """
+:root { color-scheme: light dark; --back: #fff; --text: #1a1a1a; --dim: #666; --line: #ddd;
+  --hidden: #e69f00; --partly: #9fd3f2; --on: #111; }
+@media (prefers-color-scheme: dark) { :root { --back: #16181c; --text: #e8e8e8; --dim: #9a9a9a; --line: #333;
+  --partly: #2f7fae; } }
+* { box-sizing: border-box }
+body { margin: 0 auto; padding: 1rem; max-width: 70rem; background: var(--back); color: var(--text);
+  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
+h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin: 2rem 0 .2rem; border-top: 1px solid var(--line);
+  padding-top: 1rem } h3 { font-size: .95rem; font-weight: 600; margin: 1rem 0 .3rem }
+p { margin: .2rem 0; color: var(--dim) }
+.s { display: flex; flex-wrap: wrap; gap: .3rem .5rem; font: 14px/1.15 ui-monospace, monospace }
+.g { display: inline-flex; position: relative; padding-top: 1.1em }
+.g::before { content: attr(data-at); position: absolute; top: 0; left: 0; color: var(--dim); font-size: .75em }
+.g i { font-style: normal; width: 1.05ch; text-align: center; border-bottom: 2px solid transparent }
+.g small { display: block; font-size: .75em; color: var(--dim); min-height: 1.15em }
+.g b { display: block; font-weight: inherit }
+.h b { background: var(--hidden); color: var(--on); font-weight: 700 } .g i.h { border-color: var(--text) }
+.p b { background: var(--partly) } .g i.p { border-bottom-style: dotted; border-color: var(--text) }
+""".strip()
+
+
+def preview_page(blocks: Sequence[Block], title: str) -> str:
+    """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
+    body = []
+    for block in blocks:
+        body.append(f"<h2>{escape(block.title)}</h2>\n<p>{escape(block.note)}</p>")
+        for sequence in block.sequences:
+            body.append(f"<h3>{escape(sequence.name)}</h3>\n<p>{escape(sequence.summary())}</p>")
+            body.append(f'<div class="s">{_groups(sequence)}</div>')
+    ranks = any(sequence.tenths for block in blocks for sequence in block.sequences)
+    legend = (
+        '<p class="s"><span class="g" data-at=""><i class="h"><b>A</b></i></span> hidden whole: every k-mer over the '
+        "base is masked (solid line)</p>\n"
+        '<p class="s"><span class="g" data-at=""><i class="p"><b>A</b></i></span> partly: some are, the others give '
+        "it away (dotted line)</p>"
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{legend}\n"
+        + (f"<p>{escape(RANK_NOTE)}</p>\n" if ranks else "")
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _groups(sequence: MaskedSequence) -> str:
+    """Ten bases a group, each over its digit, so that a line can break between groups."""
+    groups = []
+    tenths = sequence.tenths or " " * len(sequence.bases)
+    for start in range(0, len(sequence.bases), GROUP):
+        cells = "".join(
+            (f'<i class="{CLASSES[int(state)]}">' if CLASSES[int(state)] else "<i>")
+            + f"<b>{escape(base)}</b>"
+            + (f"<small>{tenth.strip()}</small>" if sequence.tenths else "")
+            + "</i>"
+            for base, state, tenth in zip(
+                sequence.bases[start : start + GROUP],
+                sequence.states[start : start + GROUP],
+                tenths[start : start + GROUP],
+                strict=True,
+            )
+        )
+        groups.append(f'<span class="g" data-at="{start + 1}">{cells}</span>')
+    return "".join(groups)
+
+
+HEADINGS = ("strategy", "ranked by", "tokens", "bases hidden", "positions", "mean rank", "ranks: best..worst")
+
+
+def bars(shares: Sequence[float]) -> str:
+    """One block character for each share, the largest at full height."""
+    largest = max(shares, default=0.0)
+    return "".join(BARS[round(share / largest * (len(BARS) - 1))] if largest else " " for share in shares)
+
+
+def stats_table(rows: Sequence[MaskStats]) -> str:
+    """The figures as a plain table, one line a strategy; the last column is the histogram of ranks."""
+    cells = [HEADINGS]
+    cells += [
+        (
+            row.strategy,
+            row.rank_by or "-",
+            f"{100 * row.token_share:.1f} %",
+            f"{100 * row.hidden_share:.1f} %",
+            f"{row.positions_covered} of {row.positions}",
+            "-" if row.mean_rank is None else f"{row.mean_rank:.0f}",
+            "-" if row.histogram is None else f"|{bars(row.histogram)}|",
+        )
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(HEADINGS))]
+    left = (0, 1, len(HEADINGS) - 1)
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if i in left else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def stats_csv(rows: Sequence[MaskStats]) -> str:
+    """The figures as CSV, shares in full precision, empty where there are no ranks."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = (
+        "strategy",
+        "rank_by",
+        "sequences",
+        "token_share",
+        "hidden_share",
+        "positions_covered",
+        "positions",
+    )
+    writer.writerow([*names, "mean_rank", *(f"rank_tenth_{i + 1}" for i in range(BINS))])
+    for row in rows:
+        writer.writerow(
+            [
+                *("" if (value := getattr(row, name)) is None else value for name in names),
+                "" if row.mean_rank is None else row.mean_rank,
+                *(row.histogram or [""] * BINS),
+            ]
+        )
+    return out.getvalue()

@@ -1,0 +1,139 @@
+"""``cmgems mask``: what a user sees."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from cmgems.cli.main import run
+
+
+@pytest.fixture
+def cmgems(capsys):
+    """Runs one command: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def fasta(tmp_path: Path) -> Path:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    text = "".join(f">s{i}\nNN{''.join(rng.choice(list('ACGT'), 300))}\n" for i in range(3))
+    (tmp_path / "some.fa").write_text(text)
+    return tmp_path / "some.fa"
+
+
+def test_preview(cmgems, small_genome, fasta):
+    options = ["--table", small_genome.table, "--strategy", "global_pmi", "--strategy", "random_span"]
+    code, out, err = cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3)
+    assert (code, err) == (0, "")
+    for expected in ("global_pmi (ranked by token)", "random_span", "s0:1-100", "s2:1-100", "#", "NN"):
+        assert expected in out
+    assert out == cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3)[1]
+    assert out != cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3, "--seed", 1)[1]
+
+
+def marks(out):
+    """The mark rows, one string a sequence of 100 bp (lines of 80)."""
+    lines = out.splitlines()
+    found = []
+    for i, line in enumerate(lines):
+        if ": " in line and "hidden whole," in line:
+            found.append(lines[i + 2].ljust(88)[8:] + lines[i + 5].ljust(28)[8:])
+    return found
+
+
+def test_ranking_by_position_masks_the_same_places(cmgems, small_genome, fasta):
+    fasta.write_text(fasta.read_text().replace("NN", ""))
+    options = ["mask", "preview", fasta, "--table", small_genome.table, "--strategy", "global_pmi"]
+    options += ["--max-bp", 100, "--rate", 0.5]
+    by_position = [
+        {i for i, m in enumerate(row) if m == "#"}
+        for row in marks(cmgems(*options, "--rank-by", "position")[1])
+    ]
+    by_token = [{i for i, m in enumerate(row) if m == "#"} for row in marks(cmgems(*options)[1])]
+    nested = sorted(by_position, key=len)
+    assert len(nested) == 3
+    assert nested[0]
+    assert nested[0] <= nested[1] <= nested[2]
+    assert not by_token[0] == by_token[1] == by_token[2]
+
+
+def test_page(cmgems, fasta, tmp_path):
+    page = tmp_path / "new" / "masks.html"
+    code, _, err = cmgems("mask", "preview", fasta, "--html", page, "--sequences", 2)
+    assert (code, err) == (0, "")
+    text = page.read_text()
+    assert text.count("<h2>") == 2  # without a table: uniform and random_span
+    assert text.count("<h3>") == 4
+
+
+@pytest.mark.parametrize("of", ["store", "fasta"])
+def test_stats(cmgems, small_genome, tmp_path, of):
+    path = tmp_path / "masks.csv"
+    arguments = ["--table", small_genome.table, "--csv", path]
+    code, out, err = cmgems("mask", "stats", getattr(small_genome, of), *arguments)
+    assert (code, err) == (0, "")
+    rows = list(csv.DictReader(path.open()))
+    ranked = [(row["strategy"], row["rank_by"]) for row in rows]
+    assert ranked == [
+        ("uniform", ""), ("random_span", ""),
+        ("genemask", "token"), ("genemask", "position"),
+        ("annealed", "token"), ("annealed", "position"),
+        ("global_pmi", "token"), ("global_pmi", "position"),
+    ]  # fmt: skip
+    assert len(out.splitlines()) == 1 + len(rows) + 3
+    figures = dict(zip(ranked, rows, strict=True))
+    mean_rank = {key: float(row["mean_rank"]) for key, row in figures.items()}
+    assert mean_rank["global_pmi", "token"] < mean_rank["annealed", "token"] < mean_rank["uniform", ""]
+
+
+def test_a_target_rate_is_met(cmgems, small_genome, tmp_path):
+    path = tmp_path / "masks.csv"
+    options = ["--table", small_genome.table, "--target-rate", 0.2, "--csv", path]
+    assert cmgems("mask", "stats", small_genome.store, *options, "--strategy", "global_pmi")[0] == 0
+    for row in csv.DictReader(path.open()):
+        assert abs(float(row["token_share"]) - 0.2) < 0.02  # 80 windows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--strategy", "genemask"], "masking strategy 'genemask' needs a PMI table in --table"),
+        (["--strategy", "genemaks"], "unknown masking strategy 'genemaks'; did you mean 'genemask'?"),
+        (["--rate", "2"], "`rate` must be between 0 and 1"),
+        (["--target-rate", "1"], "`target_rate` must be between 0 and 1"),
+        (["--rate", "0.2", "--target-rate", "0.2"], "--rate and --target-rate are both set"),
+        (["--k", "7"], "k out of range"),
+        (["--table", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+@pytest.mark.parametrize("command", ["preview", "stats"])
+def test_mistakes_are_one_line(cmgems, fasta, command, arguments, error):
+    code, out, err = cmgems("mask", command, fasta, *arguments)
+    assert (code, out) == (2, "")
+    assert error in err
+    assert err.count("\n") == 1
+
+
+def test_a_table_of_another_k_is_refused(cmgems, small_genome, fasta):
+    code, _, err = cmgems("mask", "stats", fasta, "--table", small_genome.table, "--k", "4")
+    assert code == 2
+    assert "build a table with --k 4" in err
+
+
+def test_sequences_without_bases_are_refused(cmgems, tmp_path):
+    (tmp_path / "n.fa").write_text(">n\nNNNNNNNNNNNN\n")
+    for command in ("preview", "stats"):
+        code, _, err = cmgems("mask", command, tmp_path / "n.fa")
+        assert code == 2
+        assert err.startswith("error: no ")
