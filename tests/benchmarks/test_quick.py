@@ -1,0 +1,33 @@
+"""The benchmarks that compare in one process run and write their tables; what they measure here means nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("script", "rows"),
+    [
+        (
+            "masking",
+            ["Hugging Face `torch_mask_tokens`", "cmgems `global_pmi`", "the papers' loop, `genemask`"],
+        ),
+        ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
+        ("pipeline", ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"]),
+    ],
+)
+def test_it_writes_its_table(tmp_path, script, rows):
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), "--quick"]
+    command += ["--output", str(tmp_path / "table.md")]
+    subprocess.run(command, check=True, timeout=280, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    text = (tmp_path / "table.md").read_text()
+    assert f"python benchmarks/{script}.py" in text
+    for row in rows:
+        assert f"| {row}" in text or f", {row}" in text
