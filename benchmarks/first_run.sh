@@ -35,3 +35,18 @@ for model in logo logo_small; do
   done
 done
 python "$top/benchmarks/runs_table.py" runs/ft
+
+# prom_core_tata again at GUE's own learning rate, 3e-5.
+for model in logo logo_small; do
+  epochs=1
+  [[ $model == logo_small ]] && epochs=5
+  for seed in 0 1 2; do
+    for weights in pretrained random; do
+      from=model.init=$model
+      [[ $weights == pretrained ]] && from=model.checkpoint=runs/$model
+      cmgems run finetune --config prom_core data.dir="$data/gue/GUE/prom/prom_core_tata" epochs=$epochs \
+        "$from" seed=$seed compute.threads=1 -o "runs/ft_gue/tata-$model-$weights-$seed"
+    done
+  done
+done
+python "$top/benchmarks/runs_table.py" runs/ft_gue
