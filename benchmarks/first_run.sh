@@ -20,33 +20,25 @@ pretrain() { # model, steps, steps between validations
 pretrain logo 400 25
 pretrain logo_small 1500 50
 
-for model in logo logo_small; do
-  epochs=2
-  [[ $model == logo_small ]] && epochs=5
-  for seed in 0 1 2; do
-    for weights in pretrained random; do
-      from=model.init=$model
-      [[ $weights == pretrained ]] && from=model.checkpoint=runs/$model
-      cmgems run finetune --config prom_core data.dir="$data/gue/GUE/prom/prom_core_tata" epochs=$epochs \
-        optim.lr=3e-4 optim.warmup=30 "$from" seed=$seed compute.threads=1 -o "runs/ft/tata-$model-$weights-$seed"
-      cmgems run finetune --config few_shot data.dir="$data/gue/GUE/prom/prom_core_all" \
-        "$from" seed=$seed compute.threads=1 -o "runs/ft/core100-$model-$weights-$seed"
-    done
-  done
-done
-python "$top/benchmarks/runs_table.py" runs/ft
+finetune() { # name, model, weights, seed, recipe's arguments
+  local from=model.init=$2
+  [[ $3 == pretrained ]] && from=model.checkpoint=runs/$2
+  cmgems run finetune "${@:5}" "$from" seed="$4" compute.threads=1 -o "runs/$1-$2-$3-$4"
+}
+tata=(--config prom_core data.dir="$data/gue/GUE/prom/prom_core_tata")
+core100=(--config few_shot data.dir="$data/gue/GUE/prom/prom_core_all")
 
-# prom_core_tata again at GUE's own learning rate, 3e-5.
-for model in logo logo_small; do
-  epochs=1
-  [[ $model == logo_small ]] && epochs=5
-  for seed in 0 1 2; do
-    for weights in pretrained random; do
-      from=model.init=$model
-      [[ $weights == pretrained ]] && from=model.checkpoint=runs/$model
-      cmgems run finetune --config prom_core data.dir="$data/gue/GUE/prom/prom_core_tata" epochs=$epochs \
-        "$from" seed=$seed compute.threads=1 -o "runs/ft_gue/tata-$model-$weights-$seed"
-    done
+for seed in 0 1 2; do
+  for weights in pretrained random; do
+    finetune ft/tata logo $weights $seed "${tata[@]}" epochs=2 optim.lr=3e-4 optim.warmup=30
+    finetune ft/tata logo_small $weights $seed "${tata[@]}" epochs=5 optim.lr=3e-4 optim.warmup=30
+    finetune ft/core100 logo $weights $seed "${core100[@]}"
+    finetune ft/core100 logo_small $weights $seed "${core100[@]}"
+    # prom_core_tata again at GUE's own learning rate, 3e-5.
+    finetune ft_gue/tata logo $weights $seed "${tata[@]}" epochs=1
+    finetune ft_gue/tata logo_small $weights $seed "${tata[@]}" epochs=5
   done
 done
-python "$top/benchmarks/runs_table.py" runs/ft_gue
+for folder in runs/ft runs/ft_gue; do
+  python "$top/benchmarks/runs_table.py" $folder
+done
