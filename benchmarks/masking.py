@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
 from cmgems import assets
-from cmgems.masking import STRATEGIES, mask_batch
+from cmgems.masking import STRATEGIES, Strategy, mask_batch
 from cmgems.tokenization import KmerTokenizer
 
 STRATEGY_NAMES = ("uniform", "random_span", "genemask", "global_pmi", "annealed")
@@ -37,9 +37,9 @@ def batch_of(rows: int) -> Tensor:
     return torch.from_numpy(TOKENIZER.encode_batch(codes_BL, lengths_B, TOKENS))
 
 
-def ours(name: str, ids_BS: Tensor, ranks_V: np.ndarray) -> tuple[Tensor, ...]:
-    samples_B = np.arange(len(ids_BS), dtype=np.uint64)
-    named = name, STRATEGIES.get(name)
+def ours(
+    named: tuple[str, Strategy], ids_BS: Tensor, samples_B: np.ndarray, ranks_V: np.ndarray
+) -> tuple[Tensor, ...]:
     masked = mask_batch(ids_BS.numpy(), samples_B, TOKENIZER, ranks_V, named, rate=0.15, seed=0)
     arrays = masked.ids_BS, masked.attention_BS, masked.positions_M, masked.labels_M
     return tuple(torch.from_numpy(array) for array in arrays)
@@ -116,8 +116,9 @@ def candidates(rows: int) -> dict[str, Callable[[], object]]:
     stock = PreTrainedTokenizerFast.from_pretrained(assets.tokenizers()["dnabert6"])
     collator = DataCollatorForLanguageModeling(stock, mlm_probability=0.15)
     found: dict[str, Callable[[], object]] = {HF: partial(hugging_face, collator, long_BS, long_BS < 5)}
+    samples_B = np.arange(rows, dtype=np.uint64)
     for name in STRATEGY_NAMES:
-        found[name] = partial(ours, name, ids_BS, ranks_V)
+        found[name] = partial(ours, (name, STRATEGIES.get(name)), ids_BS, samples_B, ranks_V)
     for name in LOOPS:
         found[PAPERS + name] = partial(papers, name, long_BS, kmers, rank_of)
     return found

@@ -53,7 +53,7 @@ def predict(
     if cut:
         print(f"warning: {cut} sequences cut to their first {longest} bp", file=sys.stderr)
 
-    compute = start_compute(ComputeConfig(), seed=0)
+    compute = start_compute(ComputeConfig(precision="fp32"), seed=0)  # the same answer on every machine
     with progress("predicting", len(rows), "sequences") as advance:
         probabilities_NC = predict_probabilities(
             saved.model.to(compute.device),

@@ -4,7 +4,7 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
-from cmgems.masking.ranks import RankBy, lookup_ranks
+from cmgems.masking.ranks import RankBy
 from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "TokenBatch",
     "Uniform",
     "corrupt",
-    "lookup_ranks",
     "mask_batch",
     "needs_ranks",
 ]

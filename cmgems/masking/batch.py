@@ -12,7 +12,7 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
-from cmgems.masking.ranks import RankBy, lookup_ranks
+from cmgems.masking.ranks import RankBy, rank_tokens
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer
 
@@ -57,11 +57,12 @@ class TokenBatch:
         seed: int,
         rank_by: RankBy = "token",
     ) -> TokenBatch:
-        """The batch of a tokenizer's ids; ``token_ranks_V`` as :func:`lookup_ranks` takes it."""
+        """The batch of a tokenizer's ids; ``token_ranks_V`` as :func:`rank_tokens` takes it."""
+        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer.special_count, rank_by)
         return cls(
             ids_BS=ids_BS,
-            maskable_BS=ids_BS >= tokenizer.special_count,
-            ranks_BS=lookup_ranks(token_ranks_V, ids_BS, rank_by),
+            maskable_BS=maskable_BS,
+            ranks_BS=ranks_BS,
             k=tokenizer.k,
             rate=rate,
             seed=seed,

@@ -1,4 +1,4 @@
-"""The NPMI rank of each token of a batch."""
+"""Which tokens of a batch may be masked, and the NPMI rank of each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from cmgems.masking import kernels
 RankBy = Literal["token", "position"]
 
 
-def lookup_ranks(token_ranks_V: np.ndarray, ids_BS: np.ndarray, rank_by: RankBy = "token") -> np.ndarray:
-    """Rank of each position's token.
+def rank_tokens(
+    token_ranks_V: np.ndarray, ids_BS: np.ndarray, specials: int, rank_by: RankBy = "token"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Look a batch up in a PMI table.
 
     Args:
         token_ranks_V: int32 rank by token id (PMITable.token_ranks).
         ids_BS: int32 token ids.
+        specials: Ids below it are special tokens, which are never masked.
         rank_by: "token" as the papers say. "position" reproduces the code released with them, which looks a rank
             up by the position in the sequence as though it were a token id: every sequence then gets the same
             ranks, whatever it says.
 
     Returns:
-        int32 (B, S).
+        bool (B, S), whether a token may be masked; int32 (B, S), its rank.
     """
-    if rank_by == "token":
-        ranks_BS: np.ndarray = kernels.lookup(token_ranks_V, ids_BS)
-        return ranks_BS
-    columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
-    return np.ascontiguousarray(np.broadcast_to(token_ranks_V[columns], ids_BS.shape))
+    ranks_BS, maskable_BS = kernels.look_up(token_ranks_V, ids_BS, specials)
+    if rank_by == "position":
+        columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
+        ranks_BS = np.ascontiguousarray(np.broadcast_to(token_ranks_V[columns], ids_BS.shape))
+    return maskable_BS, ranks_BS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -18,7 +18,8 @@ class ComputeConfig:
 
     Attributes:
         device: `auto` takes the GPU when there is one.
-        precision: `auto` is bf16 autocast on a GPU that has it, else fp32 (bf16 is slower than fp32 on most CPUs).
+        precision: `auto` is bf16 autocast where the processor multiplies bf16 itself (GPUs since Ampere, CPUs with
+            AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
         compile: `auto` compiles on a GPU only.
         threads: CPU threads; None leaves it to PyTorch.
     """
@@ -77,7 +78,14 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
     torch.manual_seed(seed)
     return Compute(
         device=torch.device("cuda", local_rank) if on_gpu else torch.device("cpu"),
-        bf16=config.precision == "bf16"
-        or (config.precision == "auto" and on_gpu and torch.cuda.is_bf16_supported()),
+        bf16=config.precision == "bf16" or (config.precision == "auto" and _multiplies_bf16(on_gpu)),
         compiled=config.compile == "on" or (config.compile == "auto" and on_gpu),
     )
+
+
+def _multiplies_bf16(on_gpu: bool) -> bool:
+    if on_gpu:
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # A torch too old to say gets fp32.
+    able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))

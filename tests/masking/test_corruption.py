@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmgems.masking import STRATEGIES, lookup_ranks, mask_batch
+from cmgems.masking import STRATEGIES, mask_batch
+from cmgems.masking.ranks import rank_tokens
 from cmgems.pmi import PMITable
 from cmgems.tokenization import TOKENIZERS
 
@@ -59,10 +60,12 @@ def test_ranking_by_position_masks_the_same_places_of_every_sequence():
     assert places[1] > 480
 
 
-def test_rank_lookup():
+def test_tokens_get_their_ranks_and_specials_are_not_maskable():
     ids = np.array([[2, 5, 6, 3]], np.int32)
-    assert lookup_ranks(RANKS_V, ids).tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
-    assert lookup_ranks(RANKS_V, ids, "position").tolist() == [[4097] * 4]
+    maskable, ranks = rank_tokens(RANKS_V, ids, specials=5)
+    assert maskable.tolist() == [[False, True, True, False]]
+    assert ranks.tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
+    assert rank_tokens(RANKS_V, ids, 5, "position")[1].tolist() == [[4097] * 4]
 
 
 def test_the_released_bug_on_the_published_table(shared_data):

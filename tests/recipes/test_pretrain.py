@@ -102,9 +102,12 @@ def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
 
 
-def test_bf16_trains_too(finished, small_genome, tmp_path):
-    assert run(command(small_genome, tmp_path / "run", "compute.precision=bf16", "steps=3")) == 0
-    losses = [[r["loss"] for r in figures(out) if "loss" in r][:3] for out in (finished, tmp_path / "run")]
+def test_bf16_trains_like_fp32(small_genome, tmp_path):
+    losses = []
+    for precision in ("fp32", "bf16"):
+        out = tmp_path / precision
+        assert run(command(small_genome, out, f"compute.precision={precision}", "steps=3")) == 0
+        losses.append([r["loss"] for r in figures(out) if "loss" in r])
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], abs=0.1)
 
@@ -145,7 +148,7 @@ def test_compiled_training_follows_eager_training(small_genome, tmp_path):
     """torch.compile on the CPU; needs a C++ compiler and a minute."""
     losses = []
     for mode in ("off", "on"):
-        overrides = ["steps=6", f"compute.compile={mode}"]
+        overrides = ["steps=6", f"compute.compile={mode}", "compute.precision=fp32"]
         assert run(command(small_genome, tmp_path / mode, *overrides)) == 0
         losses.append([r["loss"] for r in figures(tmp_path / mode) if "loss" in r])
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)

@@ -18,7 +18,7 @@ def test_two_processes_train_like_one(small_genome, tmp_path):
     """The same global batches and masks; losses equal to the noise of float32 sums taken in another order."""
     command = [
         "run", "pretrain", "--config", "tiny", *small_genome.overrides(), "data.split.block_bp=2000",
-        "steps=6", "compute.threads=1", "compute.device=cpu", "-o",
+        "steps=6", "compute.threads=1", "compute.device=cpu", "compute.precision=fp32", "-o",
     ]  # fmt: skip
     for size in (1, 2):
         launch = [
