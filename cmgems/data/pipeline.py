@@ -187,7 +187,11 @@ class PretrainingData:
         )
 
     def validation_batches(self, config: FixedValidation) -> list[MaskedBatch]:
-        """Held-out batches under the fixed mask, the same at every validation of every run with this seed."""
+        """Held-out batches under the fixed mask, the same at every validation of every run with this seed.
+
+        Raises:
+            DataError: if nothing is masked.
+        """
         starts_N, lengths_N = self._windows(self.validation_runs, 0, "validation")
         order = np.argsort(lengths_N[: config.sequences], kind="stable")
         named = config.masking, STRATEGIES.get(config.masking)
@@ -203,4 +207,11 @@ class PretrainingData:
             )
             if len(batch.positions_M):
                 batches.append(batch)
+        if not batches:
+            raise DataError(
+                "no token of the validation windows is masked",
+                where=self.config.store,
+                why=f"{config.masking} masks none of {len(order)} windows",
+                fix="hold out more, or raise validation.sequences or validation.rate",
+            )
         return batches

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from cmgems.cli.main import run
 from cmgems.models import MODELS, save_model
+from cmgems.pmi import PMITable
 from cmgems.tokenization import TOKENIZERS
 
 DNA = "ACGTTGCAAC" * 30
@@ -101,6 +103,34 @@ def truncated_table(place: Place) -> list[str]:
     return place.pretrain(f"masking.table={path}")
 
 
+def csv_table(edit: Callable[[list[str]], object]) -> Callable[[Place], list[str]]:
+    """A run with the table as CSV, its lines edited."""
+
+    def make(place: Place) -> list[str]:
+        path = place.folder / "pmi.csv"
+        PMITable.load(place.table).to_csv(path)
+        lines = path.read_text().splitlines()
+        edit(lines)
+        path.write_text("\n".join(lines))
+        return place.pretrain(f"masking.table={path}")
+
+    return make
+
+
+def cell(row: int, column: int, value: str) -> Callable[[list[str]], None]:
+    def edit(lines: list[str]) -> None:
+        cells = lines[row].split(",")
+        cells[column] = value
+        lines[row] = ",".join(cells)
+
+    return edit
+
+
+def store_too_small_to_count(place: Place) -> list[str]:
+    run(["genome", "build", place.write("s.fa", ">a\nACGTNACGT\n"), "-o", str(place.folder / "small")])
+    return ["pmi", "build", str(place.folder / "small"), "-o", str(place.folder / "t.safetensors")]
+
+
 def damaged_store(place: Place) -> list[str]:
     store = place.folder / "store"
     shutil.copytree(place.store, store)
@@ -144,6 +174,21 @@ MISTAKES = {
     ),
     "truncated table": (truncated_table, "pmi.safetensors"),
     "table of another k": (lambda p: p.pretrain("tokenizer=kmer4"), "k"),
+    "k of the tokens out of range": (lambda p: p.pretrain("tokenizer=kmer4", "tokenizer.k=9"), "k = 3, 4, 5 or 6"),
+    "table without a k-mer": (csv_table(lambda lines: lines.pop(7)), "missing"),
+    "table with a k-mer twice": (csv_table(lambda lines: lines.append(lines[3])), "twice"),
+    "table of another vocabulary": (csv_table(cell(2, 0, "ACGUUU")), "'ACGUUU' is no 6-mer"),
+    "table with NaN": (csv_table(cell(2, 3, "nan")), "NaN"),
+    "ranks that are no permutation": (csv_table(cell(2, 4, "1")), "not a permutation"),
+    "store too small to count": (store_too_small_to_count, "no 6-mer"),
+    "no validation token is masked": (
+        lambda p: p.pretrain("validation.rate=1e-6", "validation.sequences=1"), "validation.rate"
+    ),
+    "nothing but N to mask": (lambda p: ["mask", "stats", p.write("n.fa", ">n\nNNNNNNNNNN\n")], "n.fa"),
+    "rate of a preview out of range": (
+        lambda p: ["mask", "preview", p.write("s.fa", f">a\n{DNA}\n"), "--rate", "1"], "between 0 and 1"
+    ),
+    "unknown curriculum": (lambda p: p.pretrain("masking.curriculum=cm_gem"), "cm_gems"),
     "no table": (lambda p: p.pretrain("masking.table=null"), "cmgems pmi build"),
     "unknown config key": (lambda p: p.pretrain("optim.lr_rate=1"), "optim.lr"),
     "wrong type": (lambda p: p.pretrain("steps=many"), "`steps` must be a whole number"),
