@@ -113,7 +113,9 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin: 2rem 0 .2rem; border-t
 p { margin: .2rem 0; color: var(--dim) }
 .s { display: flex; flex-wrap: wrap; gap: .3rem .5rem; font: 14px/1.15 ui-monospace, monospace }
 .g { display: inline-flex; position: relative; padding-top: 1.1em }
-.g::before { content: attr(data-at); position: absolute; top: 0; left: 0; color: var(--dim); font-size: .75em }
+.g::before { content: attr(data-at); position: absolute; top: 0; left: 0; color: var(--dim); font-size: .75em;
+  white-space: nowrap; overflow-wrap: normal }
+.k .g { padding-top: 0 }
 .g i { font-style: normal; width: 1.05ch; text-align: center; border-bottom: 2px solid transparent }
 .g small { display: block; font-size: .75em; color: var(--dim); min-height: 1.15em }
 .g b { display: block; font-weight: inherit }
@@ -132,9 +134,9 @@ def preview_page(blocks: Sequence[Block], title: str) -> str:
             body.append(f'<div class="s">{_groups(sequence)}</div>')
     ranks = any(sequence.tenths for block in blocks for sequence in block.sequences)
     legend = (
-        '<p class="s"><span class="g" data-at=""><i class="h"><b>A</b></i></span> hidden whole: every k-mer over the '
+        '<p class="s k"><span class="g"><i class="h"><b>A</b></i></span> hidden whole: every k-mer over the '
         "base is masked (solid line)</p>\n"
-        '<p class="s"><span class="g" data-at=""><i class="p"><b>A</b></i></span> partly: some are, the others give '
+        '<p class="s k"><span class="g"><i class="p"><b>A</b></i></span> partly: some are, the others give '
         "it away (dotted line)</p>"
     )
     return (
