@@ -2,7 +2,8 @@
 
     python benchmarks/tokenizing.py
 
-A random genome; windows of 515 bp in random order, 256 at a time, become 6-mer ids.
+A random genome; windows of 515 bp, 256 at a time, become 6-mer ids: in random order, as training reads them, and in
+the genome's order, as memcpy does.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from cmgems.tokenization import KmerTokenizer
 WINDOW_BP = 515
 BATCH = 256
 TOKENIZER = KmerTokenizer(6)
-OURS, READY, MADE, COPY = "ours", "ready", "made", "memcpy"
+RANDOM, IN_ORDER, READY, MADE, COPY = "random", "in order", "ready", "made", "memcpy"
 LABELS = {
-    OURS: "cmgems, from the store (gather + ids)",
+    RANDOM: "cmgems, from the store (gather + ids), windows in random order",
+    IN_ORDER: "the same, windows in the genome's order",
     READY: "Hugging Face WordLevel `encode_batch_fast`, k-mer text at hand",
     MADE: "the same, k-mer text made first",
     COPY: "memcpy of the bases",
@@ -52,12 +54,13 @@ def candidates(
 ) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     """Each way, and the bases it works through in a call."""
     count = store.bases // WINDOW_BP
-    starts_N = np.random.default_rng(1).permutation(count).astype(np.int64) * WINDOW_BP
+    in_order_N = np.arange(count, dtype=np.int64) * WINDOW_BP
+    random_N = np.random.default_rng(1).permutation(in_order_N)
     lengths_B = np.full(BATCH, WINDOW_BP, np.int32)
     tokens = TOKENIZER.token_count(WINDOW_BP)
     codes_BL = np.empty((BATCH, WINDOW_BP), np.uint8)
 
-    def ours() -> None:
+    def ours(starts_N: np.ndarray) -> None:
         for first in range(0, count - BATCH + 1, BATCH):
             gather(store.codes, starts_N[first : first + BATCH], lengths_B, codes_BL)
             TOKENIZER.encode_batch(codes_BL, lengths_B, tokens)
@@ -65,7 +68,7 @@ def candidates(
     vocabulary = {token: i for i, token in enumerate(TOKENIZER.vocabulary())}
     word_level = tokenizers.Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     word_level.pre_tokenizer = WhitespaceSplit()
-    sequences = [decode(store.codes[start : start + WINDOW_BP]) for start in starts_N[:text_windows]]
+    sequences = [decode(store.codes[start : start + WINDOW_BP]) for start in random_N[:text_windows]]
     texts = [kmer_text(sequence) for sequence in sequences]
     first_ids = word_level.encode_batch_fast(texts[:1])[0].ids
     assert first_ids == TOKENIZER.encode(sequences[0])[1:-1].tolist()
@@ -73,13 +76,15 @@ def candidates(
     codes = np.array(store.codes)
     target = np.empty_like(codes)
     calls: dict[str, Callable[[], object]] = {
-        OURS: ours,
+        RANDOM: lambda: ours(random_N),
+        IN_ORDER: lambda: ours(in_order_N),
         READY: lambda: word_level.encode_batch_fast(texts),
         MADE: lambda: word_level.encode_batch_fast([kmer_text(sequence) for sequence in sequences]),
         COPY: lambda: np.copyto(target, codes),
     }
     bases = text_windows * WINDOW_BP
-    return calls, {OURS: count // BATCH * BATCH * WINDOW_BP, READY: bases, MADE: bases, COPY: store.bases}
+    ours_bases = count // BATCH * BATCH * WINDOW_BP
+    return calls, {RANDOM: ours_bases, IN_ORDER: ours_bases, READY: bases, MADE: bases, COPY: store.bases}
 
 
 def main() -> None:
