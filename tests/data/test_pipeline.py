@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+from torchdata.nodes import ParallelMapper
 
 from cmgems.config import Component
 from cmgems.data import FixedValidation, GenomeData, PretrainingData
+from cmgems.data.nodes import MaskNode, WindowNode
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import Split, decode
 from cmgems.masking import Masker, MaskingConfig
@@ -59,6 +61,18 @@ def same(a, b):
 def test_the_stream_does_not_depend_on_threads_or_prefetch(small_genome, prefetch, workers):
     expected = take(stream_of(small_genome, prefetch=2)[0], 120)
     assert same(take(stream_of(small_genome, prefetch=prefetch, workers=workers)[0], 120), expected)
+
+
+def test_processes_make_the_stream_of_threads(small_genome):
+    """Not a setting (docs/design.md says why), but what a pipeline of one's own may rely on."""
+    data, masker = data_of(small_genome), masker_of(small_genome)
+    windows = WindowNode(data.epoch_windows, data.config.batch_size, data.padded_tokens)
+    ids = ParallelMapper(
+        windows, data.tokenize, 2, in_order=True, method="process", multiprocessing_context="fork"
+    )
+    stream = MaskNode(ids, masker, accumulation=2)
+    stream.reset()
+    assert same(take(stream, 40), take(stream_of(small_genome, workers=2)[0], 40))
 
 
 def test_workers_keep_the_order_of_batches_that_take_their_time(small_genome):
