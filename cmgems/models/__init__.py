@@ -1,17 +1,35 @@
 """Model families, their named configs (``MODELS``) and saved models."""
 
-from cmgems.models.base import MODELS, Head, HuggingFaceModel, ModelConfig
+from cmgems.models.base import (
+    MODELS,
+    EncoderOutputs,
+    Head,
+    HuggingFaceModel,
+    ModelConfig,
+    PublishedNames,
+    build_model,
+    fit_to_tokenizer,
+)
 from cmgems.models.dnabert import BertConfig
+from cmgems.models.dnabert2 import DNABERT2Config
+from cmgems.models.nucleotide_transformer import NTv1Config, NTv2Config
 from cmgems.models.saved import SavedModel, find_model_folder, load_encoder_into, load_model, save_model
 
 __all__ = [
     "MODELS",
     "BertConfig",
+    "DNABERT2Config",
+    "EncoderOutputs",
     "Head",
     "HuggingFaceModel",
     "ModelConfig",
+    "NTv1Config",
+    "NTv2Config",
+    "PublishedNames",
     "SavedModel",
+    "build_model",
     "find_model_folder",
+    "fit_to_tokenizer",
     "load_encoder_into",
     "load_model",
     "save_model",

@@ -1,34 +1,54 @@
 """What every model family offers: a config that builds its models, and the registry of named configs.
 
-A family is one self-contained file: its config (a frozen dataclass), its modules, and, where plain
-transformers has a class for it, the table between our tensor names and that class's.
+A family is one self-contained file: its config (a frozen dataclass), its modules, and, where there are published
+checkpoints, the table between our tensor names and theirs.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from cmgems.errors import CheckpointError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.registry import Registry
+from cmgems.tokenization import Tokenizer
 
-Head = Literal["masked_lm", "classification"]
+# Classification, multi-label classification and regression share a module; what differs is the loss.
+Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification"]
 
 # Our module name -> the module name(s) of the Hugging Face class. ``N`` stands for the layer number; several
 # names mean that our weight is theirs stacked along dimension 0.
 KeyTable = Mapping[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True, eq=False)
+class EncoderOutputs:
+    """What an encoder makes of a batch.
+
+    Attributes:
+        last_BSD: Hidden states of the last layer, after the final LayerNorm where the family has one.
+        hidden_states: layers + 1 tensors hidden_BSD in Hugging Face's order: the embeddings, what each layer but the
+            last passes on, and ``last_BSD``. None if not asked for.
+        attentions: The probabilities_BHSS (head, query, key) of every layer, float32. None if not asked for.
+    """
+
+    last_BSD: Tensor
+    hidden_states: tuple[Tensor, ...] | None
+    attentions: tuple[Tensor, ...] | None
+
+
 class ModelConfig(Protocol):
     """A frozen dataclass that builds the models of one family.
 
     Masked LM: ``forward(ids_BS, attention_BS=None, positions_M=None) -> logits_BSV`` (``logits_MV`` when
-    given positions). Classifier: ``forward(ids_BS, attention_BS=None) -> logits_BC``. Both hold the
-    encoder as the sub-module ``encoder``, under the same tensor names.
+    given positions). Classifier: ``forward(ids_BS, attention_BS=None) -> logits_BC``; token classifier: the same
+    with ``logits_BSC``. All hold the encoder as the sub-module ``encoder``, under the same tensor names.
     """
 
     family: ClassVar[str]
@@ -48,28 +68,80 @@ class ModelConfig(Protocol):
         ...
 
     def classifier(self, num_labels: int) -> nn.Module:
-        """A freshly initialised sequence classifier."""
+        """A freshly initialised model with ``num_labels`` outputs a sequence: classes, labels or quantities."""
+        ...
+
+    def token_classifier(self, num_labels: int) -> nn.Module:
+        """A freshly initialised classifier of every token."""
         ...
 
 
 @runtime_checkable
-class HuggingFaceModel(Protocol):
-    """What a config offers besides when plain transformers has a class for its family."""
-
-    def huggingface_config(self, head: Head) -> dict[str, Any]:
-        """The content of ``config.json``, without labels."""
-        ...
+class PublishedNames(Protocol):
+    """What a config offers besides when checkpoints of its family are published, in whatever code."""
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors under Hugging Face's names."""
+        """Our tensors under the names of the published Hugging Face checkpoints."""
         ...
 
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Hugging Face's tensors under our names."""
+        """Tensors of a published Hugging Face checkpoint under our names."""
+        ...
+
+
+@runtime_checkable
+class HuggingFaceModel(PublishedNames, Protocol):
+    """What a config offers besides when plain transformers has a class for its family, without remote code."""
+
+    def huggingface_config(self, head: Head) -> dict[str, Any]:
+        """The content of ``config.json``, without labels.
+
+        Raises:
+            CmgemsError: if these sizes have no class.
+        """
         ...
 
 
 MODELS: Registry[ModelConfig] = Registry("model")
+C = TypeVar("C", bound=ModelConfig)
+
+
+def build_model(config: ModelConfig, head: Head, num_labels: int) -> nn.Module:
+    """A freshly initialised model with ``head``; a masked LM has no use for ``num_labels``."""
+    if head == "masked_lm":
+        return config.masked_lm()
+    if head == "token_classification":
+        return config.token_classifier(num_labels)
+    return config.classifier(num_labels)
+
+
+def fit_to_tokenizer(config: C, tokenizer: Tokenizer) -> C:
+    """``config`` with the tokenizer's ``vocab_size`` and, where the family has them, ``pad_id`` and ``mask_id``."""
+    names = {field.name for field in dataclasses.fields(cast(Any, config))}
+    ids = {"pad_id": tokenizer.pad_id, "mask_id": tokenizer.mask_id}
+    own = {name: ids[name] for name in ids if name in names}
+    return cast(C, dataclasses.replace(cast(Any, config), vocab_size=tokenizer.vocab_size, **own))
+
+
+def check_sizes(config: Any) -> None:
+    """See that the sizes and dropouts of a transformer's config are possible.
+
+    Raises:
+        CmgemsError: if one is out of range, or ``hidden`` is not a multiple of ``heads``.
+    """
+    for name in ("vocab_size", "layers", "hidden", "heads", "ffn", "max_positions"):
+        if (size := getattr(config, name)) < 1:
+            raise CmgemsError(f"{name} must be positive", where="model", why=f"it is {size}")
+    for name in ("hidden_dropout", "attention_dropout"):
+        if not 0 <= (share := getattr(config, name)) < 1:
+            raise CmgemsError(f"{name} must be in [0, 1)", where="model", why=f"it is {share}")
+    if config.hidden % config.heads:
+        raise CmgemsError(
+            "hidden must be a multiple of heads",
+            where="model",
+            why=f"hidden is {config.hidden}, heads is {config.heads}",
+            fix="change one of them",
+        )
 
 
 def init_weights(module: nn.Module, std: float = 0.02) -> None:
@@ -125,6 +197,36 @@ def reverse_key_table(table: KeyTable, state: Mapping[str, Tensor]) -> dict[str,
         renamed[_join(ours, layer, kind)] = torch.cat(parts) if len(parts) > 1 else parts[0]
     _raise_unmapped(unmapped)
     return renamed
+
+
+def huggingface_head(prefix: str, head: Head) -> dict[str, Any]:
+    """The part of ``config.json`` that says which class with this prefix ("Bert") to build, and for which loss."""
+    classes = {"masked_lm": "ForMaskedLM", "token_classification": "ForTokenClassification"}
+    losses = {
+        "classification": "single_label_classification",
+        "multi_label": "multi_label_classification",
+        "regression": "regression",
+    }
+    problem = {"problem_type": losses[head]} if head in losses else {}
+    return {"architectures": [prefix + classes.get(head, "ForSequenceClassification")], **problem}
+
+
+def drop_tied(state: Mapping[str, Tensor], tied: Mapping[str, str]) -> dict[str, Tensor]:
+    """``state`` without the second names of tied tensors; the first name is added where it is missing.
+
+    Args:
+        state: A checkpoint's tensors.
+        tied: Second name -> first name.
+
+    Raises:
+        CheckpointError: if a tensor differs from the one it should be tied to.
+    """
+    kept = dict(state)
+    for second, first in tied.items():
+        tensor = kept.pop(second, None)
+        if tensor is not None and not torch.equal(tensor, kept.setdefault(first, tensor)):
+            raise CheckpointError("decoder not tied", where=second, why=f"it differs from {first}")
+    return kept
 
 
 def few(names: list[str], count: int = 4) -> str:

@@ -1,9 +1,12 @@
 """The BERT family: DNABERT (doi 10.1093/bioinformatics/btab083) and LOGO as in GeneMask (arXiv 2307.15933).
 
+LOGO's original size (doi 10.1093/nar/gkac326) embeds tokens in fewer dimensions and projects them up; each layer has
+its own weights here.
+
 A post-norm BERT encoder (arXiv 1810.04805) over k-mer tokens: learned positions, erf GELU, one fused
 query-key-value matmul, and PyTorch's scaled_dot_product_attention, so it compiles without graph breaks.
 
-Shape suffixes: B batch, S tokens in a padded row, D hidden, H heads, K head size, V vocabulary.
+Shape suffixes: B batch, S tokens in a padded row, D hidden, E embedding width, H heads, K head size.
 """
 
 from __future__ import annotations
@@ -12,13 +15,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
-from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models.base import MODELS, Head, KeyTable, apply_key_table, init_weights, reverse_key_table
-from cmgems.models.heads import Classifier, MaskedLM
+from cmgems.errors import CmgemsError
+from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, split_heads
+from cmgems.models.base import (
+    MODELS,
+    Head,
+    KeyTable,
+    apply_key_table,
+    check_sizes,
+    drop_tied,
+    huggingface_head,
+    init_weights,
+    reverse_key_table,
+)
+from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class BertConfig:
         attention_dropout: Dropout on the attention weights.
         layer_norm_eps: Epsilon of every LayerNorm.
         pad_id: The id of [PAD]; its embedding starts at zero and is not trained as an input.
+        embedding: Width E of the embeddings, projected to ``hidden``; None for ``hidden``, without projection.
 
     Raises:
         CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
@@ -53,21 +67,12 @@ class BertConfig:
     attention_dropout: float = 0.1
     layer_norm_eps: float = 1e-12
     pad_id: int = 0
+    embedding: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "layers", "hidden", "heads", "ffn", "max_positions"):
-            if (size := getattr(self, name)) < 1:
-                raise CmgemsError(f"{name} must be positive", where="model", why=f"it is {size}")
-        for name in ("hidden_dropout", "attention_dropout"):
-            if not 0 <= (share := getattr(self, name)) < 1:
-                raise CmgemsError(f"{name} must be in [0, 1)", where="model", why=f"it is {share}")
-        if self.hidden % self.heads:
-            raise CmgemsError(
-                "hidden must be a multiple of heads",
-                where="model",
-                why=f"hidden is {self.hidden}, heads is {self.heads}",
-                fix="change one of them",
-            )
+        check_sizes(self)
+        if self.embedding is not None and self.embedding < 1:
+            raise CmgemsError("embedding must be positive", where="model", why=f"it is {self.embedding}")
 
     def masked_lm(self) -> MaskedLM:
         """A freshly initialised masked language model."""
@@ -76,6 +81,7 @@ class BertConfig:
             hidden=self.hidden,
             vocab_size=self.vocab_size,
             layer_norm_eps=self.layer_norm_eps,
+            width=self.embedding,
         )
         return model.apply(init_weights)
 
@@ -86,11 +92,25 @@ class BertConfig:
         )
         return model.apply(init_weights)
 
+    def token_classifier(self, num_labels: int) -> Classifier:
+        """A freshly initialised classifier of every token."""
+        model = Classifier(
+            BertEncoder(self),
+            hidden=self.hidden,
+            num_labels=num_labels,
+            dropout=self.hidden_dropout,
+            head=TokenClassificationHead,
+        )
+        return model.apply(init_weights)
+
     def huggingface_config(self, head: Head) -> dict[str, Any]:
-        """``config.json`` of ``BertForMaskedLM`` or ``BertForSequenceClassification``, without labels."""
-        architecture = "BertForMaskedLM" if head == "masked_lm" else "BertForSequenceClassification"
-        return {
-            "architectures": [architecture],
+        """``config.json`` of the ``BertFor...`` class for ``head``, without labels.
+
+        Raises:
+            CmgemsError: if the embeddings are projected.
+        """
+        self._check_huggingface()
+        return huggingface_head("Bert", head) | {
             "model_type": "bert",
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden,
@@ -109,7 +129,12 @@ class BertConfig:
         }
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors under the names of the Hugging Face BERT classes."""
+        """Our tensors under the names of the Hugging Face BERT classes.
+
+        Raises:
+            CmgemsError: if the embeddings are projected.
+        """
+        self._check_huggingface()
         return apply_key_table(HUGGINGFACE_KEYS, state)
 
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -120,14 +145,21 @@ class BertConfig:
 
         Raises:
             CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
+            CmgemsError: if the embeddings are projected.
         """
+        self._check_huggingface()
         state = {k.replace(".gamma", ".weight").replace(".beta", ".bias"): t for k, t in state.items()}
         state.pop("bert.embeddings.position_ids", None)
-        for decoder, tied_to in TIED_KEYS.items():
-            tensor = state.pop(decoder, None)
-            if tensor is not None and not torch.equal(tensor, state.setdefault(tied_to, tensor)):
-                raise CheckpointError("decoder not tied", where=decoder, why=f"it differs from {tied_to}")
-        return reverse_key_table(HUGGINGFACE_KEYS, state)
+        return reverse_key_table(HUGGINGFACE_KEYS, drop_tied(state, TIED_KEYS))
+
+    def _check_huggingface(self) -> None:
+        if self.embedding is not None:
+            raise CmgemsError(
+                "no Hugging Face class",
+                where=f"model with {self.embedding} embedding dimensions",
+                why="the BERT classes do not project embeddings",
+                fix="load the model folder with cmgems.models.load_model instead",
+            )
 
 
 class BertLayer(nn.Module):
@@ -145,51 +177,48 @@ class BertLayer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(self, x_BSD: Tensor, mask_B11S: Tensor | None) -> Tensor:
+    def forward(self, x_BSD: Tensor, mask_B11S: Tensor | None, trace: Trace = NO_TRACE) -> Tensor:
         """hidden_BSD; ``mask_B11S`` is False at the keys nobody may attend to."""
-        q_BHSK, k_BHSK, v_BHSK = self.qkv(x_BSD).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended_BHSK = scaled_dot_product_attention(
-            q_BHSK,
-            k_BHSK,
-            v_BHSK,
-            attn_mask=mask_B11S,
-            dropout_p=self.attention_dropout if self.training else 0.0,
-        )
-        attended_BSD = attended_BHSK.transpose(1, 2).flatten(2)
+        dropout_p = self.attention_dropout if self.training else 0.0
+        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask_B11S, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
         ffn_BSD = self.ffn_output(gelu(self.ffn_input(x_BSD)))
         out_BSD: Tensor = self.ffn_norm(x_BSD + self.dropout(ffn_BSD))
         return out_BSD
 
 
-class BertEncoder(nn.Module):
+class BertEncoder(Encoder):
     """Embeddings and a stack of :class:`BertLayer`."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden, padding_idx=config.pad_id)
-        self.position = nn.Embedding(config.max_positions, config.hidden)
+        width = config.embedding or config.hidden
+        self.word = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_id)
+        self.position = nn.Embedding(config.max_positions, width)
         # DNA models use segment 0 only; both rows are kept so that checkpoints convert exactly.
-        self.token_type = nn.Embedding(2, config.hidden)
-        self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.token_type = nn.Embedding(2, width)
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.project = nn.Identity() if config.embedding is None else nn.Linear(width, config.hidden)
         self.dropout = nn.Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.layers))
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
+    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states of the last layer.
 
         Args:
             ids_BS: Token ids, int64; S at most ``max_positions``.
             attention_BS: bool, True at real tokens; None when every token is real (the fast case).
+            trace: Collects what :meth:`outputs` returns besides.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).
         """
-        embedded_SD = self.position.weight[: ids_BS.shape[1]] + self.token_type.weight[0]
-        x_BSD: Tensor = self.dropout(self.norm(self.word(ids_BS) + embedded_SD))
+        embedded_SE = self.position.weight[: ids_BS.shape[1]] + self.token_type.weight[0]
+        x_BSD: Tensor = self.project(self.dropout(self.norm(self.word(ids_BS) + embedded_SE)))
         mask_B11S = None if attention_BS is None else attention_BS[:, None, None, :]
         for layer in self.layers:
-            x_BSD = layer(x_BSD, mask_B11S)
+            trace.layer_input(x_BSD)
+            x_BSD = layer(x_BSD, mask_B11S, trace)
         return x_BSD
 
 
@@ -227,5 +256,6 @@ LOGO = BertConfig(layers=2, hidden=256, heads=8, ffn=3072, hidden_dropout=0.0, a
 MODELS.add("dnabert", BertConfig())
 MODELS.add("dnabert_tiny", BertConfig(layers=2, hidden=32, heads=4, ffn=64))
 MODELS.add("logo", LOGO)
+MODELS.add("logo_original", replace(LOGO, ffn=1024, embedding=128))
 MODELS.add("logo_small", replace(LOGO, hidden=128, heads=4, ffn=512))
 MODELS.add("logo_tiny", replace(LOGO, hidden=64, heads=4, ffn=128))

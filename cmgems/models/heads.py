@@ -1,10 +1,12 @@
 """Heads that turn an encoder into a masked language model or a classifier (BERT, arXiv 1810.04805).
 
-Shape suffixes: B batch, S tokens in a padded row, D hidden, V vocabulary, C classes, M chosen positions.
+Shape suffixes: B batch, S tokens in a padded row, D hidden, E embedding width, V vocabulary, C outputs, M chosen
+positions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 
-class Encoder(Protocol):
+class TokenEncoder(Protocol):
     """What the heads need: ``encoder(ids_BS, attention_BS) -> hidden_BSD`` and the token embedding."""
 
     word: nn.Embedding
@@ -21,32 +23,52 @@ class Encoder(Protocol):
 
 
 class MaskedLMHead(nn.Module):
-    """dense -> erf GELU -> LayerNorm -> decoder + bias; the decoder is the token embedding, passed in.
+    """dense -> erf GELU -> LayerNorm -> decoder + bias; a tied decoder is the token embedding, passed in.
 
     Handing the tied weight to ``forward`` leaves one parameter under one name, so nothing needs untying when
     the model is saved, compiled or sharded.
     """
 
-    def __init__(self, hidden: int, vocab_size: int, layer_norm_eps: float) -> None:
+    def __init__(self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, hidden)
-        self.norm = nn.LayerNorm(hidden, eps=layer_norm_eps)
+        self.dense = nn.Linear(hidden, width)
+        self.norm = nn.LayerNorm(width, eps=layer_norm_eps)
+        self.decoder = None if tied else nn.Linear(width, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
-    def forward(self, hidden_D: Tensor, embedding_VD: Tensor) -> Tensor:
+    def forward(self, hidden_D: Tensor, embedding_VE: Tensor) -> Tensor:
         """Logits over the vocabulary, for any leading dimensions."""
-        return linear(self.norm(gelu(self.dense(hidden_D))), embedding_VD, self.bias)
+        decoder_VE = embedding_VE if self.decoder is None else self.decoder.weight
+        return linear(self.norm(gelu(self.dense(hidden_D))), decoder_VE, self.bias)
 
 
 class MaskedLM(nn.Module):
-    """An encoder and a masked language modelling head, decoder tied to the token embedding."""
+    """An encoder and a masked language modelling head.
 
-    encoder: Encoder
+    Args:
+        encoder: A :class:`TokenEncoder`.
+        hidden: Width of its hidden states.
+        vocab_size: Rows of its token embedding.
+        layer_norm_eps: Epsilon of the head's LayerNorm.
+        width: Width of its token embedding; None for ``hidden``.
+        tied: Whether the decoder is the token embedding, or a matrix of its own.
+    """
 
-    def __init__(self, encoder: nn.Module, *, hidden: int, vocab_size: int, layer_norm_eps: float) -> None:
+    encoder: TokenEncoder
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        hidden: int,
+        vocab_size: int,
+        layer_norm_eps: float,
+        width: int | None = None,
+        tied: bool = True,
+    ) -> None:
         super().__init__()
-        self.encoder = cast(Encoder, encoder)
-        self.head = MaskedLMHead(hidden, vocab_size, layer_norm_eps)
+        self.encoder = cast(TokenEncoder, encoder)
+        self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied)
 
     def forward(
         self, ids_BS: Tensor, attention_BS: Tensor | None = None, positions_M: Tensor | None = None
@@ -70,7 +92,7 @@ class MaskedLM(nn.Module):
 
 
 class ClassificationHead(nn.Module):
-    """First token -> dense + tanh pooler -> dropout -> linear."""
+    """BERT's: first token -> dense + tanh pooler -> dropout -> linear."""
 
     def __init__(self, hidden: int, num_labels: int, dropout: float) -> None:
         super().__init__()
@@ -79,23 +101,55 @@ class ClassificationHead(nn.Module):
         self.output = nn.Linear(hidden, num_labels)
 
     def forward(self, hidden_BSD: Tensor) -> Tensor:
-        """Class logits_BC."""
+        """Sequence logits_BC."""
         pooled_BD = torch.tanh(self.pooler(hidden_BSD[:, 0]))
         logits_BC: Tensor = self.output(self.dropout(pooled_BD))
         return logits_BC
 
 
-class Classifier(nn.Module):
-    """An encoder and a sequence classification head."""
+class TokenClassificationHead(nn.Module):
+    """Every token -> dropout -> linear, in all families."""
 
-    encoder: Encoder
-
-    def __init__(self, encoder: nn.Module, *, hidden: int, num_labels: int, dropout: float) -> None:
+    def __init__(self, hidden: int, num_labels: int, dropout: float) -> None:
         super().__init__()
-        self.encoder = cast(Encoder, encoder)
-        self.head = ClassificationHead(hidden, num_labels, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden, num_labels)
+
+    def forward(self, hidden_BSD: Tensor) -> Tensor:
+        """Token logits_BSC."""
+        logits_BSC: Tensor = self.output(self.dropout(hidden_BSD))
+        return logits_BSC
+
+
+class Classifier(nn.Module):
+    """An encoder and a head for sequences or for tokens.
+
+    What the outputs mean, classes, labels that may hold together, or quantities, is up to the loss.
+
+    Args:
+        encoder: A :class:`TokenEncoder`.
+        hidden: Width of its hidden states.
+        num_labels: Outputs C.
+        dropout: Dropout in the head.
+        head: Makes the head from ``hidden``, ``num_labels`` and ``dropout``.
+    """
+
+    encoder: TokenEncoder
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        hidden: int,
+        num_labels: int,
+        dropout: float,
+        head: Callable[[int, int, float], nn.Module] = ClassificationHead,
+    ) -> None:
+        super().__init__()
+        self.encoder = cast(TokenEncoder, encoder)
+        self.head = head(hidden, num_labels, dropout)
 
     def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
-        """Class logits_BC; arguments as for :meth:`MaskedLM.forward`."""
-        logits_BC: Tensor = self.head(self.encoder(ids_BS, attention_BS))
-        return logits_BC
+        """logits_BC, or logits_BSC from a head for tokens; arguments as for :meth:`MaskedLM.forward`."""
+        logits: Tensor = self.head(self.encoder(ids_BS, attention_BS))
+        return logits

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import safetensors.torch
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import cmgems
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.files import write_bytes, write_json
-from cmgems.models.base import MODELS, Head, ModelConfig, few
+from cmgems.models.base import MODELS, Head, ModelConfig, build_model, few
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 FORMAT_VERSION = 1
@@ -36,13 +36,13 @@ class SavedModel:
     """A model read from a model folder.
 
     Args:
-        model: The masked LM or classifier, on the CPU, in evaluation mode.
+        model: The model, on the CPU, in evaluation mode.
         model_name: Name of the registered config it was made from.
         config: That config with every field as saved.
-        head: "masked_lm" or "classification".
+        head: Which head the model has.
         tokenizer_name: Name of the registered tokenizer.
         tokenizer: The tokenizer the model was trained with.
-        labels: Class names in the order of the logits; empty for a masked LM.
+        labels: Names of the outputs, classes or what regression predicts, in their order; empty for a masked LM.
         training: How it was trained (steps, strategy, data ...), for model cards.
         folder: The model folder.
     """
@@ -80,12 +80,16 @@ def save_model(
         head: Which head ``model`` has.
         tokenizer_name: Name of the registered tokenizer that ``tokenizer`` came from.
         tokenizer: The tokenizer the model was trained with.
-        labels: Class names in the order of the logits, for a classifier.
+        labels: Names of the outputs in their order, one each: classes, or for regression what it predicts. A
+            masked LM has none.
         training: Facts for the model card, JSON values.
 
     Raises:
         CmgemsError: if the files cannot be written (DiskError if the disk is full).
+        ValueError: if ``labels`` are missing, or given for a masked LM.
     """
+    if (head == "masked_lm") == bool(labels):
+        raise ValueError(f"a model folder with head {head} cannot have labels {labels}")
     weights = safetensors.torch.save(state_of(model), metadata={"format": "pt"})
     write_bytes(folder / WEIGHTS_FILE, weights)
     write_json(
@@ -159,7 +163,7 @@ def load_model(path: Path) -> SavedModel:
     head, labels = cast(Head, info["head"]), list(info["labels"])
     state = _read_weights(folder / WEIGHTS_FILE, info["sha256"])
     with torch.random.fork_rng(devices=[]):
-        model = config.masked_lm() if head == "masked_lm" else config.classifier(len(labels))
+        model = build_model(config, head, len(labels))
     check_state(state, model.state_dict(), where=folder / WEIGHTS_FILE)
     model.load_state_dict(state)
     return SavedModel(
@@ -248,7 +252,7 @@ def _read_info(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             "cannot read", where=path, why=str(error), fix="use another checkpoint"
         ) from error
-    if not complete or info["head"] not in ("masked_lm", "classification"):
+    if not complete or info["head"] not in get_args(Head):
         raise CheckpointError("not a model description", where=path, fix="use another checkpoint")
     if info.get("format") != FORMAT_VERSION:
         raise CheckpointError(
@@ -261,8 +265,9 @@ def _read_info(path: Path) -> dict[str, Any]:
 
 
 def _describe(name: str, component: Any) -> dict[str, Any]:
-    """A registered component as JSON: its name and every field."""
-    options = {f.name: getattr(component, f.name) for f in dataclasses.fields(component) if f.init}
+    """A registered component as JSON: its name and every field that counts when two are compared."""
+    fields = [f.name for f in dataclasses.fields(component) if f.init and f.compare]
+    options = {name: getattr(component, name) for name in fields}
     return {"name": name, "options": options}
 
 

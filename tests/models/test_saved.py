@@ -189,3 +189,20 @@ def test_encoder_of_another_model_is_refused(tmp_path, changes, tokenizer, messa
     config = MODELS.build("logo_tiny", vocab_size=69, **changes)
     with pytest.raises(CheckpointError, match=f"checkpoint of another model.*{message}"):
         load_encoder_into(config.classifier(2), tmp_path, config=config, tokenizer=TOKENIZERS.get(tokenizer))
+
+
+def test_folders_written_before_a_field_or_head_was_added(tmp_path):
+    model = save(tmp_path, CONFIG.classifier(2), "classification", labels=["a", "b"])
+    info = json.loads((tmp_path / "model.json").read_text())
+    del info["model"]["options"]["embedding"]
+    (tmp_path / "model.json").write_text(json.dumps(info))
+    saved = load_model(tmp_path)
+    assert saved.config == CONFIG
+    assert_equal_states(model, saved.model)
+
+
+def test_unknown_heads_are_refused(tmp_path):
+    save(tmp_path)
+    edit_info(tmp_path, head="contacts")
+    with pytest.raises(CheckpointError, match="not a model description"):
+        load_model(tmp_path)

@@ -1,4 +1,4 @@
-"""Our BERT against transformers' on the same small random weights: logits and gradients."""
+"""Our BERT against transformers' on the same small random weights: logits, gradients, states, attentions."""
 
 import os
 
@@ -9,9 +9,16 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 transformers = pytest.importorskip("transformers")
 
 from cmgems.export import import_huggingface_state  # noqa: E402
-from cmgems.models import MODELS  # noqa: E402
+from cmgems.models import MODELS, build_model  # noqa: E402
 
 CONFIG = MODELS.build("dnabert_tiny", vocab_size=69, hidden_dropout=0.0, attention_dropout=0.0)
+CLASSES = {
+    "masked_lm": transformers.BertForMaskedLM,
+    "classification": transformers.BertForSequenceClassification,
+    "multi_label": transformers.BertForSequenceClassification,
+    "regression": transformers.BertForSequenceClassification,
+    "token_classification": transformers.BertForTokenClassification,
+}
 TOLERANCE = {"atol": 1e-5, "rtol": 0.0}
 
 
@@ -19,12 +26,12 @@ def pair(head):
     """Ours and transformers' model with the same weights, larger than at initialisation."""
     torch.manual_seed(0)
     hf_config = transformers.BertConfig(**CONFIG.huggingface_config(head), num_labels=3)
-    cls = transformers.BertForMaskedLM if head == "masked_lm" else transformers.BertForSequenceClassification
-    theirs = cls(hf_config)
+    hf_config._attn_implementation = "eager"
+    theirs = CLASSES[head](hf_config)
     with torch.no_grad():
         for p in theirs.parameters():
             p.add_(torch.randn_like(p), alpha=0.1)
-    ours = CONFIG.masked_lm() if head == "masked_lm" else CONFIG.classifier(3)
+    ours = build_model(CONFIG, head, 3)
     ours.load_state_dict(import_huggingface_state(CONFIG, theirs.state_dict()))
     return ours, theirs
 
@@ -89,3 +96,47 @@ def test_classifier(padded):
     torch.testing.assert_close(logits_BC, output.logits, **TOLERANCE)
     torch.nn.functional.cross_entropy(logits_BC, labels_B).backward()
     assert_same_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("head", ["multi_label", "regression"])
+def test_outputs_mean_the_same_to_transformers(head):
+    """Its class computes the loss that the config names."""
+    ours, theirs = pair(head)
+    ids_BS, real_BS = batch(padded=True)
+    labels_BC = torch.randint(0, 2, (3, 3)).float()
+    output = theirs(ids_BS, attention_mask=real_BS.long(), labels=labels_BC)
+    logits_BC = ours(ids_BS, real_BS)
+    torch.testing.assert_close(logits_BC, output.logits, **TOLERANCE)
+    losses = {
+        "multi_label": torch.nn.functional.binary_cross_entropy_with_logits,
+        "regression": torch.nn.functional.mse_loss,
+    }
+    torch.testing.assert_close(losses[head](logits_BC, labels_BC), output.loss, **TOLERANCE)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_token_classifier(padded):
+    ours, theirs = pair("token_classification")
+    ids_BS, real_BS = batch(padded)
+    labels_BS = torch.randint(0, 3, (3, 16))
+    if real_BS is not None:
+        labels_BS[~real_BS] = -100
+    output = theirs(ids_BS, attention_mask=None if real_BS is None else real_BS.long(), labels=labels_BS)
+    output.loss.backward()
+    logits_BSC = ours(ids_BS, real_BS)
+    torch.testing.assert_close(logits_BSC, output.logits, **TOLERANCE)
+    torch.nn.functional.cross_entropy(logits_BSC.flatten(0, 1), labels_BS.flatten()).backward()
+    assert_same_gradients(ours, theirs)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_hidden_states_and_attentions(padded):
+    ours, theirs = (model.eval() for model in pair("masked_lm"))
+    ids_BS, real_BS = batch(padded)
+    mask_BS = None if real_BS is None else real_BS.long()
+    expected = theirs(ids_BS, attention_mask=mask_BS, output_hidden_states=True, output_attentions=True)
+    actual = ours.encoder.outputs(ids_BS, real_BS, hidden_states=True, attentions=True)
+    for a, e in zip(actual.hidden_states, expected.hidden_states, strict=True):
+        torch.testing.assert_close(a, e, **TOLERANCE)
+    for a, e in zip(actual.attentions, expected.attentions, strict=True):
+        torch.testing.assert_close(a, e, **TOLERANCE)

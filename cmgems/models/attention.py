@@ -1,0 +1,130 @@
+"""Self-attention, computed the same way in every family, rotary positions, and what every encoder offers.
+
+Shape suffixes: B batch, S tokens in a padded row, D hidden, H heads, K head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, scaled_dot_product_attention
+
+from cmgems.models.base import EncoderOutputs
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Collects what passes through an encoder, in the lists that are not None.
+
+    Attributes:
+        hidden_states: Receives what enters every layer.
+        attentions: Receives every layer's attention probabilities, which the fused kernels never have in memory.
+    """
+
+    hidden_states: list[Tensor] | None = None
+    attentions: list[Tensor] | None = None
+
+    def layer_input(self, hidden_BSD: Tensor) -> None:
+        """To be called before every layer."""
+        if self.hidden_states is not None:
+            self.hidden_states.append(hidden_BSD)
+
+
+NO_TRACE = Trace()
+ROTARY_BASE = 10_000.0
+
+
+class Encoder(nn.Module):
+    """Base of the families' encoders: ``encoder(ids_BS, attention_BS, trace) -> hidden_BSD`` is theirs to write.
+
+    ``word`` is the token embedding, which a masked LM may tie its decoder to.
+    """
+
+    word: nn.Embedding
+
+    def outputs(
+        self,
+        ids_BS: Tensor,
+        attention_BS: Tensor | None = None,
+        *,
+        hidden_states: bool = False,
+        attentions: bool = False,
+    ) -> EncoderOutputs:
+        """Hidden states of the last layer and, if asked for, of all layers, and the attention probabilities.
+
+        Attentions cost memory for B * H * S * S numbers a layer and the fused kernels; not meant to be compiled.
+
+        Args:
+            ids_BS: Token ids, int64.
+            attention_BS: bool, True at real tokens; None when every token is real.
+            hidden_states: Whether to keep those of every layer.
+            attentions: Whether to keep the attention probabilities.
+        """
+        trace = Trace([] if hidden_states else None, [] if attentions else None)
+        last_BSD: Tensor = self(ids_BS, attention_BS, trace)
+        return EncoderOutputs(
+            last_BSD,
+            None if trace.hidden_states is None else (*trace.hidden_states, last_BSD),
+            None if trace.attentions is None else tuple(trace.attentions),
+        )
+
+
+def attend(
+    qkv: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, dropout_p: float, trace: Trace = NO_TRACE
+) -> Tensor:
+    """softmax(q k^T / sqrt(K) + mask) v, heads put side by side again.
+
+    Args:
+        qkv: Queries, keys and values, BHSK each.
+        mask: Broadcastable to BHSS: bool, False where a query may not look, or numbers to add to the scores.
+        dropout_p: Share of the probabilities dropped.
+        trace: May ask for the probabilities, which are then computed step by step, the softmax in float32.
+
+    Returns:
+        attended_BSD in the dtype of the values.
+    """
+    q_BHSK, k_BHSK, v_BHSK = qkv
+    if trace.attentions is None:
+        attended_BHSK = scaled_dot_product_attention(
+            q_BHSK, k_BHSK, v_BHSK, attn_mask=mask, dropout_p=dropout_p
+        )
+    else:
+        scores_BHSS = (q_BHSK @ k_BHSK.transpose(-1, -2)).float() * q_BHSK.shape[-1] ** -0.5
+        if mask is not None and mask.dtype == torch.bool:
+            scores_BHSS = scores_BHSS.masked_fill(~mask, -torch.inf)
+        elif mask is not None:
+            scores_BHSS = scores_BHSS + mask
+        probabilities_BHSS = scores_BHSS.softmax(-1)
+        trace.attentions.append(probabilities_BHSS)
+        attended_BHSK = dropout(probabilities_BHSS, dropout_p).to(v_BHSK.dtype) @ v_BHSK
+    return attended_BHSK.transpose(1, 2).flatten(2)
+
+
+def split_heads(qkv_BSF: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values, BHSK each, of one fused projection that is 3 * D wide."""
+    q_BHSK, k_BHSK, v_BHSK = qkv_BSF.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    return q_BHSK, k_BHSK, v_BHSK
+
+
+def rotary_frequencies(size: int, device: torch.device) -> Tensor:
+    """float32[K / 2], radians from one token to the next: 10000^(-2i / K)."""
+    return ROTARY_BASE ** (-torch.arange(0, size, 2, device=device, dtype=torch.float32) / size)
+
+
+def rotary_tables(tokens: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """float32 cosines_SK and sines_SK of position times frequency; both halves of K have the same frequencies.
+
+    Computed in every pass: as a buffer they would lose precision when the model is converted to bf16.
+    """
+    positions_S = torch.arange(tokens, device=device, dtype=torch.float32)
+    angles_SK = positions_S[:, None] * rotary_frequencies(size, device).repeat(2)
+    return angles_SK.cos(), angles_SK.sin()
+
+
+def rotate(x_BHSK: Tensor, cosines_SK: Tensor, sines_SK: Tensor) -> Tensor:
+    """Rotate (x_i, x_{i + K/2}) by the angle of their position and frequency, in float32."""
+    first, second = x_BHSK.chunk(2, dim=-1)
+    turned_BHSK = torch.cat([-second, first], dim=-1)
+    return (x_BHSK * cosines_SK + turned_BHSK * sines_SK).to(x_BHSK.dtype)

@@ -1,0 +1,216 @@
+"""DNABERT-2 (arXiv 2306.15006): a MosaicBERT (arXiv 2312.17482) over byte-pair tokens.
+
+A post-norm BERT encoder without position embeddings: attention falls off linearly with the distance of two tokens
+(ALiBi, arXiv 2108.12409, in both directions), and the feed-forward layer is gated (GEGLU, arXiv 2002.05202).
+
+Shape suffixes: B batch, S tokens in a padded row, D hidden, F feed-forward width, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, split_heads
+from cmgems.models.base import (
+    MODELS,
+    KeyTable,
+    apply_key_table,
+    check_sizes,
+    drop_tied,
+    init_weights,
+    reverse_key_table,
+)
+from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead
+
+
+@dataclass(frozen=True)
+class DNABERT2Config:
+    """Sizes of a DNABERT-2 model; the defaults are the published ones.
+
+    Args:
+        vocab_size: Rows of the token embedding; recipes set it to the tokenizer's.
+        layers: Transformer layers.
+        hidden: Width D of the hidden states; a multiple of ``heads``.
+        heads: Attention heads.
+        ffn: Width F of the feed-forward layer; its first matrix is twice as wide.
+        max_positions: The longest row of tokens to train with, [CLS] and [SEP] included. The model itself takes
+            rows of any length.
+        hidden_dropout: Dropout after the embeddings and attention, inside the feed-forward layer, and before the
+            classifier.
+        attention_dropout: Dropout on the attention weights.
+        layer_norm_eps: Epsilon of every LayerNorm.
+        padding_row: The embedding that starts at zero and is not trained as an input. In the published model it is
+            [UNK]'s, 0: its config never named [PAD], 3. Padding needs none, as nothing attends to it.
+
+    Raises:
+        CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
+    """
+
+    family: ClassVar[str] = "dnabert2"
+
+    vocab_size: int = 4096
+    layers: int = 12
+    hidden: int = 768
+    heads: int = 12
+    ffn: int = 3072
+    max_positions: int = 512
+    hidden_dropout: float = 0.1
+    attention_dropout: float = 0.0
+    layer_norm_eps: float = 1e-12
+    padding_row: int = 0
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+
+    def masked_lm(self) -> MaskedLM:
+        """A freshly initialised masked language model."""
+        model = MaskedLM(
+            DNABERT2Encoder(self),
+            hidden=self.hidden,
+            vocab_size=self.vocab_size,
+            layer_norm_eps=self.layer_norm_eps,
+        )
+        return model.apply(init_weights)
+
+    def classifier(self, num_labels: int) -> Classifier:
+        """A freshly initialised sequence classifier."""
+        model = Classifier(
+            DNABERT2Encoder(self), hidden=self.hidden, num_labels=num_labels, dropout=self.hidden_dropout
+        )
+        return model.apply(init_weights)
+
+    def token_classifier(self, num_labels: int) -> Classifier:
+        """A freshly initialised classifier of every token."""
+        model = Classifier(
+            DNABERT2Encoder(self),
+            hidden=self.hidden,
+            num_labels=num_labels,
+            dropout=self.hidden_dropout,
+            head=TokenClassificationHead,
+        )
+        return model.apply(init_weights)
+
+    def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our tensors under the names of the published checkpoint; plain transformers has no class for them."""
+        return apply_key_table(PUBLISHED_KEYS, state)
+
+    def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the published checkpoint under our names.
+
+        Raises:
+            CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
+        """
+        return reverse_key_table(PUBLISHED_KEYS, drop_tied(state, TIED_KEYS))
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """How much each head's scores fall from one token to the next.
+
+    For a power of two n: 2^(-8/n), 2^(-16/n), ..., 2^-8. Other numbers of heads take those of the next lower power n,
+    then every other one of 2n, from the first.
+    """
+    n = 1 << (heads.bit_length() - 1)
+    exponents = [8 * (h + 1) / n for h in range(n)] + [4 * (2 * h + 1) / n for h in range(heads - n)]
+    return [2.0**-exponent for exponent in exponents]
+
+
+class DNABERT2Layer(nn.Module):
+    """Self-attention and gated feed-forward, each followed by residual and LayerNorm."""
+
+    def __init__(self, config: DNABERT2Config) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.attention_dropout = config.attention_dropout
+        self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
+        self.attention_output = nn.Linear(config.hidden, config.hidden)
+        self.attention_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.ffn_input = nn.Linear(config.hidden, 2 * config.ffn, bias=False)
+        self.ffn_output = nn.Linear(config.ffn, config.hidden)
+        self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+
+    def forward(self, x_BSD: Tensor, bias_BHSS: Tensor, trace: Trace = NO_TRACE) -> Tensor:
+        """hidden_BSD; ``bias_BHSS`` is added to the scores of queries (last but one) for keys (last)."""
+        dropout_p = self.attention_dropout if self.training else 0.0
+        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), bias_BHSS, dropout_p, trace)
+        x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
+        activated_BSF, linear_BSF = self.ffn_input(x_BSD).chunk(2, dim=-1)
+        # MosaicBERT drops the gated units; unlike BERT, nothing is dropped after the second matrix.
+        ffn_BSD = self.ffn_output(self.dropout(gelu(activated_BSF) * linear_BSF))
+        out_BSD: Tensor = self.ffn_norm(x_BSD + ffn_BSD)
+        return out_BSD
+
+
+class DNABERT2Encoder(Encoder):
+    """Embeddings and a stack of :class:`DNABERT2Layer`."""
+
+    def __init__(self, config: DNABERT2Config) -> None:
+        super().__init__()
+        self.word = nn.Embedding(config.vocab_size, config.hidden, padding_idx=config.padding_row)
+        # DNA models use segment 0 only; both rows are kept so that checkpoints convert exactly.
+        self.token_type = nn.Embedding(2, config.hidden)
+        self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.layers = nn.ModuleList(DNABERT2Layer(config) for _ in range(config.layers))
+        self.slopes_H: Tensor
+        self.register_buffer("slopes_H", torch.tensor(alibi_slopes(config.heads)), persistent=False)
+
+    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+        """Hidden states of the last layer.
+
+        Args:
+            ids_BS: Token ids, int64; any S.
+            attention_BS: bool, True at real tokens; None when every token is real.
+            trace: Collects what :meth:`outputs` returns besides.
+
+        Returns:
+            hidden_BSD in the dtype of the weights (or of autocast).
+        """
+        x_BSD: Tensor = self.dropout(self.norm(self.word(ids_BS) + self.token_type.weight[0]))
+        bias_BHSS = self.alibi(ids_BS.shape[1]).to(x_BSD.dtype)
+        if attention_BS is not None:
+            bias_BHSS = bias_BHSS.masked_fill(~attention_BS[:, None, None, :], -torch.inf)
+        for layer in self.layers:
+            trace.layer_input(x_BSD)
+            x_BSD = layer(x_BSD, bias_BHSS, trace)
+        return x_BSD
+
+    def alibi(self, tokens: int) -> Tensor:
+        """bias_1HSS: minus slope times distance, for rows of ``tokens``."""
+        positions_S = torch.arange(tokens, device=self.slopes_H.device)
+        distance_SS = (positions_S[:, None] - positions_S).abs()
+        return (-self.slopes_H[:, None, None] * distance_SS)[None]
+
+
+# A plain parameter ("head.bias") is a tensor of the module before its last dot, like any other.
+PUBLISHED_KEYS: KeyTable = {
+    "encoder.word": ("bert.embeddings.word_embeddings",),
+    "encoder.token_type": ("bert.embeddings.token_type_embeddings",),
+    "encoder.norm": ("bert.embeddings.LayerNorm",),
+    "encoder.layers.N.qkv": ("bert.encoder.layer.N.attention.self.Wqkv",),
+    "encoder.layers.N.attention_output": ("bert.encoder.layer.N.attention.output.dense",),
+    "encoder.layers.N.attention_norm": ("bert.encoder.layer.N.attention.output.LayerNorm",),
+    "encoder.layers.N.ffn_input": ("bert.encoder.layer.N.mlp.gated_layers",),
+    "encoder.layers.N.ffn_output": ("bert.encoder.layer.N.mlp.wo",),
+    "encoder.layers.N.ffn_norm": ("bert.encoder.layer.N.mlp.layernorm",),
+    "head.dense": ("cls.predictions.transform.dense",),
+    "head.norm": ("cls.predictions.transform.LayerNorm",),
+    "head": ("cls.predictions",),
+    "head.pooler": ("bert.pooler.dense",),
+    "head.output": ("classifier",),
+}
+
+# Second names of tied tensors.
+TIED_KEYS = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
+
+MODELS.add("dnabert2", DNABERT2Config())
+MODELS.add("dnabert2_tiny", DNABERT2Config(layers=2, hidden=32, heads=4, ffn=64))

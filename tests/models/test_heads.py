@@ -1,0 +1,43 @@
+"""Where the heads look and what they drop; parity with transformers' runs without dropout."""
+
+import pytest
+import torch
+
+from cmgems.models.heads import ClassificationHead, TokenClassificationHead
+from cmgems.models.nucleotide_transformer import NTClassificationHead
+
+# Head -> its linear layers in order, and whether dropout acts before each.
+DROPPED_BEFORE = {
+    ClassificationHead: {"pooler": False, "output": True},
+    TokenClassificationHead: {"output": True},
+    NTClassificationHead: {"pooler": True, "projection": True},
+}
+
+
+@pytest.mark.parametrize("head", DROPPED_BEFORE)
+def test_dropout_stands_where_the_family_has_it(head):
+    torch.manual_seed(0)
+    module = head(64, 3, 0.5).train()
+    shares = {}
+    for name in DROPPED_BEFORE[head]:
+
+        def note(_, inputs, name=name):
+            shares[name] = (inputs[0] == 0).float().mean().item()
+
+        module.get_submodule(name).register_forward_pre_hook(note)
+    module(torch.randn(20, 5, 64))
+    for name, dropped in DROPPED_BEFORE[head].items():
+        assert shares[name] == pytest.approx(0.5 if dropped else 0, abs=0.1), name
+
+
+@pytest.mark.parametrize("head", [ClassificationHead, NTClassificationHead])
+def test_sequences_are_classified_by_their_first_token(head):
+    module = head(8, 3, 0.1).eval()
+    hidden_BSD = torch.randn(4, 5, 8)
+    assert torch.equal(module(hidden_BSD), module(hidden_BSD[:, :1]))
+
+
+def test_tokens_are_classified_one_by_one():
+    module = TokenClassificationHead(8, 3, 0.1).eval()
+    hidden_BSD = torch.randn(4, 5, 8)
+    torch.testing.assert_close(module(hidden_BSD)[:, 2:], module(hidden_BSD[:, 2:]))
