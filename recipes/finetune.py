@@ -19,7 +19,7 @@ import torch
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
-from cmgems.models import MODELS, load_encoder_into, load_model, save_model
+from cmgems.models import MODELS, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     TASKS,
@@ -105,8 +105,7 @@ def main(config: Config, out: Path) -> None:
             model_name, tokenizer_name = pretrained.model_name, pretrained.tokenizer_name
         else:
             tokenizer = config.model.tokenizer.build(TOKENIZERS)
-            model_config = config.model.init.build(MODELS)
-            model_config = dataclasses.replace(model_config, vocab_size=tokenizer.vocab_size)
+            model_config = fit_to_tokenizer(config.model.init.build(MODELS), tokenizer)
             model_name, tokenizer_name = config.model.init.name, config.model.tokenizer.name
         if config.model.dropout is not None:
             model_config = dataclasses.replace(model_config, hidden_dropout=config.model.dropout)
@@ -114,8 +113,8 @@ def main(config: Config, out: Path) -> None:
         splits = read_splits(config.data, tokenizer, model_config.max_positions)
         for name, split in splits.items():
             if split.cut:
-                longest = tokenizer.bases_for(config.data.max_tokens or model_config.max_positions)
-                print(f"warning: {split.cut} {name} sequences cut to {longest} bp", file=sys.stderr)
+                longest = max(map(len, split.ids))
+                print(f"warning: {split.cut} {name} sequences cut to {longest} tokens", file=sys.stderr)
         train, dev, test = splits["train"], splits.get("dev"), splits["test"]
         if config.data.shots is not None:
             # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.

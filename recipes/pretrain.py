@@ -6,19 +6,17 @@ Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run t
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cmgems.config import Component, component
 from cmgems.data import FixedValidation, GenomeData, PretrainingData
 from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
-from cmgems.models import MODELS, load_model, save_model
+from cmgems.models import MODELS, fit_to_tokenizer, load_model, save_model
 from cmgems.report import plot_pretraining
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
@@ -82,8 +80,7 @@ def main(config: Config, out: Path) -> None:
         compute = start_compute(config.compute, config.seed, world.local_rank)
 
         tokenizer = config.tokenizer.build(TOKENIZERS)
-        model_config: Any = config.model.build(MODELS)
-        model_config = dataclasses.replace(model_config, vocab_size=tokenizer.vocab_size)
+        model_config = fit_to_tokenizer(config.model.build(MODELS), tokenizer)
         model = model_config.masked_lm().to(compute.device)
         optimizer = build_optimizer(model, config.optim)
 

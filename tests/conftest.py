@@ -50,6 +50,17 @@ def small_genome(tmp_path_factory: pytest.TempPathFactory) -> SmallGenome:
 
 
 @pytest.fixture(scope="session")
+def small_bpe(small_genome: SmallGenome) -> Path:
+    """A tokenizer.json of 200 tokens learnt from it."""
+    from cmgems.genome import GenomeStore
+    from cmgems.tokenization import train_bpe
+
+    path = small_genome.store.parent / "tokenizer.json"
+    path.write_text(train_bpe(GenomeStore.open(small_genome.store), 200))
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GUE-layout set that a tiny model can learn: class 1 is rich in G and C."""
     folder = tmp_path_factory.mktemp("labelled")

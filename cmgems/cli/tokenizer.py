@@ -1,4 +1,4 @@
-"""``cmgems tokenizer``: tokenizers as Hugging Face folders."""
+"""``cmgems tokenizer``: tokenizers as Hugging Face folders, and BPE vocabularies of one's own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Make tokenizer folders that Hugging Face loads.", no_args_is_help=True)
+app = typer.Typer(help="Make tokenizers that Hugging Face loads.", no_args_is_help=True)
 
 
 @app.command()
 def build(
-    name: Annotated[str, typer.Argument(help="Registered tokenizer: kmer3, kmer4, kmer5 or kmer6.")],
+    name: Annotated[
+        str, typer.Argument(help="Registered tokenizer: kmer3, kmer4, kmer5, kmer6, nt_v1 or nt_v2.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
 ) -> None:
     """Write a tokenizer as a stock Hugging Face folder (no remote code, no network).
@@ -20,10 +22,44 @@ def build(
     Example: cmgems tokenizer build kmer6 -o tokenizers/dnabert6
     """
     from cmgems.errors import CmgemsError
-    from cmgems.tokenization import TOKENIZERS, KmerTokenizer, write_stock
+    from cmgems.tokenization import TOKENIZERS, StockTokenizer, write_stock
 
     tokenizer = TOKENIZERS.get(name)
-    if not isinstance(tokenizer, KmerTokenizer):
-        raise CmgemsError("no stock form", where=f"tokenizer {name!r}", fix="choose a k-mer tokenizer")
+    if not isinstance(tokenizer, StockTokenizer):
+        raise CmgemsError(
+            "no stock form", where=f"tokenizer {name!r}", fix="choose a k-mer tokenizer, nt_v1 or nt_v2"
+        )
     write_stock(tokenizer, output)
     typer.echo(f"{output}: {tokenizer.vocab_size} tokens")
+
+
+@app.command()
+def train(
+    store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="tokenizer.json to write.")],
+    vocab_size: Annotated[
+        int, typer.Option(help="Tokens: 5 special ones, 4 bases, and what is merged from them.")
+    ] = 4096,
+    sample_mbp: Annotated[
+        float, typer.Option(help="Learn from so many Mbp of random windows; 70 MB of memory each.")
+    ] = 20.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
+) -> None:
+    """Learn a BPE vocabulary from a genome, with DNABERT-2's special tokens.
+
+    Configs use it with tokenizer=bpe tokenizer.file=tokenizer.json.
+
+    Example: cmgems tokenizer train human.store --vocab-size 4096 -o tokenizer.json
+    """
+    from cmgems.errors import CmgemsError
+    from cmgems.files import write_text
+    from cmgems.genome import GenomeStore
+    from cmgems.tokenization.bpe_training import train_bpe
+
+    if output.exists() and not force:
+        raise CmgemsError(
+            "output file exists", where=output, fix="choose another with -o, or replace it with --force"
+        )
+    content = train_bpe(GenomeStore.open(store), vocab_size, sample_mbp)
+    write_text(output, content)
+    typer.echo(f"{output}: {vocab_size} tokens")

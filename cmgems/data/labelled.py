@@ -163,17 +163,25 @@ def _encode(
     rows: list[tuple[int, str, str]], classes: tuple[str, ...], tokenizer: Tokenizer, tokens: int, path: Path
 ) -> LabelledSet:
     index = {label: i for i, label in enumerate(classes)}
-    longest = tokenizer.bases_for(tokens)
     ids, labels, cut = [], [], 0
     for line, bases, label in rows:
         if label not in index:
             raise DataError(
                 f"label {label!r} not in train", where=f"{path}:{line}", why=f"train has {', '.join(classes)}"
             )
-        cut += len(bases) > longest
-        ids.append(encode_at(f"{path}:{line}", bases[:longest], tokenizer))
+        ids_S = encode_at(f"{path}:{line}", bases, tokenizer)
+        cut += len(ids_S) > tokens
+        ids.append(_shortened(ids_S, tokens, tokenizer.sep_id))
         labels.append(index[label])
     return LabelledSet(ids, np.array(labels, np.int64), classes, cut)
+
+
+def _shortened(ids_S: np.ndarray, tokens: int, sep_id: int) -> np.ndarray:
+    """The first ``tokens`` of a row, [SEP] last if it was."""
+    if len(ids_S) <= tokens:
+        return ids_S
+    last = ids_S[-1:] if ids_S[-1] == sep_id else ids_S[tokens - 1 : tokens]
+    return np.concatenate([ids_S[: tokens - 1], last])
 
 
 def encode_at(where: str, bases: str, tokenizer: Tokenizer) -> np.ndarray:

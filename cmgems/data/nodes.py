@@ -30,7 +30,7 @@ class WindowBatch:
         starts_B: int64 flat positions, bp.
         lengths_B: int32, bp.
         samples_B: uint64 global positions of the sequences in the training stream.
-        tokens: Width S of the padded rows, the same on every rank.
+        tokens: Width S of the padded rows, the same on every rank; for tokens that do not overlap, its upper bound.
     """
 
     starts_B: np.ndarray

@@ -112,7 +112,7 @@ class PretrainingData:
         longest = tokenizer.token_count(self.sampler.max_bp)
         if longest > max_positions:
             raise CmgemsError(
-                f"windows of {self.sampler.max_bp} bp make {longest} tokens",
+                f"windows of {self.sampler.max_bp} bp make up to {longest} tokens",
                 where="data.sampler.max_bp",
                 why=f"the model has {max_positions} positions",
                 fix=f"set data.sampler.max_bp={tokenizer.bases_for(max_positions)} or less",
@@ -121,7 +121,7 @@ class PretrainingData:
         self.train_runs, self.validation_runs = split_runs(self.store, config.split)
 
     def padded_tokens(self, bases: int) -> int:
-        """Row width for a longest window of ``bases`` bp."""
+        """Row width, at most, for a longest window of ``bases`` bp."""
         tokens = self.tokenizer.token_count(bases)
         multiple = self.config.pad_multiple
         return min(-(-tokens // multiple) * multiple, self.max_positions)
@@ -142,7 +142,7 @@ class PretrainingData:
 
     def _windows(self, runs: np.ndarray, epoch: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         starts_N, lengths_N = self.sampler.windows(self.store, runs, self.seed, epoch)
-        # A window shorter than k has nothing to mask.
+        # A window shorter than k has nothing to mask, or single bases alone.
         usable = lengths_N >= self.tokenizer.k
         if not usable.any():
             raise DataError(
@@ -154,7 +154,20 @@ class PretrainingData:
         """Gather and tokenize a batch of windows."""
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
-        return IdBatch(self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens), batch.samples_B)
+        ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
+        if self.tokenizer.stride != 1:
+            ids_BS = self._without_empty_columns(ids_BS)
+        return IdBatch(ids_BS, batch.samples_B)
+
+    def _without_empty_columns(self, ids_BS: np.ndarray) -> np.ndarray:
+        """Rows of the least padded width: tokens that do not overlap may need far fewer positions than allowed for."""
+        width, multiple = ids_BS.shape[1], self.config.pad_multiple
+        while width > multiple:
+            last = (width - 1) // multiple * multiple  # where the last block of columns starts
+            if (ids_BS[:, last:width] != self.tokenizer.pad_id).any():
+                break
+            width = last
+        return np.ascontiguousarray(ids_BS[:, :width])
 
     def sample_ids(self, tokens: int) -> Iterator[np.ndarray]:
         """Unmasked training batches, int32 (B, S), with at least ``tokens`` maskable tokens; always the same."""
@@ -169,7 +182,7 @@ class PretrainingData:
                 samples_B = np.arange(len(starts_B), dtype=np.uint64)
                 width = self.padded_tokens(int(lengths_B.max()))
                 ids_BS = self.tokenize(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
-                found += max(1, int(np.count_nonzero(ids_BS >= self.tokenizer.special_count)))
+                found += max(1, int(np.count_nonzero(np.isin(ids_BS, self.tokenizer.known_ids))))
                 yield ids_BS
             epoch += 1
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from cmgems.errors import CmgemsError
 from cmgems.export.model_card import model_card
 from cmgems.files import atomic_folder, write_bytes, write_json, write_text
-from cmgems.models import HuggingFaceModel, ModelConfig, SavedModel
+from cmgems.models import HuggingFaceModel, ModelConfig, PublishedNames, SavedModel
 from cmgems.models.saved import state_of
-from cmgems.tokenization import KmerTokenizer, write_stock
+from cmgems.tokenization import StockTokenizer, write_stock
 
 
 def export_huggingface(saved: SavedModel, out: Path) -> None:
@@ -30,7 +30,7 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
         CmgemsError: if ``out`` exists, cannot be written, or transformers has no class for the model.
     """
     hooks, tokenizer = _hooks(saved.config), saved.tokenizer
-    if not isinstance(tokenizer, KmerTokenizer):
+    if not isinstance(tokenizer, StockTokenizer):
         raise CmgemsError(
             "no Hugging Face tokenizer",
             where=f"tokenizer {saved.tokenizer_name!r}",
@@ -54,9 +54,11 @@ def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -
         state: The checkpoint's tensors; may hold several heads.
 
     Raises:
-        CmgemsError: if transformers has no class for the family, or a tensor is unknown (CheckpointError).
+        CmgemsError: if no checkpoints of the family are published, or a tensor is unknown (CheckpointError).
     """
-    return _hooks(config).from_huggingface(state)
+    if not isinstance(config, PublishedNames):
+        raise CmgemsError("no published checkpoints", where=f"model family {config.family!r}")
+    return config.from_huggingface(state)
 
 
 def _hooks(config: ModelConfig) -> HuggingFaceModel:

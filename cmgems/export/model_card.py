@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import cmgems
 from cmgems.models import SavedModel
+from cmgems.tokenization import Tokenizer
 
 SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACA"
 
@@ -14,6 +15,9 @@ SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACA"
 TASKS = {
     "masked_lm": ("fill-mask", "AutoModelForMaskedLM", "masked language model"),
     "classification": ("text-classification", "AutoModelForSequenceClassification", "sequence classifier"),
+    "multi_label": ("text-classification", "AutoModelForSequenceClassification", "multi-label classifier"),
+    "regression": ("text-classification", "AutoModelForSequenceClassification", "regression model"),
+    "token_classification": ("token-classification", "AutoModelForTokenClassification", "token classifier"),
 }
 
 
@@ -44,7 +48,7 @@ model = {auto_class}.from_pretrained(folder)
 logits = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).logits
 ```
 
-The input is plain bases, without spaces: the tokenizer makes the overlapping {saved.tokenizer.k}-mers itself.
+The input is plain bases, without spaces: the tokenizer makes the {_tokens(saved.tokenizer)} itself.
 
 {_pipeline_example(saved)}
 ## Model
@@ -56,15 +60,29 @@ The input is plain bases, without spaces: the tokenizer makes the overlapping {s
     return card
 
 
+def _tokens(tokenizer: Tokenizer) -> str:
+    if not tokenizer.k:
+        return "pieces"
+    return f"{'overlapping ' if tokenizer.stride < tokenizer.k else ''}{tokenizer.k}-mers"
+
+
 def _pipeline_example(saved: SavedModel) -> str:
-    if saved.head == "classification":
+    if saved.head != "masked_lm":
         return f"""```python
-pipeline("text-classification", model=folder)("{SEQUENCE}")
+pipeline("{TASKS[saved.head][0]}", model=folder)("{SEQUENCE}")
 ```
 
-Labels: {", ".join(saved.labels)}.
+Outputs: {", ".join(saved.labels)}.
 """
     k, masked = saved.tokenizer.k, 10
+    if saved.tokenizer.stride != 1:
+        mask = saved.tokenizer.vocabulary()[saved.tokenizer.mask_id]
+        return f"""`{mask}` stands for one token:
+
+```python
+pipeline("fill-mask", model=folder)("{SEQUENCE[:12]}{mask}{SEQUENCE[18:]}")
+```
+"""
     before, after = SEQUENCE[: masked + k - 1], SEQUENCE[masked + 1 :]
     return f"""`[MASK]` stands for one {k}-mer. Before it come the bases up to the end of the {k}-mer on
 its left, after it those from the start of the {k}-mer on its right, so {k - 2} bases appear on both sides:

@@ -26,7 +26,7 @@ class TokenBatch:
 
     Attributes:
         ids_BS: int32 token ids.
-        maskable_BS: bool; False for special tokens, padding and k-mers that hold an ambiguous base.
+        maskable_BS: bool; False for special tokens, padding and tokens that hold an ambiguous base.
         ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess.
         k: Bases in a token, 0 if tokens differ in length.
         rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected width of what
@@ -58,7 +58,7 @@ class TokenBatch:
         rank_by: RankBy = "token",
     ) -> TokenBatch:
         """The batch of a tokenizer's ids; ``token_ranks_V`` as :func:`rank_tokens` takes it."""
-        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer.special_count, rank_by)
+        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer.known_ids, rank_by)
         return cls(
             ids_BS=ids_BS,
             maskable_BS=maskable_BS,

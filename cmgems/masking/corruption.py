@@ -1,4 +1,4 @@
-"""From chosen positions to a training batch: 80 % [MASK], 10 % a random k-mer, 10 % unchanged."""
+"""From chosen positions to a training batch: 80 % [MASK], 10 % a random token, 10 % unchanged."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class MaskedBatch:
 
 
 def corrupt(batch: TokenBatch, mask_BS: np.ndarray, tokenizer: Tokenizer, strategy: str) -> MaskedBatch:
-    """Hide the chosen tokens of ``batch``. Random replacements are k-mers only, never special tokens.
+    """Hide the chosen tokens of ``batch``. Random replacements are tokens of known bases only.
 
     Args:
         batch: Unmasked tokens; not changed.
         mask_BS: bool, the positions a strategy chose.
-        tokenizer: Its [MASK] id and vocabulary are used.
+        tokenizer: Its [MASK] and its known ids are used.
         strategy: Name to log.
     """
     ids_BS, attention_BS, positions_M, labels_M = kernels.corrupt(
@@ -49,8 +49,8 @@ def corrupt(batch: TokenBatch, mask_BS: np.ndarray, tokenizer: Tokenizer, strate
         batch.samples_B,
         tokenizer.mask_id,
         tokenizer.pad_id,
-        tokenizer.special_count,
-        tokenizer.vocab_size,
+        tokenizer.known_ids.start,
+        len(tokenizer.known_ids),
         MASK_SHARE,
         RANDOM_SHARE,
     )

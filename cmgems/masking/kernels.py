@@ -261,7 +261,7 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, tempe
 
 @njit(cache=True, nogil=True)
 def corrupt(  # type: ignore[no-untyped-def]
-    clean_BS, mask_BS, seed, samples_B, mask_id, pad_id, specials, vocabulary, masked_share, random_share
+    clean_BS, mask_BS, seed, samples_B, mask_id, pad_id, first_known, known, masked_share, random_share
 ):
     """Apply 80/10/10 at the masked positions of a copy of clean_BS.
 
@@ -296,19 +296,22 @@ def corrupt(  # type: ignore[no-untyped-def]
             label = ids_S[s]
             positions_M[done + i] = b * columns + s
             labels_M[done + i] = label
-            token = specials + np.int32(unit(tokens_S[i]) * (vocabulary - specials))
+            token = first_known + np.int32(unit(tokens_S[i]) * known)
             ids_S[s] = mask_id if kind < masked_share else (token if kind < changed_share else label)
         done += count
     return ids_BS, attention_BS, positions_M, labels_M
 
 
 @njit(cache=True, nogil=True)
-def look_up(table_V, ids_BS, specials):  # type: ignore[no-untyped-def]
-    """``table_V[ids_BS]`` and ``ids_BS >= specials``, for int32 ids that are known to be in range."""
+def look_up(table_V, ids_BS, first_known, known):  # type: ignore[no-untyped-def]
+    """``table_V[ids_BS]``, and which ids are among the ``known`` ones from ``first_known`` on; int32, all in range."""
     found_BS, maskable_BS = np.empty(ids_BS.shape, table_V.dtype), np.empty(ids_BS.shape, np.bool_)
+    first, count = np.uint32(first_known), np.uint32(known)
     for b in range(ids_BS.shape[0]):
         for s in range(ids_BS.shape[1]):
             found_BS[b, s] = table_V[np.uint32(ids_BS[b, s])]
         for s in range(ids_BS.shape[1]):  # a loop of its own becomes vector instructions
-            maskable_BS[b, s] = ids_BS[b, s] >= specials
+            maskable_BS[b, s] = (
+                np.uint32(np.uint32(ids_BS[b, s]) - first) < count
+            )  # ids below first wrap round
     return found_BS, maskable_BS

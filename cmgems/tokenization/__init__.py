@@ -1,7 +1,19 @@
 """Bases to token ids, straight from base codes, and tokenizers as Hugging Face folders."""
 
 from cmgems.tokenization.base import TOKENIZERS, Tokenizer
+from cmgems.tokenization.bpe import BpeTokenizer
+from cmgems.tokenization.bpe_training import train_bpe
 from cmgems.tokenization.kmer import KmerTokenizer
-from cmgems.tokenization.stock import write_stock
+from cmgems.tokenization.nucleotide_transformer import NucleotideTransformerTokenizer
+from cmgems.tokenization.stock import StockTokenizer, write_stock
 
-__all__ = ["TOKENIZERS", "KmerTokenizer", "Tokenizer", "write_stock"]
+__all__ = [
+    "TOKENIZERS",
+    "BpeTokenizer",
+    "KmerTokenizer",
+    "NucleotideTransformerTokenizer",
+    "StockTokenizer",
+    "Tokenizer",
+    "train_bpe",
+    "write_stock",
+]

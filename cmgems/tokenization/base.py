@@ -13,7 +13,9 @@ from cmgems.registry import Registry
 class Tokenizer(Protocol):
     """Turns bases into token ids. Implementations are frozen dataclasses.
 
-    Ids below ``special_count`` are special tokens; all others stand for bases.
+    Ids below ``special_count`` are special tokens; all others stand for bases. The bounds of ``token_count`` and
+    ``bases_for`` are those of sequences without ambiguous bases, as training windows are; where ambiguous bases make
+    more tokens, ``encode_batch`` cuts the row.
     """
 
     @property
@@ -33,6 +35,10 @@ class Tokenizer(Protocol):
         """Number of special tokens; they hold the lowest ids."""
 
     @property
+    def known_ids(self) -> range:
+        """Ids of the tokens whose bases are all known: only these are masked, and stand in for masked ones."""
+
+    @property
     def pad_id(self) -> int: ...
 
     @property
@@ -42,16 +48,17 @@ class Tokenizer(Protocol):
     def cls_id(self) -> int: ...
 
     @property
-    def sep_id(self) -> int: ...
+    def sep_id(self) -> int:
+        """The id after the last token of a sequence; ``pad_id`` where nothing marks the end."""
 
     @property
     def mask_id(self) -> int: ...
 
     def token_count(self, bases: int) -> int:
-        """Tokens of a sequence of ``bases`` bp, [CLS] and [SEP] included."""
+        """The most tokens that a sequence of up to ``bases`` bp makes, [CLS] and [SEP] included."""
 
     def bases_for(self, tokens: int) -> int:
-        """Length (bp) of the longest sequence that fits ``tokens`` positions."""
+        """Length (bp) up to which every sequence fits ``tokens`` positions."""
 
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
@@ -61,11 +68,11 @@ class Tokenizer(Protocol):
         Args:
             codes_BL: Base codes (A, T, C, G = 0..3, 255 = ambiguous), row b valid up to ``lengths_B[b]``.
             lengths_B: Bases in each row (bp).
-            tokens: Width S of the result.
+            tokens: Width S of the result. A row that needs more, for its ambiguous bases, is cut; [SEP] stays last.
         """
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """Ids of one sequence, with [CLS] and [SEP], without padding."""
+        """Ids of one sequence, with [CLS] and [SEP], without padding, however many."""
 
     def vocabulary(self) -> list[str]:
         """The token of each id."""

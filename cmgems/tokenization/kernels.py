@@ -69,3 +69,40 @@ def kmer_ids(
         row[0] = cls_id
         row[count + 1] = sep_id
         row[count + 2 :] = pad_id
+
+
+@njit(cache=True, nogil=True)
+def side_by_side_ids(
+    codes_BL: npt.NDArray[np.uint8],
+    lengths_B: npt.NDArray[np.int32],
+    first_id: int,
+    pad_id: int,
+    cls_id: int,
+    ids_BS: npt.NDArray[np.int32],
+) -> None:
+    """Write the ids of 6-mers side by side, and of single bases where the next six are not all known, to ``ids_BS``.
+
+    Args:
+        codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous.
+        lengths_B: int32, bases in each row.
+        first_id: The first 6-mer's id; after the 6-mers come A, T, C, G and N.
+        ids_BS: int32, written in full; a row that does not fit is cut.
+    """
+    bases_id = first_id + 4**6
+    for b in range(ids_BS.shape[0]):
+        codes, row, length = codes_BL[b], ids_BS[b], lengths_B[b]
+        row[0] = cls_id
+        i, s = 0, 1
+        while i < length and s < len(row):
+            if i + 6 <= length:
+                number, seen = np.int32(0), np.uint8(0)  # seen: all codes or-ed, above 3 if one is ambiguous
+                for j in range(i, i + 6):
+                    number = np.int32(number << 2 | codes[j])
+                    seen |= codes[j]
+                if seen < 4:
+                    row[s] = first_id + number
+                    i, s = i + 6, s + 1
+                    continue
+            row[s] = bases_id + min(int(codes[i]), 4)
+            i, s = i + 1, s + 1
+        row[s:] = pad_id

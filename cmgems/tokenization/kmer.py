@@ -13,11 +13,10 @@ from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import alphabet
 from cmgems.tokenization import kernels
 from cmgems.tokenization.base import TOKENIZERS
+from cmgems.tokenization.inputs import codes_of, longest_row
 
 ALLOWED_K = range(3, 7)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_LETTERS = alphabet.BASES + alphabet.AMBIGUITY_LETTERS
-IUPAC = frozenset(_LETTERS + _LETTERS.lower())
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,11 @@ class KmerTokenizer:
         """5 specials + 4^k k-mers."""
         return self.special_count + int(4**self.k)
 
+    @property
+    def known_ids(self) -> range:
+        """Ids of the k-mers: all but the specials."""
+        return range(self.special_count, self.vocab_size)
+
     def token_count(self, bases: int) -> int:
         """Tokens of a sequence of ``bases`` bp, [CLS] and [SEP] included."""
         return max(bases - self.k + 1, 0) + 2
@@ -79,9 +83,7 @@ class KmerTokenizer:
         Raises:
             ValueError: if a row is longer than ``codes_BL`` or does not fit ``tokens`` positions.
         """
-        longest = int(lengths_B.max(initial=0))
-        if len(lengths_B) != len(codes_BL) or longest > codes_BL.shape[1]:
-            raise ValueError(f"{len(lengths_B)} lengths up to {longest} do not fit codes {codes_BL.shape}")
+        longest = longest_row(codes_BL, lengths_B)
         if self.token_count(longest) > tokens:
             raise ValueError(f"{longest} bp need {self.token_count(longest)} positions, not {tokens}")
         ids_BS = np.empty((len(codes_BL), tokens), np.int32)
@@ -104,21 +106,13 @@ class KmerTokenizer:
         Raises:
             DataError: if it is shorter than k or holds a letter that is no IUPAC nucleotide code.
         """
-        for position, letter in enumerate(sequence):
-            if letter not in IUPAC:
-                raise DataError(
-                    "not a nucleotide",
-                    where=f"sequence position {position + 1}",
-                    why=f"found {letter!r}",
-                    fix="use A, C, G, T and the IUPAC ambiguity codes",
-                )
+        codes_1L = codes_of(sequence)[None, :]
         if len(sequence) < self.k:
             raise DataError(
                 "sequence shorter than k",
                 why=f"{len(sequence)} bp, k is {self.k}",
                 fix=f"give at least {self.k} bp",
             )
-        codes_1L = alphabet.encode(sequence.encode())[None, :]
         lengths_1 = np.array([len(sequence)], np.int32)
         ids_1S = self.encode_batch(codes_1L, lengths_1, self.token_count(len(sequence)))
         return ids_1S.ravel()

@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import pytest
 import safetensors.torch
@@ -11,22 +11,23 @@ import torch
 
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.export import export_huggingface, import_huggingface_state
-from cmgems.models import MODELS, SavedModel
+from cmgems.export.model_card import SEQUENCE as CARD_SEQUENCE
+from cmgems.models import MODELS, Head, SavedModel, build_model
 from cmgems.tokenization import TOKENIZERS
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 TOKENIZER = TOKENIZERS.get("kmer6")
 CONFIG = MODELS.build("logo_tiny", vocab_size=TOKENIZER.vocab_size)
+HEADS = get_args(Head)
 SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACAGATTACA"
 
 
 def saved_model(folder, head="masked_lm"):
     torch.manual_seed(0)
     labels = [] if head == "masked_lm" else ["other", "promoter"]
-    model = CONFIG.masked_lm() if head == "masked_lm" else CONFIG.classifier(2)
     return SavedModel(
-        model=model.eval(),
+        model=build_model(CONFIG, head, 2).eval(),
         model_name="logo_tiny",
         config=CONFIG,
         head=head,
@@ -38,7 +39,7 @@ def saved_model(folder, head="masked_lm"):
     )
 
 
-@pytest.mark.parametrize("head", ["masked_lm", "classification"])
+@pytest.mark.parametrize("head", HEADS)
 def test_weights_round_trip_bit_for_bit(tmp_path, head):
     saved = saved_model(tmp_path, head)
     export_huggingface(saved, tmp_path / "hf")
@@ -106,12 +107,15 @@ def test_models_and_tokenizers_without_a_huggingface_class(tmp_path):
     assert not (tmp_path / "hf").exists()
 
 
-@pytest.mark.parametrize("head", ["masked_lm", "classification"])
+@pytest.mark.parametrize("head", HEADS)
 def test_auto_classes_give_the_same_logits(tmp_path, head):
     transformers = pytest.importorskip("transformers")
     saved = saved_model(tmp_path, head)
     export_huggingface(saved, tmp_path / "hf")
-    auto = "AutoModelForMaskedLM" if head == "masked_lm" else "AutoModelForSequenceClassification"
+    auto = {
+        "masked_lm": "AutoModelForMaskedLM",
+        "token_classification": "AutoModelForTokenClassification",
+    }.get(head, "AutoModelForSequenceClassification")
     model, info = getattr(transformers, auto).from_pretrained(tmp_path / "hf", output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -120,12 +124,12 @@ def test_auto_classes_give_the_same_logits(tmp_path, head):
     assert inputs["input_ids"][0].tolist() == TOKENIZER.encode(SEQUENCE).tolist()
     real_BS = inputs["attention_mask"].bool()
     theirs, ours = model(**inputs).logits, saved.model(inputs["input_ids"], real_BS)
-    if head == "masked_lm":
+    if head in ("masked_lm", "token_classification"):
         theirs, ours = theirs[real_BS], ours[real_BS]
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("head", ["masked_lm", "classification"])
+@pytest.mark.parametrize("head", HEADS)
 def test_the_code_of_the_model_card_runs(tmp_path, head):
     pytest.importorskip("transformers")
     saved = saved_model(tmp_path, head)
@@ -138,8 +142,15 @@ def test_the_code_of_the_model_card_runs(tmp_path, head):
     if head == "masked_lm":
         assert len(scope["result"]) == 5
         assert all(len(guess["token_str"]) == 6 for guess in scope["result"])
+    elif head == "token_classification":
+        assert {token["entity"] for token in scope["result"]} <= set(saved.labels)
+        assert [token["word"] for token in scope["result"]] == kmers(CARD_SEQUENCE)
     else:
         assert scope["result"][0]["label"] in saved.labels
+
+
+def kmers(sequence):
+    return [sequence[i : i + 6] for i in range(len(sequence) - 5)]
 
 
 def test_mask_in_bases_stands_for_one_kmer(tmp_path):

@@ -62,10 +62,31 @@ def test_ranking_by_position_masks_the_same_places_of_every_sequence():
 
 def test_tokens_get_their_ranks_and_specials_are_not_maskable():
     ids = np.array([[2, 5, 6, 3]], np.int32)
-    maskable, ranks = rank_tokens(RANKS_V, ids, specials=5)
+    maskable, ranks = rank_tokens(RANKS_V, ids, TOKENIZER.known_ids)
     assert maskable.tolist() == [[False, True, True, False]]
     assert ranks.tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
-    assert rank_tokens(RANKS_V, ids, 5, "position")[1].tolist() == [[4097] * 4]
+    assert rank_tokens(RANKS_V, ids, TOKENIZER.known_ids, "position")[1].tolist() == [[4097] * 4]
+
+
+def test_n_is_neither_masked_nor_a_replacement():
+    tokenizer = TOKENIZERS.get("nt_v2")
+    n, single_base = tokenizer.vocab_size - 1, tokenizer.vocab_size - 2
+    ids = np.random.default_rng(4).choice([n, single_base, 100], (200, 512)).astype(np.int32)
+    ids[:, 0], ids[:, 500:] = tokenizer.cls_id, tokenizer.pad_id
+    ranks_V = np.ones(tokenizer.vocab_size, np.int32)
+    samples = np.arange(200, dtype=np.uint64)
+    for name in ("uniform", "random_span", "genemask", "global_pmi"):
+        named = name, STRATEGIES.get(name)
+        batch = mask_batch(ids, samples, tokenizer, ranks_V, named, rate=0.5, seed=0)
+        assert set(np.unique(batch.labels_M)) == {100, single_base}
+        new = batch.ids_BS.ravel()[batch.positions_M]
+        new = new[~np.isin(new, [100, single_base, tokenizer.mask_id])]
+        assert new.min() >= tokenizer.special_count
+        assert tokenizer.known_ids.stop - 50 < new.max() < tokenizer.known_ids.stop
+    maskable, _ = rank_tokens(
+        ranks_V, np.array([[3, n, single_base, 6, 5, 1]], np.int32), tokenizer.known_ids
+    )
+    assert maskable.tolist() == [[False, False, True, True, False, False]]
 
 
 def test_the_released_bug_on_the_published_table(shared_data):

@@ -11,7 +11,7 @@ from cmgems.config import Component
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, Masker, MaskingConfig, TokenBatch
 from cmgems.pmi import PMITable
-from cmgems.tokenization import KmerTokenizer, Tokenizer
+from cmgems.tokenization import TOKENIZERS, KmerTokenizer, Tokenizer
 
 NAMES = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
 
@@ -67,6 +67,17 @@ def test_a_span_is_the_token_itself(tokenizer):
     masked = [STRATEGIES.get(name).select(batch) for name in ("uniform", "random_span")]
     assert np.array_equal(*masked)
     assert abs(masked[0][:, 1:].mean() - 0.15) < 0.01
+
+
+def test_ranks_of_6mers_carry_over_and_single_bases_rank_last(small_genome):
+    table, overlapping = PMITable.load(small_genome.table), KmerTokenizer(6)
+    expected = dict(zip(overlapping.vocabulary(), table.token_ranks(overlapping).tolist(), strict=True))
+    for tokenizer in (TOKENIZERS.get("nt_v1"), TOKENIZERS.get("nt_v2")):
+        assert not batch_of(tokenizer).overlap
+        ranks = dict(zip(tokenizer.vocabulary(), table.token_ranks(tokenizer).tolist(), strict=True))
+        assert len(ranks.keys() & expected.keys()) == 4096
+        assert all(ranks[token] == expected[token] for token in ranks.keys() & expected.keys())
+        assert {ranks[token] for token in ranks.keys() - expected.keys()} == {4097}
 
 
 def test_ranks_order_tokens_side_by_side():

@@ -6,52 +6,82 @@ import random
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer as StockTokenizer
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from cmgems.tokenization import KmerTokenizer, write_stock
+from cmgems.tokenization import (
+    BpeTokenizer,
+    KmerTokenizer,
+    NucleotideTransformerTokenizer,
+    StockTokenizer,
+    write_stock,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "tokenizers"
-ks = pytest.mark.parametrize("k", [3, 4, 5, 6])
+SHIPPED: dict[str, StockTokenizer] = {
+    **{f"dnabert{k}": KmerTokenizer(k) for k in (3, 4, 5, 6)},
+    "nt_v1": NucleotideTransformerTokenizer(1),
+    "nt_v2": NucleotideTransformerTokenizer(2),
+}
+shipped = pytest.mark.parametrize("name", SHIPPED)
 
 
-def random_sequences(count: int, k: int, longest: int = 120) -> list[str]:
-    rng = random.Random(count + k)
+def random_sequences(count: int, shortest: int, longest: int = 120) -> list[str]:
+    rng = random.Random(count + shortest)
     alphabets = ["ACGT", "ACGTacgt", "ACGTN", "ACGTacgtNnRYswKM", "A", "AN"]
-    return ["".join(rng.choices(rng.choice(alphabets), k=rng.randint(k, longest))) for _ in range(count)]
+    return [
+        "".join(rng.choices(rng.choice(alphabets), k=rng.randint(shortest, longest))) for _ in range(count)
+    ]
 
 
-def assert_identical(folder: Path, k: int, sequences: list[str]) -> None:
-    tokenizer = KmerTokenizer(k)
+def assert_identical(folder: Path, tokenizer: StockTokenizer, sequences: list[str]) -> None:
     expected = [tokenizer.encode(sequence).tolist() for sequence in sequences]
-    stock = StockTokenizer.from_file(str(folder / "tokenizer.json"))
+    stock = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert [encoding.ids for encoding in stock.encode_batch(sequences)] == expected
     assert AutoTokenizer.from_pretrained(folder)(sequences)["input_ids"] == expected
 
 
-@ks
-def test_same_ids(k: int) -> None:
-    assert_identical(ASSETS / f"dnabert{k}", k, random_sequences(200, k))
+def shortest(tokenizer: StockTokenizer) -> int:
+    return tokenizer.k if isinstance(tokenizer, KmerTokenizer) else 1
+
+
+@shipped
+def test_same_ids(name: str) -> None:
+    tokenizer = SHIPPED[name]
+    assert_identical(ASSETS / name, tokenizer, random_sequences(200, shortest(tokenizer)))
 
 
 @pytest.mark.slow
-@ks
-def test_same_ids_many(k: int) -> None:
-    assert_identical(ASSETS / f"dnabert{k}", k, random_sequences(10_000, k, longest=300))
+@shipped
+def test_same_ids_many(name: str) -> None:
+    tokenizer = SHIPPED[name]
+    assert_identical(ASSETS / name, tokenizer, random_sequences(10_000, shortest(tokenizer), longest=300))
 
 
-@ks
+def test_same_ids_of_bpe(small_bpe: Path, tmp_path: Path) -> None:
+    tokenizer = BpeTokenizer(small_bpe)
+    write_stock(tokenizer, tmp_path)
+    assert_identical(tmp_path, tokenizer, random_sequences(200, 1))
+    stock = AutoTokenizer.from_pretrained(tmp_path)
+    assert (stock.pad_token_id, stock.mask_token_id, len(stock)) == (3, 4, 200)
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 6])
 def test_short_sequences_are_empty(k: int) -> None:
-    stock = StockTokenizer.from_file(str(ASSETS / f"dnabert{k}" / "tokenizer.json"))
+    stock = Tokenizer.from_file(str(ASSETS / f"dnabert{k}" / "tokenizer.json"))
     assert stock.encode("ACGTA"[: k - 1]).ids == stock.encode("").ids == [2, 3]
 
 
-@ks
-def test_checked_in_folders_are_current(k: int, tmp_path: Path) -> None:
-    write_stock(KmerTokenizer(k), tmp_path)
+def test_every_checked_in_folder_is_tested() -> None:
+    assert {folder.name for folder in ASSETS.iterdir()} == set(SHIPPED)
+
+
+@shipped
+def test_checked_in_folders_are_current(name: str, tmp_path: Path) -> None:
+    write_stock(SHIPPED[name], tmp_path)
     built = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    assert built == {file.name: file.read_bytes() for file in (ASSETS / f"dnabert{k}").iterdir()}
+    assert built == {file.name: file.read_bytes() for file in (ASSETS / name).iterdir()}
     assert set(built) == {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}
 
 
@@ -61,6 +91,24 @@ def test_auto_tokenizer_knows_the_specials() -> None:
     assert (stock.pad_token_id, stock.unk_token_id, stock.cls_token_id) == (0, 1, 2)
     assert (stock.sep_token_id, stock.mask_token_id, len(stock)) == (3, 4, 4101)
     assert stock("ACGTAC[MASK]ACGTAC")["input_ids"][2] == stock.mask_token_id
+
+
+@pytest.mark.parametrize(("name", "positions", "size"), [("nt_v1", 1000, 4105), ("nt_v2", 2048, 4107)])
+def test_auto_tokenizer_knows_the_specials_of_the_nucleotide_transformer(
+    name: str, positions: int, size: int
+) -> None:
+    stock = AutoTokenizer.from_pretrained(ASSETS / name)
+    assert (stock.model_max_length, len(stock)) == (positions, size)
+    ids = stock.unk_token_id, stock.pad_token_id, stock.mask_token_id, stock.cls_token_id
+    assert ids == (0, 1, 2, 3)
+    assert (stock.eos_token, stock.sep_token) == (None, None)
+    assert stock("ACGTAC<mask>ACGTAC")["input_ids"][2] == stock.mask_token_id
+    assert stock(["ACGTACGTACGT", "ACGTAC"], padding=True)["input_ids"][1][-1] == stock.pad_token_id
+
+
+def test_vocab_file_of_the_nucleotide_transformer_is_the_published_one(shared_data: Path) -> None:
+    expected = (shared_data / "reference" / "nt_v2_vocab.txt").read_text().split()
+    assert (ASSETS / "nt_v2" / "vocab.txt").read_text().split() == expected
 
 
 def test_vocab_file_is_dnaberts(shared_data: Path) -> None:

@@ -1,0 +1,206 @@
+"""Byte-pair encoding, as in DNABERT-2 (Zhou et al., ICLR 2024, arXiv 2306.15006), from a ``tokenizer.json``."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+
+from cmgems.errors import CmgemsError
+from cmgems.genome import alphabet
+from cmgems.tokenization.base import TOKENIZERS
+from cmgems.tokenization.inputs import codes_of, longest_row
+
+SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
+
+
+@dataclass(frozen=True, repr=False)
+class BpeTokenizer:
+    """Pieces of 1 bp and more, between [CLS] and [SEP], cut by the merges of a Hugging Face ``tokenizer.json``.
+
+    Each ambiguous base is [UNK], and no piece reaches across one. The tokenizer is what its ``content`` says: that is
+    compared and saved with a model, so a model folder does not depend on the file.
+
+    Args:
+        file: Where to read ``content``; its five special tokens must have the lowest ids, and all others be made of
+            A, C, G and T.
+        content: The JSON text itself, if there is no file.
+
+    Raises:
+        CmgemsError: if the file cannot be read or holds another kind of tokenizer.
+    """
+
+    file: Path | None = field(default=None, compare=False)
+    content: str = ""
+
+    k: ClassVar[int] = 0
+    stride: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.file is not None:
+            object.__setattr__(self, "content", _read(self.file))
+        if self.content:
+            _check(self.stock, self.file or "the tokenizer")
+
+    def __repr__(self) -> str:
+        return f"BpeTokenizer(sha256 {hashlib.sha256(self.content.encode()).hexdigest()[:8]})"
+
+    @cached_property
+    def stock(self) -> Tokenizer:
+        """The Hugging Face tokenizer, without truncation and padding.
+
+        Raises:
+            CmgemsError: if neither a file nor its content is given.
+        """
+        if not self.content:
+            raise CmgemsError(
+                "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
+            )
+        try:
+            stock = Tokenizer.from_str(self.content)
+        except Exception as error:  # the library raises nothing more special
+            raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
+        stock.no_truncation()
+        stock.no_padding()
+        return stock
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return self.stock.get_vocab()
+
+    @property
+    def vocab_size(self) -> int:
+        """Specials and pieces."""
+        return len(self._ids)
+
+    @cached_property
+    def special_count(self) -> int:
+        """Number of specials; at least five."""
+        return min(index for token, index in self._ids.items() if _is_dna(token))
+
+    @property
+    def known_ids(self) -> range:
+        """Ids of the pieces: all but the specials."""
+        return range(self.special_count, self.vocab_size)
+
+    @property
+    def unk_id(self) -> int:
+        return self._ids["[UNK]"]
+
+    @property
+    def cls_id(self) -> int:
+        return self._ids["[CLS]"]
+
+    @property
+    def sep_id(self) -> int:
+        return self._ids["[SEP]"]
+
+    @property
+    def pad_id(self) -> int:
+        return self._ids["[PAD]"]
+
+    @property
+    def mask_id(self) -> int:
+        return self._ids["[MASK]"]
+
+    def token_count(self, bases: int) -> int:
+        """The most tokens that ``bases`` bp make, [CLS] and [SEP] included: a piece has 1 bp or more."""
+        return bases + 2
+
+    def bases_for(self, tokens: int) -> int:
+        """Length (bp) up to which every sequence fits ``tokens`` positions; most need a fifth of them."""
+        return tokens - 2
+
+    def encode_batch(
+        self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
+    ) -> npt.NDArray[np.int32]:
+        """Ids of a batch: each row [CLS] pieces [SEP] [PAD]...
+
+        Args:
+            codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.
+            lengths_B: int32, bases in each row (bp).
+            tokens: Width S of the result, 2 or more; rows that need more are cut, [SEP] staying last.
+
+        Returns:
+            int32 [B, S].
+
+        Raises:
+            ValueError: if a row is longer than ``codes_BL``.
+        """
+        longest_row(codes_BL, lengths_B)
+        texts = [alphabet.decode(codes_L[:bp]) for codes_L, bp in zip(codes_BL, lengths_B, strict=True)]
+        ids_BS = np.full((len(texts), tokens), self.pad_id, np.int32)
+        ids_BS[:, 0] = self.cls_id
+        for row_S, encoding in zip(
+            ids_BS, self.stock.encode_batch_fast(texts, add_special_tokens=False), strict=True
+        ):
+            pieces = encoding.ids[: tokens - 2]
+            row_S[1 : len(pieces) + 1] = pieces
+            row_S[len(pieces) + 1] = self.sep_id
+        return ids_BS
+
+    def encode(self, sequence: str) -> npt.NDArray[np.int32]:
+        """Ids of one sequence, upper or lower case, with [CLS] and [SEP], without padding.
+
+        Raises:
+            DataError: if it is empty or holds a letter that is no IUPAC nucleotide code.
+        """
+        codes_1L = codes_of(sequence)[None, :]
+        lengths_1 = np.array([len(sequence)], np.int32)
+        ids_S = self.encode_batch(codes_1L, lengths_1, self.token_count(len(sequence)))[0]
+        return np.extract(ids_S != self.pad_id, ids_S)
+
+    def vocabulary(self) -> list[str]:
+        """The token of each id."""
+        return sorted(self._ids, key=self._ids.__getitem__)
+
+    def decode(self, ids: npt.ArrayLike) -> str:
+        """The bases that ``ids`` stand for; one N for each [MASK] and [UNK], nothing for the other specials."""
+        words = [""] * self.special_count + self.vocabulary()[self.special_count :]
+        words[self.unk_id] = words[self.mask_id] = "N"
+        return "".join(words[i] for i in np.asarray(ids, np.int64).ravel())
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CmgemsError("cannot read the tokenizer", where=path, why=str(error), fix=MAKE_ONE) from error
+
+
+def _is_dna(token: str) -> bool:
+    return set(token) <= set(alphabet.BASES)
+
+
+def _check(stock: Tokenizer, where: Path | str) -> None:
+    """Refuse what would not be BPE over bases with the specials first."""
+    if not isinstance(stock.model, BPE):
+        raise _unfit(where, f"its model is {type(stock.model).__name__}, not BPE")
+    if stock.model.dropout:
+        raise _unfit(where, "it drops merges at random")
+    if stock.model.unk_token != "[UNK]" or stock.model.fuse_unk:
+        raise _unfit(where, "it does not write [UNK] for each unknown letter")
+    tokens = stock.get_vocab()
+    if missing := [token for token in (*SPECIAL_TOKENS, *sorted(alphabet.BASES)) if token not in tokens]:
+        raise _unfit(where, f"it has no token {missing[0]}")
+    by_id = sorted(tokens, key=tokens.__getitem__)
+    specials = next(index for index, token in enumerate(by_id) if _is_dna(token))
+    if sorted(tokens.values()) != list(range(len(tokens))):
+        raise _unfit(where, "its ids have gaps")
+    if odd := [token for token in by_id[specials:] if not _is_dna(token)]:
+        raise _unfit(where, f"the token {odd[0]!r} comes after the bases and is not made of A, C, G, T")
+
+
+def _unfit(where: Path | str, why: str) -> CmgemsError:
+    return CmgemsError("not a BPE tokenizer of DNA", where=where, why=why, fix=MAKE_ONE)
+
+
+TOKENIZERS.add("bpe", BpeTokenizer())

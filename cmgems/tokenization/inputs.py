@@ -1,0 +1,43 @@
+"""What every tokenizer checks of what it is given."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.errors import DataError
+from cmgems.genome import alphabet
+
+_LETTERS = alphabet.BASES + alphabet.AMBIGUITY_LETTERS
+IUPAC = frozenset(_LETTERS + _LETTERS.lower())
+
+
+def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
+    """Base codes uint8 [L] of a sequence in upper or lower case.
+
+    Raises:
+        DataError: if it holds a letter that is no IUPAC nucleotide code, or none at all.
+    """
+    if not sequence:
+        raise DataError("empty sequence", fix="give at least one base")
+    for position, letter in enumerate(sequence):
+        if letter not in IUPAC:
+            raise DataError(
+                "not a nucleotide",
+                where=f"sequence position {position + 1}",
+                why=f"found {letter!r}",
+                fix="use A, C, G, T and the IUPAC ambiguity codes",
+            )
+    return alphabet.encode(sequence.encode())
+
+
+def longest_row(codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32]) -> int:
+    """The greatest of ``lengths_B`` (bp), 0 if there is none.
+
+    Raises:
+        ValueError: if there is not one length a row, or one is longer than the rows.
+    """
+    longest = int(lengths_B.max(initial=0))
+    if len(lengths_B) != len(codes_BL) or longest > codes_BL.shape[1]:
+        raise ValueError(f"{len(lengths_B)} lengths up to {longest} do not fit codes {codes_BL.shape}")
+    return longest
