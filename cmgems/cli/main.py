@@ -11,7 +11,20 @@ from typing import Annotated, Any, cast
 import typer
 
 from cmgems import __version__
-from cmgems.cli import demo, export, genome, info, mask, pmi, predict, recipes, tokenizer
+from cmgems.cli import (
+    demo,
+    embed,
+    export,
+    genome,
+    info,
+    mask,
+    pmi,
+    predict,
+    recipes,
+    score,
+    tokenizer,
+    variants,
+)
 from cmgems.errors import EXIT_INTERRUPTED, EXIT_OURS, EXIT_USER, CmgemsError, ConfigError, disk_error
 
 # Plain help: importing rich would double the time to start.
@@ -30,6 +43,9 @@ for _command in (
     recipes.validate,
     recipes.run,
     predict.predict,
+    embed.embed,
+    score.score,
+    variants.variants,
     export.export,
     info.info,
 ):

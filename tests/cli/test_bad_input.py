@@ -57,6 +57,11 @@ class Place:
     def build(self, fasta: str) -> list[str]:
         return ["genome", "build", fasta, "-o", str(self.folder / "new_store")]
 
+    def variants(self, record: str) -> list[str]:
+        vcf = f"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n{record}\n"
+        return ["variants", self.model(), self.write("c.vcf", vcf), "--store", str(self.store),
+                "-o", str(self.folder / "o.csv")]  # fmt: skip
+
     def model(self, name: str = "model", preset: str = "logo_tiny", head: str = "masked_lm") -> str:
         folder = self.folder / name
         folder.mkdir()
@@ -220,6 +225,58 @@ MISTAKES = {
         lambda p: ["predict", p.model(head="classification"), p.write("s.fa", ">ok\nACGTACGT\n>tiny\nACG\n"),
                    "-o", str(p.folder / "o.csv")],
         "tiny",
+    ),
+    "overlap as long as a window": (
+        lambda p: ["predict", p.model(head="classification"), p.write("s.fa", f">a\n{DNA * 2}\n"),
+                   "-o", str(p.folder / "o.csv"), "--overlap", "515"],
+        "--overlap",
+    ),
+    "embed to an unknown kind of file": (
+        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.pkl")], ".parquet"
+    ),
+    "embed a layer that is not there": (
+        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.npy"),
+                   "--layer", "3"],
+        "the model has 2 layers",
+    ),
+    "embed nothing but N": (
+        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n>gap\n{'N' * 50}\n"),
+                   "-o", str(p.folder / "o.npy")],
+        "gap",
+    ),
+    "CSV without sequences": (
+        lambda p: ["embed", p.model(), p.write("s.csv", "name,bases\na,ACGT\n"), "-o", str(p.folder / "o.npy")],
+        "s.csv:1",
+    ),
+    "BED without a store": (
+        lambda p: ["embed", p.model(), p.write("s.bed", "contig0\t0\t50\n"), "-o", str(p.folder / "o.npy")],
+        "--store",
+    ),
+    "BED beyond a contig": (
+        lambda p: ["score", p.model(), p.write("s.bed", "contig0\t0\t50000\n"), "--store", str(p.store),
+                   "-o", str(p.folder / "o.csv")],
+        "s.bed:1",
+    ),
+    "score letters that are no bases": (
+        lambda p: ["score", p.model(), p.write("s.csv", "sequence\nACGTACXGT\n"), "-o", str(p.folder / "o.csv")],
+        "position 7",
+    ),
+    "score with a classifier": (
+        lambda p: ["score", p.model(head="classification"), p.write("s.fa", f">a\n{DNA}\n"),
+                   "-o", str(p.folder / "o.csv")],
+        "masked language model",
+    ),
+    "variants of another genome": (
+        lambda p: p.variants("contig1\t1\t.\tACGTACGTACGTAC\tA\t.\t.\t."), "c.vcf:3"
+    ),
+    "variants of a contig that is not there": (lambda p: p.variants("contig\t1\t.\tA\tC\t.\t.\t."), "'contig0'"),
+    "variants beyond a contig": (lambda p: p.variants("contig1\t20001\t.\tA\tC\t.\t.\t."), "20,000 bp"),
+    "an allele that is no DNA": (lambda p: p.variants("contig1\t1\t.\tN\tQ\t.\t.\t."), "'Q'"),
+    "a broken VCF": (lambda p: p.variants("contig1 1 . A C . . ."), "c.vcf:3"),
+    "variants that are no VCF": (
+        lambda p: ["variants", p.model(), p.write("c.vcf", f">a\n{DNA}\n"), "--store", str(p.store),
+                   "-o", str(p.folder / "o.csv")],
+        "c.vcf",
     ),
     "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "use"),
     "copy onto a file": (lambda p: ["cp", "pretrain", p.write("mine.py", "precious")], "--force"),

@@ -92,7 +92,19 @@ ALL = [path for path, _ in commands(typer.main.get_command(cli.app))]
 
 def test_all_commands_are_there() -> None:
     names = {path[0] for path in ALL}
-    assert names >= {"demo", "ls", "cp", "validate", "run", "predict", "export", "info"}
+    assert names >= {
+        "demo",
+        "ls",
+        "cp",
+        "validate",
+        "run",
+        "predict",
+        "embed",
+        "score",
+        "variants",
+        "export",
+        "info",
+    }
     assert names >= {"genome", "pmi", "tokenizer"}
 
 

@@ -1,0 +1,37 @@
+"""Using trained models: sequences of any length, embeddings, base probabilities and variant scores."""
+
+from cmgems.inference.batches import Cutter
+from cmgems.inference.classify import class_logits
+from cmgems.inference.embed import Embedder, Pool
+from cmgems.inference.score import Scorer, log_likelihoods
+from cmgems.inference.sequences import Contigs, NamedSequence, check_sequences, read_sequences
+from cmgems.inference.tables import check_table, open_table
+from cmgems.inference.tokens import TokenMap
+from cmgems.inference.variants import Allele, check_variants, count_skipped, score_alleles
+from cmgems.inference.vcf import Variant, read_vcf
+from cmgems.inference.windows import Window, merge_means, split
+
+__all__ = [
+    "Allele",
+    "Contigs",
+    "Cutter",
+    "Embedder",
+    "NamedSequence",
+    "Pool",
+    "Scorer",
+    "TokenMap",
+    "Variant",
+    "Window",
+    "check_sequences",
+    "check_table",
+    "check_variants",
+    "class_logits",
+    "count_skipped",
+    "log_likelihoods",
+    "merge_means",
+    "open_table",
+    "read_sequences",
+    "read_vcf",
+    "score_alleles",
+    "split",
+]

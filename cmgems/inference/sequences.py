@@ -1,0 +1,190 @@
+"""Sequences to use a model on: FASTA, CSV with a column ``sequence``, or BED intervals of a genome store.
+
+BED is read by a strict reader of our own: it is three to six columns of text, the libraries for it bring pandas or a
+compiled toolkit, and none of them checks the intervals against the store.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from cmgems.errors import DataError
+from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
+from cmgems.genome.alphabet import Codes
+from cmgems.genome.fasta import LETTERS
+from cmgems.registry import did_you_mean
+
+CONTIGS_COMPARED = 50  # a draft genome has a hundred thousand, and looking for near misses is slow
+STRANDS = ("", "+", "-", ".")
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSequence:
+    """One sequence.
+
+    Attributes:
+        name: Of the record, row or interval.
+        codes: uint8[L], A, T, C, G = 0..3, 255 for any other letter.
+        where: File and record or line, for messages.
+    """
+
+    name: str
+    codes: Codes
+    where: str
+
+    @property
+    def bases(self) -> str:
+        """Upper-case bases, N where ambiguous."""
+        return decode(self.codes)
+
+
+def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]:
+    """Read a file of sequences, told apart by its name: ``.csv``, ``.bed``, anything else is FASTA.
+
+    Args:
+        path: The file. CSV needs a column ``sequence`` and may have ``name``; rows without are named by their number.
+        store: Genome store that the intervals of a BED file lie in.
+
+    Raises:
+        DataError: if the file is no such file, holds no sequence, or a letter is no nucleotide code.
+    """
+    kind = path.suffix.lower()
+    if (store is None) == (kind == ".bed"):
+        raise DataError(
+            "BED without a genome store" if store is None else "a store without BED",
+            where=path,
+            fix="give both: intervals.bed and --store STORE",
+        )
+    if kind in (".csv", ".bed") and not path.is_file():
+        raise DataError("no such file", where=path, fix="check the path")
+    if store is not None:
+        sequences = list(_read_bed(path, Contigs(GenomeStore.open(store))))
+    elif kind == ".csv":
+        sequences = list(_read_csv(path))
+    else:
+        sequences = [
+            NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
+            for record in read_fasta(path)
+        ]
+    if not sequences:
+        raise DataError("no sequences", where=path, fix="give at least one")
+    return sequences
+
+
+def check_sequences(sequences: Sequence[NamedSequence], least_bases: int) -> None:
+    """See that the model has something to read in every sequence.
+
+    Args:
+        sequences: What was read.
+        least_bases: The shortest stretch of A, C, G, T that makes a token (bp).
+
+    Raises:
+        DataError: for the first that is shorter or has no such stretch.
+    """
+    for sequence in sequences:
+        if len(sequence.codes) < least_bases:
+            raise DataError(
+                "sequence shorter than k",
+                where=sequence.where,
+                why=f"{len(sequence.codes)} bp, k is {least_bases}",
+                fix="mend it, or leave it out",
+            )
+        edges = np.flatnonzero(np.diff(sequence.codes < 4, prepend=False, append=False))
+        if (edges[1::2] - edges[::2]).max(initial=0) < least_bases:
+            noun = "no A, C, G or T" if least_bases == 1 else f"no stretch of {least_bases} bases A, C, G, T"
+            raise DataError(noun, where=sequence.where, fix="mend it, or leave it out")
+
+
+@dataclass(frozen=True, eq=False)
+class Contigs:
+    """The contigs of a store by name.
+
+    Attributes:
+        store: The genome.
+    """
+
+    store: GenomeStore
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.store.names)}
+
+    def find(self, name: str, where: str) -> Codes:
+        """The codes of the contig called ``name``, memory-mapped.
+
+        Raises:
+            DataError: if the store has none; near misses are named.
+        """
+        if name not in self._index:
+            fix = did_you_mean(name, self.store.names[:CONTIGS_COMPARED])
+            raise DataError(f"contig {name!r} is not in the store", where=where, fix=fix)
+        start, end = self.store.offsets[self._index[name] :][:2]
+        return self.store.codes[start:end]
+
+
+def _read_csv(path: Path) -> Iterator[NamedSequence]:
+    try:
+        with open(path, newline="", encoding="utf-8") as handle:
+            reader = csv.DictReader(handle)
+            columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+            if "sequence" not in columns:
+                raise DataError(
+                    "no column `sequence`",
+                    where=f"{path}:1",
+                    why=f"it has {', '.join(columns) or 'none'}",
+                    fix="name the column of the bases sequence",
+                )
+            for number, row in enumerate(reader, start=1):
+                where = f"{path}:{reader.line_num}"
+                bases = (row[columns["sequence"]] or "").strip()
+                name = row[columns["name"]] if "name" in columns else str(number)
+                yield NamedSequence(name or str(number), _encode(bases, where), where)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError("cannot read", where=path, why=str(error)) from error
+
+
+def _encode(bases: str, where: str) -> Codes:
+    if not bases:
+        raise DataError("no sequence", where=where, fix="mend or drop the row")
+    for position, letter in enumerate(bases, start=1):
+        if letter.encode() not in LETTERS:
+            raise DataError(
+                "not DNA",
+                where=f"{where}, position {position:,}",
+                why=f"found {letter!r}",
+                fix="only A, C, G, T, N and the IUPAC codes R Y S W K M B D H V are bases",
+            )
+    return encode(bases.encode())
+
+
+def _read_bed(path: Path, contigs: Contigs) -> Iterator[NamedSequence]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("cannot read", where=path, why=str(error)) from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith(("#", "track", "browser")):
+            continue
+        where = f"{path}:{number}"
+        contig, start_text, end_text, name, _, strand, *_ = [*line.split("\t"), *[""] * 5]
+        if not (start_text.isdecimal() and end_text.isdecimal()) or strand not in STRANDS:
+            raise DataError(
+                "not a BED line",
+                where=where,
+                why=repr(line[:60]),
+                fix="write contig, start, end, parted by tabs",
+            )
+        start, end, whole = int(start_text), int(end_text), contigs.find(contig, where)
+        if not start < end <= len(whole):
+            raise DataError(
+                "interval out of range", where=where, why=f"{start}-{end}, {contig} has {len(whole):,} bp"
+            )
+        codes = whole[start:end]
+        name = name if name not in ("", ".") else f"{contig}:{start}-{end}"
+        yield NamedSequence(name, reverse_complement(codes) if strand == "-" else codes, where)

@@ -1,0 +1,169 @@
+"""Zero-shot scores of variants: how much less likely the model finds the alternative than the reference base.
+
+For a single-base variant the score is log p(alternative | context) - log p(reference | context) (nats), the context
+being every other base of a window centred on it. Both alleles share the context, so this is the log of the ratio of
+the two whole sequences' probabilities. Alleles of different lengths share none: their pseudo-likelihoods are sums of
+different numbers of terms, and a longer sequence is less likely for its length alone. They are skipped by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cmgems.errors import DataError
+from cmgems.genome import AMBIGUOUS, decode, encode
+from cmgems.genome.alphabet import Codes
+from cmgems.genome.fasta import LETTERS
+from cmgems.inference.score import MaskedRow, Scorer, masked_rows
+from cmgems.inference.sequences import Contigs
+from cmgems.inference.vcf import Variant
+
+COMPLEMENT = np.array([1, 0, 3, 2])  # of A, T, C, G
+
+
+@dataclass(frozen=True)
+class Allele:
+    """One alternative of one record, and what came of it.
+
+    Attributes:
+        variant: The record.
+        alt: The alternative allele; "." if the record has none.
+        skipped: Why it has no score, in two words; empty if it has one.
+        offset: Where in the alleles the one changed base is (bp).
+        score: log p(alt) - log p(ref) (nats), NaN if skipped.
+    """
+
+    variant: Variant
+    alt: str
+    skipped: str
+    offset: int = 0
+    score: float = float("nan")
+
+
+def check_variants(variants: Iterable[Variant], contigs: Contigs) -> list[Allele]:
+    """Compare the records with the genome, and sort out what cannot be scored.
+
+    Raises:
+        DataError: if a contig is not in the store, a position is beyond its end, a letter is no nucleotide code, or a
+            reference base is not the store's.
+    """
+    alleles = []
+    for variant in variants:
+        codes = contigs.find(variant.contig, variant.where)
+        _check_reference(variant, codes)
+        alleles += [_sort_out(variant, alt) for alt in variant.alts or (".",)]
+    return alleles
+
+
+def score_alleles(
+    alleles: Sequence[Allele],
+    contigs: Contigs,
+    scorer: Scorer,
+    *,
+    both_strands: bool,
+    advance: Callable[[float], None],
+) -> list[Allele]:
+    """The alleles with their scores, in the same order.
+
+    Args:
+        alleles: Of :func:`check_variants`.
+        contigs: The genome.
+        scorer: The model.
+        both_strands: Read the reverse complement too, and take the mean of the two scores.
+        advance: Told the number of alleles done.
+    """
+    done = list(alleles)
+    strands = (False, True) if both_strands else (False,)
+    for first in range(0, len(alleles), scorer.batch_size):
+        batch = range(first, min(first + scorer.batch_size, len(alleles)))
+        asked = [i for i in batch if not alleles[i].skipped]
+        scores = [_log_ratios([alleles[i] for i in asked], contigs, scorer, reverse) for reverse in strands]
+        for i, score in zip(asked, np.mean(scores, axis=0).tolist(), strict=True):
+            skipped = "ambiguous neighbours" if np.isnan(score) else ""
+            done[i] = replace(alleles[i], score=score, skipped=skipped)
+        advance(len(batch))
+    return done
+
+
+def count_skipped(alleles: Iterable[Allele]) -> str:
+    """What was skipped and how often: "2 deletion, 1 symbolic"; empty if nothing was."""
+    reasons = Counter(allele.skipped for allele in alleles if allele.skipped)
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+
+
+def _check_reference(variant: Variant, codes: Codes) -> None:
+    for allele in (variant.ref, *variant.alts):
+        plain = allele not in ("", "*", ".") and not set(allele) & set("<>[].")
+        if not allele or (plain and any(letter.encode() not in LETTERS for letter in allele)):
+            raise DataError(
+                "not an allele",
+                where=variant.where,
+                why=f"found {allele!r}",
+                fix="write it in A, C, G, T or N",
+            )
+    start, end = variant.position - 1, variant.position - 1 + len(variant.ref)
+    if not 0 <= start < end <= len(codes):
+        raise DataError(
+            "position out of range",
+            where=variant.where,
+            why=f"{variant.contig}:{variant.position} {variant.ref}, the contig has {len(codes):,} bp",
+            fix="give the genome the variants were called on",
+        )
+    ours, theirs = codes[start:end], encode(variant.ref.encode())
+    if ((ours != theirs) & (ours != AMBIGUOUS) & (theirs != AMBIGUOUS)).any():
+        raise DataError(
+            "reference base disagrees",
+            where=variant.where,
+            why=f"{variant.contig}:{variant.position} is {variant.ref} there, {decode(ours)} in the store",
+            fix="give the genome the variants were called on",
+        )
+
+
+def _sort_out(variant: Variant, alt: str) -> Allele:
+    ref = variant.ref.upper()
+    if alt == ".":
+        return Allele(variant, alt, "no alternative")
+    if alt == "*":
+        return Allele(variant, alt, "spanning deletion")
+    if set(alt) & set("<>[]."):
+        return Allele(variant, alt, "symbolic")
+    if len(alt) != len(ref):
+        return Allele(variant, alt, "insertion" if len(alt) > len(ref) else "deletion")
+    changed = [i for i, (a, b) in enumerate(zip(ref, alt.upper(), strict=True)) if a != b]
+    if len(changed) != 1:
+        return Allele(variant, alt, "several bases" if changed else "no change")
+    if not set(ref[changed[0]] + alt[changed[0]].upper()) <= set("ACGT"):
+        return Allele(variant, alt, "ambiguous base")
+    return Allele(variant, alt, "", changed[0])
+
+
+def _log_ratios(alleles: Sequence[Allele], contigs: Contigs, scorer: Scorer, reverse: bool) -> list[float]:
+    """The score of each allele on one strand, NaN where no token around the base is known."""
+    rows: list[MaskedRow] = []
+    owners: list[int] = []
+    for i, allele in enumerate(alleles):
+        asked = _rows(allele, contigs, scorer, reverse)
+        rows += asked
+        owners += [i] * len(asked)
+    ratios = [float("nan")] * len(alleles)
+    if not rows:
+        return ratios
+    ends = np.cumsum([len(row.bases_E) for row in rows])
+    for i, answers_E4 in zip(owners, np.split(scorer.ask(rows), ends[:-1]), strict=True):
+        allele = alleles[i]
+        alleles_2 = encode((allele.alt[allele.offset] + allele.variant.ref[allele.offset]).encode())
+        alt, ref = answers_E4.mean(0)[COMPLEMENT[alleles_2] if reverse else alleles_2]
+        ratios[i] = float(np.log(alt) - np.log(ref))
+    return ratios
+
+
+def _rows(allele: Allele, contigs: Contigs, scorer: Scorer, reverse: bool) -> list[MaskedRow]:
+    """The row that asks for the changed base in the window around it; none if no token there is known."""
+    codes = contigs.find(allele.variant.contig, allele.variant.where)
+    position = allele.variant.position - 1 + allele.offset
+    ids_S, at = scorer.cutter.around(codes, position, reverse=reverse)
+    return list(masked_rows(scorer.cutter.tokens, ids_S, 0, at, at + 1))
