@@ -17,7 +17,7 @@ METRICS = ("mcc", "accuracy", "macro_f1", "auc")
 def main(folder: Path) -> None:
     groups: dict[tuple[str, str, str], list[dict[str, float]]] = defaultdict(list)
     for path in sorted(folder.glob("*/summary.json")):
-        task, model, weights, _ = path.parent.name.split("-")
+        task, model, weights, _ = path.parent.name.rsplit("-", 3)
         groups[task, model, weights].append(json.loads(path.read_text()))
     print("| task | model | weights | seeds | " + " | ".join(f"test {m}" for m in METRICS) + " |")
     print("|---" * (4 + len(METRICS)) + "|")

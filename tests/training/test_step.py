@@ -24,7 +24,7 @@ from cmgems.training import (
 )
 from cmgems.training.step import loss_sum
 
-COMPUTE = start_compute(ComputeConfig(device="cpu"), seed=0)
+COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
 CONFIG = OptimConfig(lr=1e-3, warmup=0)
 
 
