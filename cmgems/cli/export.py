@@ -1,4 +1,4 @@
-"""``cmgems export``: a trained model as a Hugging Face folder."""
+"""``cmgems export`` and ``cmgems import``: models as Hugging Face folders, and back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="New folder to write.")],
     plugin: Plugins = None,
 ) -> None:
-    """Write a trained model as a folder that plain Hugging Face transformers loads.
+    """Write a trained model as a Hugging Face folder, which plain transformers loads if it knows the model family.
 
     Example: cmgems export runs/logo -o logo-hf
     """
@@ -27,3 +27,41 @@ def export(
     saved = load_model(checkpoint)
     export_huggingface(saved, out)
     typer.echo(f"wrote {out} from {saved.folder}")
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="HF_DIR", help="Downloaded or exported folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="New model folder to write.")],
+    tokenizer: Annotated[
+        str | None,
+        typer.Option("--tokenizer", help="Registered tokenizer, if the folder does not say which."),
+    ] = None,
+    plugin: Plugins = None,
+) -> None:
+    """Read a published checkpoint (DNABERT, DNABERT-2, Nucleotide Transformer) into a model folder of our own.
+
+    Example: cmgems import DNA_bert_6 -o dnabert6
+    """
+    from cmgems.errors import CmgemsError
+    from cmgems.export import read_huggingface
+    from cmgems.files import atomic_folder
+    from cmgems.models import save_model
+    from cmgems.plugins import load_plugins
+
+    load_plugins(plugin or [])
+    if out.exists():
+        raise CmgemsError("output folder in use", where=out, fix="choose a new folder or remove this one")
+    saved = read_huggingface(folder, tokenizer)
+    with atomic_folder(out) as partial:
+        save_model(
+            partial,
+            saved.model,
+            model_name=saved.model_name,
+            config=saved.config,
+            head=saved.head,
+            tokenizer_name=saved.tokenizer_name,
+            tokenizer=saved.tokenizer,
+            labels=saved.labels,
+            training=saved.training,
+        )
+    typer.echo(f"wrote {out}: {saved.model_name}, {saved.head}, tokenizer {saved.tokenizer_name}")

@@ -50,6 +50,7 @@ for _command in (
     info.info,
 ):
     app.command()(_command)
+app.command("import")(export.import_)
 for _name, _group in (
     ("genome", genome.app),
     ("pmi", pmi.app),

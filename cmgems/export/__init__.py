@@ -1,6 +1,7 @@
-"""Trained models for other programs: folders that plain Hugging Face transformers loads."""
+"""Models from and for other programs: Hugging Face folders, both ways."""
 
-from cmgems.export.huggingface import export_huggingface, import_huggingface_state
+from cmgems.export.huggingface import export_huggingface
 from cmgems.export.model_card import model_card
+from cmgems.export.read_huggingface import import_huggingface_state, read_huggingface
 
-__all__ = ["export_huggingface", "import_huggingface_state", "model_card"]
+__all__ = ["export_huggingface", "import_huggingface_state", "model_card", "read_huggingface"]

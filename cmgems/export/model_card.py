@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, cast
 
 import cmgems
-from cmgems.models import SavedModel
+from cmgems.models import PublishedModel, SavedModel
 from cmgems.tokenization import Tokenizer
 
 SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACA"
@@ -23,11 +23,11 @@ TASKS = {
 
 def model_card(saved: SavedModel) -> str:
     """The card as Markdown with the YAML header the Hugging Face hub reads."""
-    pipeline_tag, auto_class, what = TASKS[saved.head]
+    pipeline_tag, _, what = TASKS[saved.head]
     parameters = sum(p.numel() for p in saved.model.parameters())
     positions = saved.config.max_positions
     card = f"""---
-library_name: transformers
+library_name: {"transformers" if _plain(saved) else "cmgems"}
 pipeline_tag: {pipeline_tag}
 tags: [biology, genomics, dna, cmgems]
 ---
@@ -39,7 +39,38 @@ up to {positions} tokens ({saved.tokenizer.bases_for(positions)} bp). Exported b
 
 ## Use
 
+{_use(saved)}
+## Model
+
+{_table({"tokenizer": saved.tokenizer_name} | dataclasses.asdict(cast(Any, saved.config)))}
+"""
+    if saved.training:
+        card += f"\n## Training\n\n{_table(saved.training)}\n"
+    return card
+
+
+def _plain(saved: SavedModel) -> bool:
+    return isinstance(saved.config, PublishedModel) and saved.config.plain_transformers
+
+
+def _use(saved: SavedModel) -> str:
+    tokens = f"The input is plain bases, without spaces: the tokenizer makes the {_tokens(saved.tokenizer)} itself.\n"
+    if not _plain(saved):
+        return f"""Plain transformers has no class for this family. The tensors have the names of the published
+checkpoints; cmgems reads them:
+
 ```python
+import torch
+from cmgems.export import read_huggingface
+
+saved = read_huggingface("path/to/this/folder")
+ids_BS = torch.from_numpy(saved.tokenizer.encode("{SEQUENCE}")).long()[None]
+logits = saved.model(ids_BS)
+```
+
+{tokens}"""
+    auto_class = TASKS[saved.head][1]
+    return f"""```python
 from transformers import AutoTokenizer, {auto_class}, pipeline
 
 folder = "path/to/this/folder"
@@ -48,16 +79,8 @@ model = {auto_class}.from_pretrained(folder)
 logits = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).logits
 ```
 
-The input is plain bases, without spaces: the tokenizer makes the {_tokens(saved.tokenizer)} itself.
-
-{_pipeline_example(saved)}
-## Model
-
-{_table({"tokenizer": saved.tokenizer_name} | dataclasses.asdict(cast(Any, saved.config)))}
-"""
-    if saved.training:
-        card += f"\n## Training\n\n{_table(saved.training)}\n"
-    return card
+{tokens}
+{_pipeline_example(saved)}"""
 
 
 def _tokens(tokenizer: Tokenizer) -> str:

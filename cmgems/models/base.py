@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -77,21 +77,20 @@ class ModelConfig(Protocol):
 
 
 @runtime_checkable
-class PublishedNames(Protocol):
-    """What a config offers besides when checkpoints of its family are published, in whatever code."""
+class PublishedModel(Protocol):
+    """What a config offers besides when checkpoints of its family are published on Hugging Face."""
 
-    def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our tensors under the names of the published Hugging Face checkpoints."""
+    # Whether plain transformers has a class for the family, without remote code.
+    plain_transformers: ClassVar[bool]
+
+    @classmethod
+    def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
+        """The config that a ``config.json`` describes, None if it is another family's.
+
+        Raises:
+            KeyError: if a size is missing.
+        """
         ...
-
-    def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of a published Hugging Face checkpoint under our names."""
-        ...
-
-
-@runtime_checkable
-class HuggingFaceModel(PublishedNames, Protocol):
-    """What a config offers besides when plain transformers has a class for its family, without remote code."""
 
     def huggingface_config(self, head: Head) -> dict[str, Any]:
         """The content of ``config.json``, without labels.
@@ -99,6 +98,14 @@ class HuggingFaceModel(PublishedNames, Protocol):
         Raises:
             CmgemsError: if these sizes have no class.
         """
+        ...
+
+    def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our tensors under the names of the published checkpoints."""
+        ...
+
+    def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a published checkpoint under our names."""
         ...
 
 
@@ -178,9 +185,14 @@ def apply_key_table(table: KeyTable, state: Mapping[str, Tensor]) -> dict[str, T
 def reverse_key_table(table: KeyTable, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename (and stack) Hugging Face's tensors to our names: the inverse of :func:`apply_key_table`.
 
+    Old files, and transformers 5 again for ESM, call the parameters of a LayerNorm ``gamma`` and ``beta``.
+
     Raises:
         CheckpointError: if a tensor is in no row of the table, or one of several to stack is missing.
     """
+    state = {
+        re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name)): t for name, t in state.items()
+    }
     ours_of = {their_module: ours for ours, theirs in table.items() for their_module in theirs}
     renamed: dict[str, Tensor] = {}
     unmapped: list[str] = []

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.nn.functional import gelu
@@ -56,6 +56,7 @@ class BertConfig:
     """
 
     family: ClassVar[str] = "bert"
+    plain_transformers: ClassVar[bool] = True
 
     vocab_size: int = 4101
     layers: int = 12
@@ -103,6 +104,25 @@ class BertConfig:
         )
         return model.apply(init_weights)
 
+    @classmethod
+    def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
+        """The sizes in a ``config.json`` of the BERT classes; None if it is another family's."""
+        # DNABERT-2 calls itself bert too.
+        if info.get("model_type") != "bert" or "alibi_starting_size" in info:
+            return None
+        return cls(
+            vocab_size=info["vocab_size"],
+            layers=info["num_hidden_layers"],
+            hidden=info["hidden_size"],
+            heads=info["num_attention_heads"],
+            ffn=info["intermediate_size"],
+            max_positions=info["max_position_embeddings"],
+            hidden_dropout=info.get("hidden_dropout_prob", cls.hidden_dropout),
+            attention_dropout=info.get("attention_probs_dropout_prob", cls.attention_dropout),
+            layer_norm_eps=info.get("layer_norm_eps", cls.layer_norm_eps),
+            pad_id=info.get("pad_token_id", cls.pad_id),
+        )
+
     def huggingface_config(self, head: Head) -> dict[str, Any]:
         """``config.json`` of the ``BertFor...`` class for ``head``, without labels.
 
@@ -140,17 +160,16 @@ class BertConfig:
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of a Hugging Face BERT checkpoint under our names.
 
-        Old spellings (``gamma``, ``beta``) and the derived ``position_ids`` are understood; the decoder must
-        be tied to the token embedding.
+        Old spellings (``gamma``, ``beta``), the derived ``position_ids`` and the predictor of the next sentence are
+        understood; the decoder must be tied to the token embedding.
 
         Raises:
             CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
             CmgemsError: if the embeddings are projected.
         """
         self._check_huggingface()
-        state = {k.replace(".gamma", ".weight").replace(".beta", ".bias"): t for k, t in state.items()}
-        state.pop("bert.embeddings.position_ids", None)
-        return reverse_key_table(HUGGINGFACE_KEYS, drop_tied(state, TIED_KEYS))
+        kept = {name: tensor for name, tensor in state.items() if name not in UNUSED_TENSORS}
+        return reverse_key_table(HUGGINGFACE_KEYS, drop_tied(kept, TIED_KEYS))
 
     def _check_huggingface(self) -> None:
         if self.embedding is not None:
@@ -243,6 +262,13 @@ HUGGINGFACE_KEYS: KeyTable = {
     "head": ("cls.predictions",),
     "head.pooler": ("bert.pooler.dense",),
     "head.output": ("classifier",),
+}
+
+# Numbers that follow from the config, and BERT's second pretraining task, which DNA models do without.
+UNUSED_TENSORS = {
+    "bert.embeddings.position_ids",
+    "cls.seq_relationship.weight",
+    "cls.seq_relationship.bias",
 }
 
 # Second names of tied tensors, in some checkpoints.

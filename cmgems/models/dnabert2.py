@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ from torch.nn.functional import gelu
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, split_heads
 from cmgems.models.base import (
     MODELS,
+    Head,
     KeyTable,
     apply_key_table,
     check_sizes,
     drop_tied,
+    huggingface_head,
     init_weights,
     reverse_key_table,
 )
@@ -53,6 +55,7 @@ class DNABERT2Config:
     """
 
     family: ClassVar[str] = "dnabert2"
+    plain_transformers: ClassVar[bool] = False
 
     vocab_size: int = 4096
     layers: int = 12
@@ -95,6 +98,44 @@ class DNABERT2Config:
             head=TokenClassificationHead,
         )
         return model.apply(init_weights)
+
+    @classmethod
+    def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
+        """The sizes in the published ``config.json``, or ours; None if it is another family's."""
+        if "alibi_starting_size" not in info:
+            return None
+        return cls(
+            vocab_size=info["vocab_size"],
+            layers=info["num_hidden_layers"],
+            hidden=info["hidden_size"],
+            heads=info["num_attention_heads"],
+            ffn=info["intermediate_size"],
+            max_positions=info["alibi_starting_size"],
+            hidden_dropout=info.get("hidden_dropout_prob", cls.hidden_dropout),
+            attention_dropout=info.get("attention_probs_dropout_prob", cls.attention_dropout),
+            layer_norm_eps=info.get("layer_norm_eps", cls.layer_norm_eps),
+            padding_row=info.get("pad_token_id", cls.padding_row),
+        )
+
+    def huggingface_config(self, head: Head) -> dict[str, Any]:
+        """``config.json`` without labels. Its model type makes plain transformers refuse it, not misread it as BERT."""
+        return huggingface_head("Bert", head) | {
+            "model_type": self.family,
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.ffn,
+            "hidden_act": "gelu",
+            "hidden_dropout_prob": self.hidden_dropout,
+            "attention_probs_dropout_prob": self.attention_dropout,
+            "max_position_embeddings": self.max_positions,
+            "alibi_starting_size": self.max_positions,
+            "type_vocab_size": 2,
+            "initializer_range": 0.02,
+            "layer_norm_eps": self.layer_norm_eps,
+            "pad_token_id": self.padding_row,
+        }
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under the names of the published checkpoint; plain transformers has no class for them."""

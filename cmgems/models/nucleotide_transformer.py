@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,41 @@ class NTConfig:
     def __post_init__(self) -> None:
         check_sizes(self)
 
+    @classmethod
+    def _read(cls, info: Mapping[str, Any], **own: Any) -> Self:
+        pad_id = info["pad_token_id"]
+        return cls(
+            vocab_size=info["vocab_size"],
+            layers=info["num_hidden_layers"],
+            hidden=info["hidden_size"],
+            heads=info["num_attention_heads"],
+            ffn=info["intermediate_size"],
+            max_positions=info["max_position_embeddings"] - pad_id - 1,
+            hidden_dropout=info.get("hidden_dropout_prob", cls.hidden_dropout),
+            attention_dropout=info.get("attention_probs_dropout_prob", cls.attention_dropout),
+            layer_norm_eps=info.get("layer_norm_eps", cls.layer_norm_eps),
+            pad_id=pad_id,
+            **own,
+        )
+
+    def _huggingface_sizes(self, head: Head) -> dict[str, Any]:
+        return huggingface_head("Esm", head) | {
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.ffn,
+            "hidden_dropout_prob": self.hidden_dropout,
+            "attention_probs_dropout_prob": self.attention_dropout,
+            "max_position_embeddings": self.max_positions + self.pad_id + 1,
+            "emb_layer_norm_before": False,
+            "initializer_range": 0.02,
+            "layer_norm_eps": self.layer_norm_eps,
+            "pad_token_id": self.pad_id,
+            "is_folding_model": False,
+            "tie_word_embeddings": False,
+        }
+
     def encoder(self) -> Encoder:
         """An encoder of this version."""
         raise NotImplementedError
@@ -120,6 +155,7 @@ class NTv1Config(NTConfig):
     """
 
     family: ClassVar[str] = "nt_v1"
+    plain_transformers: ClassVar[bool] = True
 
     mask_id: int = 2
     token_dropout: bool = True
@@ -128,27 +164,21 @@ class NTv1Config(NTConfig):
         """Learned positions, erf GELU."""
         return NTv1Encoder(self)
 
+    @classmethod
+    def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
+        """The sizes in a ``config.json`` of the ESM classes with learned positions; None if it is another's."""
+        if info.get("model_type") != "esm" or info.get("position_embedding_type") != "absolute":
+            return None
+        mask_id, token_dropout = info["mask_token_id"], info.get("token_dropout", False)
+        return cls._read(info, mask_id=mask_id, token_dropout=token_dropout)
+
     def huggingface_config(self, head: Head) -> dict[str, Any]:
         """``config.json`` of the ``EsmFor...`` class for ``head``, without labels."""
-        return huggingface_head("Esm", head) | {
+        return self._huggingface_sizes(head) | {
             "model_type": "esm",
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "intermediate_size": self.ffn,
-            "hidden_dropout_prob": self.hidden_dropout,
-            "attention_probs_dropout_prob": self.attention_dropout,
-            "max_position_embeddings": self.max_positions + self.pad_id + 1,
             "position_embedding_type": "absolute",
-            "emb_layer_norm_before": False,
             "token_dropout": self.token_dropout,
-            "initializer_range": 0.02,
-            "layer_norm_eps": self.layer_norm_eps,
-            "pad_token_id": self.pad_id,
             "mask_token_id": self.mask_id,
-            "is_folding_model": False,
-            "tie_word_embeddings": False,
         }
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -178,6 +208,7 @@ class NTv2Config(NTConfig):
     """Sizes of a Nucleotide Transformer v2; the defaults are those of the 500M model."""
 
     family: ClassVar[str] = "nt_v2"
+    plain_transformers: ClassVar[bool] = False
 
     vocab_size: int = 4107
     layers: int = 29
@@ -199,6 +230,22 @@ class NTv2Config(NTConfig):
     def encoder(self) -> Encoder:
         """Rotary positions, SiLU-gated feed-forward layers."""
         return NTv2Encoder(self)
+
+    @classmethod
+    def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
+        """The sizes in the published ``config.json``, or ours; None if it is another family's."""
+        # ESM-2, of proteins, has rotary positions too, but biases everywhere.
+        if info.get("position_embedding_type") != "rotary" or info.get("add_bias_fnn", True):
+            return None
+        return cls._read(info)
+
+    def huggingface_config(self, head: Head) -> dict[str, Any]:
+        """``config.json`` without labels. Its model type makes plain transformers refuse it, not misread it as ESM."""
+        return self._huggingface_sizes(head) | {
+            "model_type": self.family,
+            "position_embedding_type": "rotary",
+            "add_bias_fnn": False,
+        }
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under the names of the published checkpoints; plain transformers has no class for them."""

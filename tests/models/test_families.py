@@ -11,8 +11,7 @@ from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import (
     MODELS,
     Head,
-    HuggingFaceModel,
-    PublishedNames,
+    PublishedModel,
     build_model,
     fit_to_tokenizer,
     load_encoder_into,
@@ -231,9 +230,9 @@ def test_published_names_round_trip_bit_for_bit(family, head):
 
 
 def test_only_families_that_plain_transformers_knows_say_so():
-    known = {name for name, config in TINY.items() if isinstance(config, HuggingFaceModel)}
+    known = {name for name, config in TINY.items() if config.plain_transformers}
     assert known == {"bert", "bert, projected", "nt_v1"}
-    assert all(isinstance(config, PublishedNames) for config in TINY.values())
+    assert all(isinstance(config, PublishedModel) for config in TINY.values())
     projected = TINY["bert, projected"]
     state = projected.masked_lm().state_dict()
     for hook in (projected.to_huggingface, projected.from_huggingface):
