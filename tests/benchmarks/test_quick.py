@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
             ["Hugging Face `torch_mask_tokens`", "cmgems `global_pmi`", "the papers' loop, `genemask`"],
         ),
         ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
+        ("models", ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"]),
         ("pipeline", ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"]),
     ],
 )
