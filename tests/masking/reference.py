@@ -10,6 +10,13 @@ import math
 SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
 
 
+def ranks_of(ids: list[int], table: list[int], rank_by: str) -> list[int]:
+    """The released code takes the position in the sequence for a token id."""
+    if rank_by == "token":
+        return [table[token] for token in ids]
+    return [table[min(position, len(table) - 1)] for position in range(len(ids))]
+
+
 def _extent(maskable: list[bool]) -> tuple[int, int]:
     where = [s for s, ok in enumerate(maskable) if ok]
     return (where[0], where[-1]) if where else (0, -1)

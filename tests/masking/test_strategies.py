@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, TokenBatch, needs_ranks
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL
+from cmgems.tokenization import TOKENIZERS
 
 _spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
 assert _spec is not None
@@ -47,20 +48,39 @@ def batches(draw):
 
 @pytest.mark.parametrize("name", SHIPPED)
 @given(batch=batches())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_equals_the_straight_line_reference(name, batch):
+    check_against_reference(name, batch, batch.ranks_BS.tolist())
+
+
+def check_against_reference(name, batch, ranks):
     masked_BS = STRATEGIES.get(name).select(batch)
     draws, gumbel = batch.uniform(STREAM_CENTRES), batch.uniform(STREAM_GUMBEL)
     for b in range(len(masked_BS)):
         expected = getattr(reference, name)(
             batch.maskable_BS[b].tolist(),
-            batch.ranks_BS[b].tolist(),
+            ranks[b],
             batch.k,
             batch.rate,
             draws[b].tolist(),
             gumbel[b].tolist(),
         )
         assert set(np.flatnonzero(masked_BS[b])) == expected
+
+
+@pytest.mark.parametrize("rank_by", ["token", "position"])
+@pytest.mark.parametrize("name", ["genemask", "global_pmi", "annealed"])
+@given(k=st.sampled_from([3, 4, 5, 6]), seed=st.integers(0, 2**32), columns=st.integers(1, 90))
+@settings(max_examples=200, deadline=None)
+def test_both_ways_to_rank_equal_the_reference(name, rank_by, k, seed, columns):
+    tokenizer, rng = TOKENIZERS.get(f"kmer{k}"), np.random.default_rng(seed)
+    table_V = np.concatenate([np.full(5, 4**k + 1), rng.permutation(4**k) + 1]).astype(np.int32)
+    ids_BS = rng.integers(0, tokenizer.vocab_size, (3, columns), np.int32)
+    batch = TokenBatch.of(
+        ids_BS, np.arange(3, dtype=np.uint64), tokenizer, table_V, rate=0.2, seed=seed, rank_by=rank_by
+    )
+    ranks = [reference.ranks_of(row, table_V.tolist(), rank_by) for row in ids_BS.tolist()]
+    check_against_reference(name, batch, ranks)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
