@@ -13,7 +13,8 @@ from torch.nn.functional import gelu
 
 from cmgems.errors import CmgemsError
 from cmgems.models import MODELS
-from cmgems.models.heads import Classifier, MaskedLM
+from cmgems.models.attention import NO_TRACE, Encoder, Trace
+from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,13 @@ class ConvolutionConfig:
         encoder = ConvolutionEncoder(self)
         return Classifier(encoder, hidden=self.hidden, num_labels=num_labels, dropout=0.0)
 
+    def token_classifier(self, num_labels: int) -> nn.Module:
+        """A freshly initialised classifier of every token."""
+        encoder, head = ConvolutionEncoder(self), TokenClassificationHead
+        return Classifier(encoder, hidden=self.hidden, num_labels=num_labels, dropout=0.0, head=head)
 
-class ConvolutionEncoder(nn.Module):
+
+class ConvolutionEncoder(Encoder):
     """Token ids to hidden states; padding is zeroed before every convolution, so it cannot leak."""
 
     def __init__(self, config: ConvolutionConfig) -> None:
@@ -62,10 +68,11 @@ class ConvolutionEncoder(nn.Module):
             for _ in range(config.layers)
         )
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
-        """Hidden states_BSD."""
+    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+        """Hidden states_BSD; ``trace`` is told those of every layer."""
         hidden_BDS: Tensor = self.word(ids_BS).transpose(1, 2)
         for convolution in self.convolutions:
+            trace.layer_input(hidden_BDS.transpose(1, 2))
             if attention_BS is not None:
                 hidden_BDS = hidden_BDS * attention_BS[:, None, :]
             hidden_BDS = hidden_BDS + gelu(convolution(hidden_BDS))
