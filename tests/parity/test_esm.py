@@ -40,7 +40,13 @@ def pair(head):
     return ours, theirs
 
 
+# Before version 5 transformers counted padding when it took the share of <mask> in a row.
+COUNTS_PADDING = transformers.__version__.startswith("4.")
+
+
 def batch(padded, masked):
+    if COUNTS_PADDING and padded and masked:
+        pytest.skip("transformers 4 scales padded rows with <mask> by another share")
     ids_BS = torch.randint(3, 69, (3, 16))
     if masked:
         ids_BS[0, [2, 3, 9]] = MASK
@@ -124,7 +130,7 @@ def test_transformers_loads_every_tensor(tmp_path, head):
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
     assert theirs.config.architectures == [cls.__name__]
-    ids_BS, real_BS = batch(padded=True, masked=True)
+    ids_BS, real_BS = batch(padded=True, masked=not COUNTS_PADDING)
     expected, actual = theirs(**hf_inputs(ids_BS, real_BS)).logits, model(ids_BS, real_BS)
     if head in ("masked_lm", "token_classification"):
         expected, actual = expected[real_BS], actual[real_BS]
