@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.export.tensors import read_tensors
-from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel, build_model
-from cmgems.models.saved import check_state
+from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel
+from cmgems.models.saved import build_with_weights
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
 LOSSES: dict[str, Head] = {"regression": "regression", "multi_label_classification": "multi_label"}
@@ -48,12 +47,8 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     labels = [] if head == "masked_lm" else _labels(info, state)
     if head == "masked_lm":  # BERT's files of masked language models hold the classifier's pooler too
         state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(config, head, len(labels))
-    check_state(state, model.state_dict(), where=folder)
-    model.load_state_dict(state)
     return SavedModel(
-        model=model.eval(),
+        model=build_with_weights(config, head, len(labels), state, where=folder),
         model_name=preset,
         config=config,
         head=head,

@@ -17,6 +17,7 @@ from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.tokens import TokenMap
 from cmgems.inference.windows import Window, split
 from cmgems.training.compute import Compute
+from cmgems.training.predict import model_inputs
 
 USUAL_TOKEN_BP = (
     4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried
@@ -162,8 +163,7 @@ class Cutter:
         if len({len(row) for row in rows}) == 1:
             return torch.from_numpy(np.stack(rows)).to(compute.device).long(), None
         pad_id = self.tokens.tokenizer.pad_id
-        ids_BS = torch.from_numpy(pad_rows(rows, pad_id, self.max_positions)).to(compute.device).long()
-        return ids_BS, ids_BS != pad_id
+        return model_inputs(pad_rows(rows, pad_id, self.max_positions), pad_id, compute)
 
 
 def _shorter(length: int) -> int:

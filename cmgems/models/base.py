@@ -211,6 +211,36 @@ def reverse_key_table(table: KeyTable, state: Mapping[str, Tensor]) -> dict[str,
     return renamed
 
 
+# Our field -> its name in config.json, the same in BERT, DNABERT-2 and ESM.
+_SIZES = {
+    "vocab_size": "vocab_size",
+    "layers": "num_hidden_layers",
+    "hidden": "hidden_size",
+    "heads": "num_attention_heads",
+    "ffn": "intermediate_size",
+}
+_SETTINGS = {
+    "hidden_dropout": "hidden_dropout_prob",
+    "attention_dropout": "attention_probs_dropout_prob",
+    "layer_norm_eps": "layer_norm_eps",
+}
+
+
+def huggingface_sizes(config: Any) -> dict[str, Any]:
+    """The part of ``config.json`` that says sizes and dropouts."""
+    return {theirs: getattr(config, ours) for ours, theirs in (_SIZES | _SETTINGS).items()}
+
+
+def read_huggingface_sizes(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of :func:`huggingface_sizes`; settings that are not there are left out.
+
+    Raises:
+        KeyError: if a size is missing.
+    """
+    sizes = {ours: info[theirs] for ours, theirs in _SIZES.items()}
+    return sizes | {ours: info[theirs] for ours, theirs in _SETTINGS.items() if theirs in info}
+
+
 def huggingface_head(prefix: str, head: Head) -> dict[str, Any]:
     """The part of ``config.json`` that says which class with this prefix ("Bert") to build, and for which loss."""
     classes = {"masked_lm": "ForMaskedLM", "token_classification": "ForTokenClassification"}

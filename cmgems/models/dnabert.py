@@ -28,10 +28,11 @@ from cmgems.models.base import (
     check_sizes,
     drop_tied,
     huggingface_head,
-    init_weights,
+    huggingface_sizes,
+    read_huggingface_sizes,
     reverse_key_table,
 )
-from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead
+from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
 
 
 @dataclass(frozen=True)
@@ -77,32 +78,15 @@ class BertConfig:
 
     def masked_lm(self) -> MaskedLM:
         """A freshly initialised masked language model."""
-        model = MaskedLM(
-            BertEncoder(self),
-            hidden=self.hidden,
-            vocab_size=self.vocab_size,
-            layer_norm_eps=self.layer_norm_eps,
-            width=self.embedding,
-        )
-        return model.apply(init_weights)
+        return new_masked_lm(BertEncoder(self), self, width=self.embedding)
 
     def classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised sequence classifier."""
-        model = Classifier(
-            BertEncoder(self), hidden=self.hidden, num_labels=num_labels, dropout=self.hidden_dropout
-        )
-        return model.apply(init_weights)
+        return new_classifier(BertEncoder(self), self, num_labels)
 
     def token_classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised classifier of every token."""
-        model = Classifier(
-            BertEncoder(self),
-            hidden=self.hidden,
-            num_labels=num_labels,
-            dropout=self.hidden_dropout,
-            head=TokenClassificationHead,
-        )
-        return model.apply(init_weights)
+        return new_classifier(BertEncoder(self), self, num_labels, TokenClassificationHead)
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
@@ -111,15 +95,8 @@ class BertConfig:
         if info.get("model_type") != "bert" or "alibi_starting_size" in info:
             return None
         return cls(
-            vocab_size=info["vocab_size"],
-            layers=info["num_hidden_layers"],
-            hidden=info["hidden_size"],
-            heads=info["num_attention_heads"],
-            ffn=info["intermediate_size"],
             max_positions=info["max_position_embeddings"],
-            hidden_dropout=info.get("hidden_dropout_prob", cls.hidden_dropout),
-            attention_dropout=info.get("attention_probs_dropout_prob", cls.attention_dropout),
-            layer_norm_eps=info.get("layer_norm_eps", cls.layer_norm_eps),
+            **read_huggingface_sizes(info),
             pad_id=info.get("pad_token_id", cls.pad_id),
         )
 
@@ -130,23 +107,19 @@ class BertConfig:
             CmgemsError: if the embeddings are projected.
         """
         self._check_huggingface()
-        return huggingface_head("Bert", head) | {
-            "model_type": "bert",
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "intermediate_size": self.ffn,
-            "hidden_act": "gelu",
-            "hidden_dropout_prob": self.hidden_dropout,
-            "attention_probs_dropout_prob": self.attention_dropout,
-            "max_position_embeddings": self.max_positions,
-            "type_vocab_size": 2,
-            "initializer_range": 0.02,
-            "layer_norm_eps": self.layer_norm_eps,
-            "pad_token_id": self.pad_id,
-            "tie_word_embeddings": True,
-        }
+        return (
+            huggingface_head("Bert", head)
+            | huggingface_sizes(self)
+            | {
+                "model_type": "bert",
+                "hidden_act": "gelu",
+                "max_position_embeddings": self.max_positions,
+                "type_vocab_size": 2,
+                "initializer_range": 0.02,
+                "pad_token_id": self.pad_id,
+                "tie_word_embeddings": True,
+            }
+        )
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under the names of the Hugging Face BERT classes.

@@ -9,7 +9,8 @@ Shape suffixes: B batch, S tokens in a padded row, D hidden, F feed-forward widt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -35,17 +36,18 @@ from cmgems.models.base import (
     apply_key_table,
     check_sizes,
     huggingface_head,
-    init_weights,
+    huggingface_sizes,
+    read_huggingface_sizes,
     reverse_key_table,
 )
-from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead
+from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
 
 # ESM chooses 15 % of the tokens and writes <mask> over 80 % of those.
 TRAINING_MASK_SHARE = 0.15 * 0.8
 
 
 @dataclass(frozen=True)
-class NTConfig:
+class NTConfig(ABC):
     """What v1 and v2 have in common; the defaults are those of the 500M models of v1.
 
     Args:
@@ -82,66 +84,41 @@ class NTConfig:
     def _read(cls, info: Mapping[str, Any], **own: Any) -> Self:
         pad_id = info["pad_token_id"]
         return cls(
-            vocab_size=info["vocab_size"],
-            layers=info["num_hidden_layers"],
-            hidden=info["hidden_size"],
-            heads=info["num_attention_heads"],
-            ffn=info["intermediate_size"],
             max_positions=info["max_position_embeddings"] - pad_id - 1,
-            hidden_dropout=info.get("hidden_dropout_prob", cls.hidden_dropout),
-            attention_dropout=info.get("attention_probs_dropout_prob", cls.attention_dropout),
-            layer_norm_eps=info.get("layer_norm_eps", cls.layer_norm_eps),
+            **read_huggingface_sizes(info),
             pad_id=pad_id,
             **own,
         )
 
     def _huggingface_sizes(self, head: Head) -> dict[str, Any]:
-        return huggingface_head("Esm", head) | {
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "intermediate_size": self.ffn,
-            "hidden_dropout_prob": self.hidden_dropout,
-            "attention_probs_dropout_prob": self.attention_dropout,
-            "max_position_embeddings": self.max_positions + self.pad_id + 1,
-            "emb_layer_norm_before": False,
-            "initializer_range": 0.02,
-            "layer_norm_eps": self.layer_norm_eps,
-            "pad_token_id": self.pad_id,
-            "is_folding_model": False,
-            "tie_word_embeddings": False,
-        }
+        return (
+            huggingface_head("Esm", head)
+            | huggingface_sizes(self)
+            | {
+                "max_position_embeddings": self.max_positions + self.pad_id + 1,
+                "emb_layer_norm_before": False,
+                "initializer_range": 0.02,
+                "pad_token_id": self.pad_id,
+                "is_folding_model": False,
+                "tie_word_embeddings": False,
+            }
+        )
 
+    @abstractmethod
     def encoder(self) -> Encoder:
         """An encoder of this version."""
-        raise NotImplementedError
 
     def masked_lm(self) -> MaskedLM:
         """A freshly initialised masked language model."""
-        model = MaskedLM(
-            self.encoder(),
-            hidden=self.hidden,
-            vocab_size=self.vocab_size,
-            layer_norm_eps=self.layer_norm_eps,
-            tied=False,
-        )
-        return model.apply(init_weights)
+        return new_masked_lm(self.encoder(), self, tied=False)
 
     def classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised sequence classifier."""
-        return self._classifier(num_labels, NTClassificationHead)
+        return new_classifier(self.encoder(), self, num_labels, NTClassificationHead)
 
     def token_classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised classifier of every token."""
-        return self._classifier(num_labels, TokenClassificationHead)
-
-    def _classifier(self, num_labels: int, head: Callable[[int, int, float], nn.Module]) -> Classifier:
-        dropout = self.hidden_dropout
-        model = Classifier(
-            self.encoder(), hidden=self.hidden, num_labels=num_labels, dropout=dropout, head=head
-        )
-        return model.apply(init_weights)
+        return new_classifier(self.encoder(), self, num_labels, TokenClassificationHead)
 
 
 @dataclass(frozen=True)

@@ -162,12 +162,9 @@ def load_model(path: Path) -> SavedModel:
     tokenizer, tokenizer_name = _build(TOKENIZERS, info["tokenizer"], folder / INFO_FILE)
     head, labels = cast(Head, info["head"]), list(info["labels"])
     state = _read_weights(folder / WEIGHTS_FILE, info["sha256"])
-    with torch.random.fork_rng(devices=[]):
-        model = build_model(config, head, len(labels))
-    check_state(state, model.state_dict(), where=folder / WEIGHTS_FILE)
-    model.load_state_dict(state)
+    model = build_with_weights(config, head, len(labels), state, where=folder / WEIGHTS_FILE)
     return SavedModel(
-        model=model.eval(),
+        model=model,
         model_name=model_name,
         config=config,
         head=head,
@@ -222,6 +219,21 @@ def _described(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
         "tokenizer": tokenizer,
         **{key: value for key, value in fields.items() if not key.endswith("dropout")},
     }
+
+
+def build_with_weights(
+    config: ModelConfig, head: Head, num_labels: int, state: Mapping[str, Tensor], where: object
+) -> nn.Module:
+    """The model that ``state`` holds, on the CPU, in evaluation mode. Leaves the global random state alone.
+
+    Raises:
+        CheckpointError: if ``state``, read from ``where``, does not fit.
+    """
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(config, head, num_labels)
+    check_state(state, model.state_dict(), where=where)
+    model.load_state_dict(state)
+    return model.eval()
 
 
 def check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: object) -> None:

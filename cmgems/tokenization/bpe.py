@@ -16,7 +16,7 @@ from tokenizers.models import BPE
 from cmgems.errors import CmgemsError
 from cmgems.genome import alphabet
 from cmgems.tokenization.base import TOKENIZERS
-from cmgems.tokenization.inputs import codes_of, longest_row
+from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
@@ -153,10 +153,7 @@ class BpeTokenizer:
         Raises:
             DataError: if it is empty or holds a letter that is no IUPAC nucleotide code.
         """
-        codes_1L = codes_of(sequence)[None, :]
-        lengths_1 = np.array([len(sequence)], np.int32)
-        ids_S = self.encode_batch(codes_1L, lengths_1, self.token_count(len(sequence)))[0]
-        return np.extract(ids_S != self.pad_id, ids_S)
+        return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:
         """The token of each id."""
@@ -164,9 +161,7 @@ class BpeTokenizer:
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The bases that ``ids`` stand for; one N for each [MASK] and [UNK], nothing for the other specials."""
-        words = [""] * self.special_count + self.vocabulary()[self.special_count :]
-        words[self.unk_id] = words[self.mask_id] = "N"
-        return "".join(words[i] for i in np.asarray(ids, np.int64).ravel())
+        return spell(self, ids)
 
 
 def _read(path: Path) -> str:

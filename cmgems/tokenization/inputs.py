@@ -1,4 +1,4 @@
-"""What every tokenizer checks of what it is given."""
+"""What tokenizers do alike with text and batches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from cmgems.errors import DataError
 from cmgems.genome import alphabet
+from cmgems.tokenization.base import Tokenizer
 
 _LETTERS = alphabet.BASES + alphabet.AMBIGUITY_LETTERS
 IUPAC = frozenset(_LETTERS + _LETTERS.lower())
@@ -41,3 +42,22 @@ def longest_row(codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32
     if len(lengths_B) != len(codes_BL) or longest > codes_BL.shape[1]:
         raise ValueError(f"{len(lengths_B)} lengths up to {longest} do not fit codes {codes_BL.shape}")
     return longest
+
+
+def encode_alone(tokenizer: Tokenizer, sequence: str) -> npt.NDArray[np.int32]:
+    """Ids of one sequence without padding, for tokenizers that never make more tokens than bases.
+
+    Raises:
+        DataError: as :func:`codes_of`.
+    """
+    codes_1L = codes_of(sequence)[None, :]
+    lengths_1 = np.array([len(sequence)], np.int32)
+    ids_S = tokenizer.encode_batch(codes_1L, lengths_1, len(sequence) + 2)[0]
+    return np.extract(ids_S != tokenizer.pad_id, ids_S)
+
+
+def spell(tokenizer: Tokenizer, ids: npt.ArrayLike) -> str:
+    """The bases of tokens side by side; one N for each [MASK] and [UNK], nothing for the other specials."""
+    words = [""] * tokenizer.special_count + tokenizer.vocabulary()[tokenizer.special_count :]
+    words[tokenizer.unk_id] = words[tokenizer.mask_id] = "N"
+    return "".join(words[i] for i in np.asarray(ids, np.int64).ravel())

@@ -13,7 +13,7 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import alphabet
 from cmgems.tokenization import kernels
 from cmgems.tokenization.base import TOKENIZERS
-from cmgems.tokenization.inputs import codes_of, longest_row
+from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 K = 6
 SPECIAL_TOKENS = {
@@ -115,10 +115,7 @@ class NucleotideTransformerTokenizer:
         Raises:
             DataError: if it is empty or holds a letter that is no IUPAC nucleotide code.
         """
-        codes_1L = codes_of(sequence)[None, :]
-        lengths_1 = np.array([len(sequence)], np.int32)
-        ids_S = self.encode_batch(codes_1L, lengths_1, 1 + len(sequence))[0]
-        return np.extract(ids_S != self.pad_id, ids_S)
+        return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:
         """The token of each id."""
@@ -127,9 +124,7 @@ class NucleotideTransformerTokenizer:
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The bases that ``ids`` stand for; one N for each <mask> and <unk>, nothing for the other specials."""
-        words = [""] * self.special_count + self.vocabulary()[self.special_count :]
-        words[self.unk_id] = words[self.mask_id] = "N"
-        return "".join(words[i] for i in np.asarray(ids, np.int64).ravel())
+        return spell(self, ids)
 
 
 TOKENIZERS.add("nt_v1", NucleotideTransformerTokenizer(1))
