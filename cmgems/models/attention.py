@@ -5,13 +5,17 @@ Shape suffixes: B batch, S tokens in a padded row, D hidden, H heads, K head siz
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
-from cmgems.models.base import EncoderOutputs
+from cmgems.models.base import EncoderOutputs, Layout
+from cmgems.models.packing import Packing, attend_packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +41,22 @@ ROTARY_BASE = 10_000.0
 
 
 class Encoder(nn.Module):
-    """Base of the families' encoders: ``encoder(ids_BS, attention_BS, trace) -> hidden_BSD`` is theirs to write.
+    """Base of the families' encoders: ``encoder(ids_BS, layout, trace) -> hidden_BSD`` is theirs to write.
 
-    ``word`` is the token embedding, which a masked LM may tie its decoder to.
+    Attributes:
+        word: The token embedding, which a masked LM may tie its decoder to.
+        recompute: Keep nothing of a layer but its input for the backward pass, and compute the rest again: a third
+            more work, for memory that does not grow with the width of a layer (arXiv 1604.06174).
     """
 
     word: nn.Embedding
+    recompute: bool = False
+
+    def through(self, layer: nn.Module, x_BSD: Tensor, *more: object) -> Tensor:
+        """``layer(x_BSD, *more)``."""
+        if self.recompute and torch.is_grad_enabled():
+            return cast(Tensor, checkpoint(layer, x_BSD, *more, use_reentrant=False))
+        return cast(Callable[..., Tensor], layer)(x_BSD, *more)
 
     def outputs(
         self,
@@ -72,13 +86,14 @@ class Encoder(nn.Module):
 
 
 def attend(
-    qkv: tuple[Tensor, Tensor, Tensor], mask: Tensor | None, dropout_p: float, trace: Trace = NO_TRACE
+    qkv: tuple[Tensor, Tensor, Tensor], mask: Layout, dropout_p: float, trace: Trace = NO_TRACE
 ) -> Tensor:
     """softmax(q k^T / sqrt(K) + mask) v, heads put side by side again.
 
     Args:
         qkv: Queries, keys and values, BHSK each.
-        mask: Broadcastable to BHSS: bool, False where a query may not look, or numbers to add to the scores.
+        mask: Broadcastable to BHSS: bool, False where a query may not look, or numbers to add to the scores. For a
+            packed row its packing.
         dropout_p: Share of the probabilities dropped.
         trace: May ask for the probabilities, which are then computed step by step, the softmax in float32.
 
@@ -86,7 +101,9 @@ def attend(
         attended_BSD in the dtype of the values.
     """
     q_BHSK, k_BHSK, v_BHSK = qkv
-    if trace.attentions is None:
+    if isinstance(mask, Packing):
+        attended_BHSK = attend_packed(qkv, mask, dropout_p)
+    elif trace.attentions is None:
         attended_BHSK = scaled_dot_product_attention(
             q_BHSK, k_BHSK, v_BHSK, attn_mask=mask, dropout_p=dropout_p
         )
@@ -102,6 +119,18 @@ def attend(
     return attended_BHSK.transpose(1, 2).flatten(2)
 
 
+def key_mask(layout: Layout) -> Layout:
+    """``attend``'s mask for the rows of ``layout``: mask_B11S of padded ones, False at the keys nobody may see."""
+    return layout[:, None, None, :] if isinstance(layout, Tensor) else layout
+
+
+def token_positions(ids_BS: Tensor, layout: Layout) -> Tensor:
+    """int64[S], the position of each token in its sequence, the same in every row."""
+    if isinstance(layout, Packing):
+        return layout.positions_1T[0]
+    return torch.arange(ids_BS.shape[1], device=ids_BS.device)
+
+
 def split_heads(qkv_BSF: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values, BHSK each, of one fused projection that is 3 * D wide."""
     q_BHSK, k_BHSK, v_BHSK = qkv_BSF.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
@@ -113,13 +142,12 @@ def rotary_frequencies(size: int, device: torch.device) -> Tensor:
     return ROTARY_BASE ** (-torch.arange(0, size, 2, device=device, dtype=torch.float32) / size)
 
 
-def rotary_tables(tokens: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotary_tables(positions_S: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """float32 cosines_SK and sines_SK of position times frequency; both halves of K have the same frequencies.
 
     Computed in every pass: as a buffer they would lose precision when the model is converted to bf16.
     """
-    positions_S = torch.arange(tokens, device=device, dtype=torch.float32)
-    angles_SK = positions_S[:, None] * rotary_frequencies(size, device).repeat(2)
+    angles_SK = positions_S[:, None].float() * rotary_frequencies(size, positions_S.device).repeat(2)
     return angles_SK.cos(), angles_SK.sin()
 
 

@@ -16,11 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.models.packing import Packing
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer
 
 # Classification, multi-label classification and regression share a module; what differs is the loss.
 Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification"]
+
+# How tokens lie in the rows of a batch: attention_BS, bool and True at real tokens; None when every token is real; or
+# the packing of one row that holds all sequences.
+Layout = Tensor | Packing | None
 
 # Our module name -> the module name(s) of the Hugging Face class. ``N`` stands for the layer number; several
 # names mean that our weight is theirs stacked along dimension 0.
@@ -46,9 +51,9 @@ class EncoderOutputs:
 class ModelConfig(Protocol):
     """A frozen dataclass that builds the models of one family.
 
-    Masked LM: ``forward(ids_BS, attention_BS=None, positions_M=None) -> logits_BSV`` (``logits_MV`` when
-    given positions). Classifier: ``forward(ids_BS, attention_BS=None) -> logits_BC``; token classifier: the same
-    with ``logits_BSC``. All hold the encoder as the sub-module ``encoder``, under the same tensor names.
+    Masked LM: ``forward(ids_BS, layout=None, positions_M=None) -> logits_BSV`` (``logits_MV`` when given positions).
+    Classifier: ``forward(ids_BS, attention_BS=None) -> logits_BC``; token classifier: the same with ``logits_BSC``.
+    All hold the encoder as the sub-module ``encoder``, under the same tensor names.
     """
 
     family: ClassVar[str]

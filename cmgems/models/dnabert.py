@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from cmgems.errors import CmgemsError
-from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, split_heads
+from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, key_mask, split_heads
 from cmgems.models.base import (
     MODELS,
     Head,
     KeyTable,
+    Layout,
     apply_key_table,
     check_sizes,
     drop_tied,
@@ -33,6 +34,7 @@ from cmgems.models.base import (
     reverse_key_table,
 )
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
+from cmgems.models.packing import Packing
 
 
 @dataclass(frozen=True)
@@ -169,10 +171,10 @@ class BertLayer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(self, x_BSD: Tensor, mask_B11S: Tensor | None, trace: Trace = NO_TRACE) -> Tensor:
-        """hidden_BSD; ``mask_B11S`` is False at the keys nobody may attend to."""
+    def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
+        """hidden_BSD; ``mask`` as :func:`attend` takes it."""
         dropout_p = self.attention_dropout if self.training else 0.0
-        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask_B11S, dropout_p, trace)
+        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
         ffn_BSD = self.ffn_output(gelu(self.ffn_input(x_BSD)))
         out_BSD: Tensor = self.ffn_norm(x_BSD + self.dropout(ffn_BSD))
@@ -194,23 +196,28 @@ class BertEncoder(Encoder):
         self.dropout = nn.Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.layers))
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+    def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states of the last layer.
 
         Args:
             ids_BS: Token ids, int64; S at most ``max_positions``.
-            attention_BS: bool, True at real tokens; None when every token is real (the fast case).
+            layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
+                every token is real (the fast case).
             trace: Collects what :meth:`outputs` returns besides.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).
         """
-        embedded_SE = self.position.weight[: ids_BS.shape[1]] + self.token_type.weight[0]
+        if isinstance(layout, Packing):
+            position_SE = self.position(layout.positions_1T[0])
+        else:
+            position_SE = self.position.weight[: ids_BS.shape[1]]
+        embedded_SE = position_SE + self.token_type.weight[0]
         x_BSD: Tensor = self.project(self.dropout(self.norm(self.word(ids_BS) + embedded_SE)))
-        mask_B11S = None if attention_BS is None else attention_BS[:, None, None, :]
+        mask = key_mask(layout)
         for layer in self.layers:
             trace.layer_input(x_BSD)
-            x_BSD = layer(x_BSD, mask_B11S, trace)
+            x_BSD = self.through(layer, x_BSD, mask, trace)
         return x_BSD
 
 

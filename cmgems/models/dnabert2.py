@@ -21,6 +21,7 @@ from cmgems.models.base import (
     MODELS,
     Head,
     KeyTable,
+    Layout,
     apply_key_table,
     check_sizes,
     drop_tied,
@@ -30,6 +31,7 @@ from cmgems.models.base import (
     reverse_key_table,
 )
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
+from cmgems.models.packing import Packing, alibi_bias
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,10 @@ class DNABERT2Layer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
 
-    def forward(self, x_BSD: Tensor, bias_BHSS: Tensor, trace: Trace = NO_TRACE) -> Tensor:
-        """hidden_BSD; ``bias_BHSS`` is added to the scores of queries (last but one) for keys (last)."""
+    def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
+        """hidden_BSD; ``mask`` as :func:`attend` takes it, with ALiBi in it."""
         dropout_p = self.attention_dropout if self.training else 0.0
-        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), bias_BHSS, dropout_p, trace)
+        attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
         activated_BSF, linear_BSF = self.ffn_input(x_BSD).chunk(2, dim=-1)
         # MosaicBERT drops the gated units; unlike BERT, nothing is dropped after the second matrix.
@@ -176,31 +178,30 @@ class DNABERT2Encoder(Encoder):
         self.slopes_H: Tensor
         self.register_buffer("slopes_H", torch.tensor(alibi_slopes(config.heads)), persistent=False)
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+    def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states of the last layer.
 
         Args:
             ids_BS: Token ids, int64; any S.
-            attention_BS: bool, True at real tokens; None when every token is real.
+            layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
+                every token is real.
             trace: Collects what :meth:`outputs` returns besides.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).
         """
         x_BSD: Tensor = self.dropout(self.norm(self.word(ids_BS) + self.token_type.weight[0]))
-        bias_BHSS = self.alibi(ids_BS.shape[1]).to(x_BSD.dtype)
-        if attention_BS is not None:
-            bias_BHSS = bias_BHSS.masked_fill(~attention_BS[:, None, None, :], -torch.inf)
+        mask: Layout
+        if isinstance(layout, Packing):
+            mask = layout.with_alibi(self.slopes_H)
+        else:
+            mask = alibi_bias(self.slopes_H, ids_BS.shape[1])[None].to(x_BSD.dtype)
+            if layout is not None:
+                mask = mask.masked_fill(~layout[:, None, None, :], -torch.inf)
         for layer in self.layers:
             trace.layer_input(x_BSD)
-            x_BSD = layer(x_BSD, bias_BHSS, trace)
+            x_BSD = self.through(layer, x_BSD, mask, trace)
         return x_BSD
-
-    def alibi(self, tokens: int) -> Tensor:
-        """bias_1HSS: minus slope times distance, for rows of ``tokens``."""
-        positions_S = torch.arange(tokens, device=self.slopes_H.device)
-        distance_SS = (positions_S[:, None] - positions_S).abs()
-        return (-self.slopes_H[:, None, None] * distance_SS)[None]
 
 
 # A plain parameter ("head.bias") is a tensor of the module before its last dot, like any other.

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
-from cmgems.models.base import init_weights
+from cmgems.models.base import Layout, init_weights
 
 
 class TokenEncoder(Protocol):
-    """What the heads need: ``encoder(ids_BS, attention_BS) -> hidden_BSD`` and the token embedding."""
+    """What the heads need: ``encoder(ids_BS, layout) -> hidden_BSD`` and the token embedding."""
 
     word: nn.Embedding
 
-    def __call__(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor: ...
+    def __call__(self, ids_BS: Tensor, layout: Layout = None) -> Tensor: ...
 
 
 class MaskedLMHead(nn.Module):
@@ -72,21 +72,20 @@ class MaskedLM(nn.Module):
         self.encoder = cast(TokenEncoder, encoder)
         self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied)
 
-    def forward(
-        self, ids_BS: Tensor, attention_BS: Tensor | None = None, positions_M: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, ids_BS: Tensor, layout: Layout = None, positions_M: Tensor | None = None) -> Tensor:
         """Token logits.
 
         Args:
             ids_BS: Token ids, int64.
-            attention_BS: bool, True at real tokens; None when every token is real.
+            layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
+                every token is real.
             positions_M: int64 indices into the flattened B*S. With about 15 % of the tokens masked, a head
                 computed only there saves about 6/7 of its work.
 
         Returns:
             logits_BSV, or logits_MV when ``positions_M`` is given.
         """
-        hidden_D = self.encoder(ids_BS, attention_BS)
+        hidden_D = self.encoder(ids_BS, layout)
         if positions_M is not None:
             hidden_D = hidden_D.flatten(0, 1).index_select(0, positions_M)
         logits: Tensor = self.head(hidden_D, self.encoder.word.weight)

@@ -25,14 +25,17 @@ from cmgems.models.attention import (
     Encoder,
     Trace,
     attend,
+    key_mask,
     rotary_frequencies,
     rotary_tables,
     rotate,
     split_heads,
+    token_positions,
 )
 from cmgems.models.base import (
     MODELS,
     Head,
+    Layout,
     apply_key_table,
     check_sizes,
     huggingface_head,
@@ -41,6 +44,7 @@ from cmgems.models.base import (
     reverse_key_table,
 )
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
+from cmgems.models.packing import Packing
 
 # ESM chooses 15 % of the tokens and writes <mask> over 80 % of those.
 TRAINING_MASK_SHARE = 0.15 * 0.8
@@ -270,7 +274,7 @@ class NTLayer(nn.Module):
     def forward(
         self,
         x_BSD: Tensor,
-        mask_B11S: Tensor | None,
+        mask: Layout,
         rotation_SK: tuple[Tensor, Tensor] | None = None,
         trace: Trace = NO_TRACE,
     ) -> Tensor:
@@ -278,7 +282,7 @@ class NTLayer(nn.Module):
 
         Args:
             x_BSD: Hidden states.
-            mask_B11S: False at the keys nobody may attend to.
+            mask: As :func:`attend` takes it.
             rotation_SK: Cosines and sines to rotate queries and keys by.
             trace: Collects attention probabilities.
         """
@@ -286,7 +290,7 @@ class NTLayer(nn.Module):
         if rotation_SK is not None:
             q_BHSK, k_BHSK = rotate(q_BHSK, *rotation_SK), rotate(k_BHSK, *rotation_SK)
         dropout_p = self.attention_dropout if self.training else 0.0
-        attended_BSD = attend((q_BHSK, k_BHSK, v_BHSK), mask_B11S, dropout_p, trace)
+        attended_BSD = attend((q_BHSK, k_BHSK, v_BHSK), mask, dropout_p, trace)
         x_BSD = x_BSD + self.dropout(self.attention_output(attended_BSD))
         ffn_BSF = self.ffn_input(self.ffn_norm(x_BSD))
         if self.gated:
@@ -313,12 +317,13 @@ class NTv1Encoder(Encoder):
         self.layers = nn.ModuleList(NTLayer(config, gated=False) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+    def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states after the last layer and LayerNorm.
 
         Args:
             ids_BS: Token ids, int64; S at most ``max_positions``.
-            attention_BS: bool, True at real tokens; None when every token is real (the fast case).
+            layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
+                every token is real (the fast case).
             trace: Collects what :meth:`outputs` returns besides.
 
         Returns:
@@ -326,22 +331,27 @@ class NTv1Encoder(Encoder):
         """
         x_BSD: Tensor = self.word(ids_BS)
         if self.token_dropout:
-            x_BSD = self.drop_masked(x_BSD, ids_BS, attention_BS)
+            x_BSD = self.drop_masked(x_BSD, ids_BS, layout)
         counted_BS = ids_BS != self.pad_id
-        x_BSD = x_BSD + self.position(counted_BS.cumsum(1) * counted_BS + self.pad_id)
-        mask_B11S = None if attention_BS is None else attention_BS[:, None, None, :]
+        numbers_BS = layout.positions_1T + 1 if isinstance(layout, Packing) else counted_BS.cumsum(1)
+        x_BSD = x_BSD + self.position(numbers_BS * counted_BS + self.pad_id)
+        mask = key_mask(layout)
         for layer in self.layers:
             trace.layer_input(x_BSD)
-            x_BSD = layer(x_BSD, mask_B11S, trace=trace)
+            x_BSD = self.through(layer, x_BSD, mask, None, trace)
         out_BSD: Tensor = self.norm(x_BSD)
         return out_BSD
 
-    def drop_masked(self, x_BSD: Tensor, ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
+    def drop_masked(self, x_BSD: Tensor, ids_BS: Tensor, layout: Layout) -> Tensor:
         """Embeddings with those of <mask> zeroed and the others scaled up for it."""
         masked_BS = ids_BS == self.mask_id
-        real_B = ids_BS.shape[1] if attention_BS is None else attention_BS.sum(1)
-        scale_B = (1 - TRAINING_MASK_SHARE) / (1 - masked_BS.sum(1) / real_B)
-        return (x_BSD.masked_fill(masked_BS[..., None], 0.0) * scale_B[:, None, None]).to(x_BSD.dtype)
+        if isinstance(layout, Packing):
+            share_BS = layout.mean_of_sequence(masked_BS[0].float())
+        else:
+            real_B1 = ids_BS.shape[1] if layout is None else layout.sum(1, keepdim=True)
+            share_BS = masked_BS.sum(1, keepdim=True) / real_B1
+        scale_BS = (1 - TRAINING_MASK_SHARE) / (1 - share_BS)
+        return (x_BSD.masked_fill(masked_BS[..., None], 0.0) * scale_BS[..., None]).to(x_BSD.dtype)
 
 
 class NTv2Encoder(Encoder):
@@ -354,14 +364,14 @@ class NTv2Encoder(Encoder):
         self.layers = nn.ModuleList(NTLayer(config, gated=True) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
 
-    def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None, trace: Trace = NO_TRACE) -> Tensor:
+    def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states after the last layer and LayerNorm; arguments as for :meth:`NTv1Encoder.forward`, any S."""
         x_BSD: Tensor = self.word(ids_BS)
-        mask_B11S = None if attention_BS is None else attention_BS[:, None, None, :]
-        rotation_SK = rotary_tables(ids_BS.shape[1], self.head_size, x_BSD.device)
+        mask = key_mask(layout)
+        rotation_SK = rotary_tables(token_positions(ids_BS, layout), self.head_size)
         for layer in self.layers:
             trace.layer_input(x_BSD)
-            x_BSD = layer(x_BSD, mask_B11S, rotation_SK, trace)
+            x_BSD = self.through(layer, x_BSD, mask, rotation_SK, trace)
         out_BSD: Tensor = self.norm(x_BSD)
         return out_BSD
 

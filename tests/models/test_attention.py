@@ -84,7 +84,7 @@ def test_heads_lie_side_by_side():
 def test_rotated_scores_depend_on_the_distance_only(seed, pairs, shift, tokens):
     generator = torch.Generator().manual_seed(seed)
     q_K, k_K = torch.randn(2, 2 * pairs, generator=generator)
-    cosines_SK, sines_SK = rotary_tables(tokens + shift, 2 * pairs, torch.device("cpu"))
+    cosines_SK, sines_SK = rotary_tables(torch.arange(tokens + shift), 2 * pairs)
 
     def scores_of(start):
         window = slice(start, start + tokens)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cmgems.errors import CheckpointError
 from cmgems.models import MODELS
 from cmgems.models.dnabert2 import alibi_slopes
+from cmgems.models.packing import alibi_bias
 
 _spec = importlib.util.spec_from_file_location("models_reference", Path(__file__).with_name("reference.py"))
 assert _spec is not None
@@ -104,7 +105,7 @@ def test_slopes_of_any_number_of_heads(heads):
 
 
 def test_distance_counts_in_both_directions():
-    bias_HSS = CONFIG.masked_lm().encoder.alibi(6)[0]
+    bias_HSS = alibi_bias(CONFIG.masked_lm().encoder.slopes_H, 6)
     assert torch.equal(bias_HSS, bias_HSS.transpose(1, 2))
     assert bias_HSS[0].tolist()[0] == [0, -0.5, -1, -1.5, -2, -2.5]
 

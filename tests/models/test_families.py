@@ -18,6 +18,7 @@ from cmgems.models import (
     load_model,
     save_model,
 )
+from cmgems.models.packing import Packing
 from cmgems.models.saved import check_state
 from cmgems.tokenization import TOKENIZERS
 
@@ -272,6 +273,73 @@ def test_compiles_whole_and_once_for_all_lengths(config):
         actual.sum().backward()
     assert counters["stats"]["unique_graphs"] == 1
     assert not counters["graph_break"]
+
+
+def packed(ids_BS, real_BS, fused=None):
+    """The batch without padding, and how it lies."""
+    return ids_BS[real_BS][None], Packing.of(real_BS.sum(1).tolist(), ids_BS.device, fused=fused)
+
+
+@each_family
+def test_packed_rows_equal_padded_ones_in_results_and_gradients(config):
+    ids_BS, real_BS = batch()
+    padded, together = make(config), make(config)
+    expected_TV = padded(ids_BS, real_BS)[real_BS]
+    actual_TV = together(*packed(ids_BS, real_BS))[0]
+    torch.testing.assert_close(actual_TV, expected_TV, atol=1e-5, rtol=0)
+    weights_TV = torch.randn_like(expected_TV)
+    for logits_TV in (expected_TV, actual_TV):
+        (logits_TV * weights_TV).sum().backward()
+    for (name, theirs), ours in zip(padded.named_parameters(), together.parameters(), strict=True):
+        torch.testing.assert_close(
+            ours.grad, theirs.grad, atol=1e-4, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+@each_family
+@torch.no_grad()
+def test_the_fused_kernel_gives_the_same(config):
+    config = replace(config, hidden=96 if config.heads == 6 else 64)  # it wants heads of 16 or more
+    model = make(config)
+    ids_BS, real_BS = batch()
+    expected_TV = model(ids_BS, real_BS)[real_BS]
+    torch.testing.assert_close(model(*packed(ids_BS, real_BS, fused=True))[0], expected_TV, atol=1e-5, rtol=0)
+
+
+@each_family
+@torch.no_grad()
+def test_packed_rows_compile_whole_and_once_for_any_sequences(config):
+    config = replace(config, layers=1, hidden=96 if config.heads == 6 else 64)
+    model = make(config)
+    ids_1T = torch.randint(5, 69, (1, 40))
+    positions_M = torch.arange(6)
+    packings = [
+        Packing.of(lengths, ids_1T.device, fused=True)
+        for lengths in ([40], [10, 30], [1, 20, 19], [8, 8, 8, 8, 8])
+    ]
+    expected = [model(ids_1T, packing, positions_M) for packing in packings]
+    torch.compiler.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")
+    for packing, expected_MV in zip(packings, expected, strict=True):
+        torch.testing.assert_close(compiled(ids_1T, packing, positions_M), expected_MV, atol=1e-5, rtol=0)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert not counters["graph_break"]
+
+
+@each_family
+def test_recomputing_layers_changes_nothing(config):
+    config = replace(config, hidden_dropout=0.3)
+    ids_BS, real_BS = batch()
+    gradients = []
+    for recompute in (False, True):
+        model = make(config).train()
+        model.encoder.recompute = recompute
+        torch.manual_seed(2)
+        model(ids_BS, real_BS).square().sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert_equal_states(*gradients)
 
 
 @each_family

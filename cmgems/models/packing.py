@@ -1,0 +1,139 @@
+"""Sequences side by side in one row without padding, each attending to itself alone.
+
+Shape suffixes: T tokens of all sequences, H heads, S tokens of one sequence, K head size; the batch size is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
+from torch.nn.functional import scaled_dot_product_attention
+
+BLOCK = 128  # flex_attention's, in tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """How sequences lie in a packed row.
+
+    Attributes:
+        positions_1T: int64, the position of each token in its sequence.
+        sequences_T: int64, the number of each token's sequence.
+        lengths: Tokens of each sequence, for the CPU, which takes one sequence after the other.
+        blocks: Which tokens may look at which, for flex_attention, in one kernel.
+        slopes_H: ALiBi's, of the models that have it.
+    """
+
+    positions_1T: Tensor
+    sequences_T: Tensor
+    lengths: tuple[int, ...] = ()
+    blocks: BlockMask | None = None
+    slopes_H: Tensor | None = None
+
+    def with_alibi(self, slopes_H: Tensor) -> Packing:
+        """The same for a model whose scores fall by ``slopes_H`` from one token to the next."""
+        return Packing(self.positions_1T, self.sequences_T, self.lengths, self.blocks, slopes_H)
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], device: torch.device, *, fused: bool | None = None) -> Packing:
+        """The packing of sequences of ``lengths``, in their order.
+
+        Args:
+            lengths: Tokens of each.
+            device: Where the tensors go.
+            fused: Whether to attend by flex_attention; None for on a GPU. On a CPU it has no backward pass.
+        """
+        starts_N = np.cumsum(lengths) - lengths
+        sequences_T = np.repeat(np.arange(len(lengths)), lengths)
+        positions_T = np.arange(len(sequences_T)) - starts_N[sequences_T]
+        on_device = torch.from_numpy(sequences_T).to(device)
+        if fused is None:
+            fused = device.type == "cuda"
+        return cls(
+            torch.from_numpy(positions_T)[None].to(device),
+            on_device,
+            lengths=() if fused else tuple(int(length) for length in lengths),
+            blocks=_blocks(sequences_T, on_device) if fused else None,
+        )
+
+    def mean_of_sequence(self, values_T: Tensor) -> Tensor:
+        """For each token the mean of its sequence's values, 1T."""
+        sums_T, counts_T = torch.zeros_like(values_T), torch.zeros_like(values_T)
+        sums_T.index_add_(0, self.sequences_T, values_T)
+        counts_T.index_add_(0, self.sequences_T, torch.ones_like(values_T))
+        return (sums_T / counts_T)[self.sequences_T][None]
+
+
+def _blocks(sequences_T: np.ndarray, on_device: Tensor) -> BlockMask:
+    """The blocks of keys that each block of queries meets: those from its first sequence's to its last one's.
+
+    Worked out from the ends of the sequences; ``create_block_mask`` would look at all T * T pairs.
+    """
+    tokens = len(sequences_T)
+    firsts_Q = np.arange(0, tokens, BLOCK)
+    lasts_Q = np.minimum(firsts_Q + BLOCK, tokens) - 1
+    low_Q = np.searchsorted(sequences_T, sequences_T[firsts_Q], "left") // BLOCK
+    high_Q = (np.searchsorted(sequences_T, sequences_T[lasts_Q], "right") - 1) // BLOCK
+    counts_Q = high_Q - low_Q + 1
+    # Rows list their blocks first; what follows is not read.
+    indices_QQ = (low_Q[:, None] + np.arange(len(firsts_Q))) % len(firsts_Q)
+
+    def same_sequence(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return on_device[query] == on_device[key]
+
+    def moved(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array.astype(np.int32))[None, None].to(on_device.device)
+
+    return BlockMask.from_kv_blocks(
+        moved(counts_Q),
+        moved(indices_QQ),
+        BLOCK_SIZE=BLOCK,
+        mask_mod=same_sequence,
+        seq_lengths=(tokens, tokens),
+    )
+
+
+def attend_packed(qkv: tuple[Tensor, Tensor, Tensor], packing: Packing, dropout_p: float) -> Tensor:
+    """softmax(q k^T / sqrt(K) - slope |i - j|) v within each sequence, the slope 0 without ALiBi.
+
+    Args:
+        qkv: Queries, keys and values, 1HTK each.
+        packing: Where the sequences lie.
+        dropout_p: Share of the probabilities dropped; flex_attention cannot.
+
+    Returns:
+        attended_1HTK.
+
+    Raises:
+        ValueError: if flex_attention should drop probabilities.
+    """
+    slopes_H = packing.slopes_H
+    if packing.blocks is None:
+        bias_HSS = None if slopes_H is None else alibi_bias(slopes_H, max(packing.lengths)).to(qkv[0].dtype)
+        alone = []
+        for q_1HSK, k_1HSK, v_1HSK in zip(*(x.split(packing.lengths, dim=2) for x in qkv), strict=True):
+            size = q_1HSK.shape[2]
+            bias = None if bias_HSS is None else bias_HSS[:, :size, :size]
+            alone.append(scaled_dot_product_attention(q_1HSK, k_1HSK, v_1HSK, bias, dropout_p))
+        return torch.cat(alone, dim=2)
+    if dropout_p:
+        raise ValueError("flex_attention has no dropout")
+    if slopes_H is None:
+        return flex_attention(*qkv, block_mask=packing.blocks)
+
+    def alibi(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        return score - slopes_H[head] * (query - key).abs()
+
+    return flex_attention(*qkv, score_mod=alibi, block_mask=packing.blocks)
+
+
+def alibi_bias(slopes_H: Tensor, tokens: int) -> Tensor:
+    """bias_HSS: minus slope times distance, for rows of ``tokens`` (arXiv 2108.12409, in both directions)."""
+    positions_S = torch.arange(tokens, device=slopes_H.device)
+    distance_SS = (positions_S[:, None] - positions_S).abs()
+    return -slopes_H[:, None, None] * distance_SS
