@@ -16,7 +16,7 @@ from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.ranks import RankBy
-from cmgems.masking.strategies import needs_ranks, needs_table, unranked
+from cmgems.masking.strategies import needs_ranks, needs_table
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -85,8 +85,7 @@ class Masker:
         seed: Seed of the masks.
 
     Raises:
-        CmgemsError: if the curriculum ranks tokens and no table is given, or the table does not fit, or the
-            tokens are no k-mers.
+        CmgemsError: if the curriculum ranks tokens and no table is given, or the table does not fit.
     """
 
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, steps: int, seed: int) -> None:
@@ -101,9 +100,7 @@ class Masker:
 
     def _token_ranks(self) -> np.ndarray:
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
-        if ranking and not self.tokenizer.k:
-            raise unranked(ranking[0])
-        if self.config.table is not None and self.tokenizer.k:
+        if self.config.table is not None:
             return PMITable.load(self.config.table).token_ranks(self.tokenizer)
         if ranking:
             raise needs_table(ranking[0], "masking.table", "set masking.table=pmi.safetensors")

@@ -33,15 +33,6 @@ def needs_table(name: str, where: str, how: str) -> CmgemsError:
     )
 
 
-def unranked(name: str) -> CmgemsError:
-    """The error for a strategy that orders tokens which no k-mer table can rank."""
-    return CmgemsError(
-        f"masking strategy {name} needs k-mers",
-        why="tokens of variable length have no k-mer ranks",
-        fix="use random_span or uniform, or a k-mer tokenizer",
-    )
-
-
 @STRATEGIES.register("uniform")
 @dataclass(frozen=True)
 class Uniform:
@@ -74,8 +65,6 @@ class GeneMask:
     """GeneMask: random spans, and the best-ranked half also hides every k-mer that shares a base with its best one."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        if not batch.k:
-            raise unranked("genemask")
         low, high = batch.span
         width = (high - low + 1 + 2 * batch.reach + 1) / 2
         mask_BS: np.ndarray = kernels.genemask(
@@ -98,7 +87,7 @@ class GlobalPMI:
     """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each hidden with all its neighbours."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        return _top_ranked("global_pmi", batch, temperature=0.0)
+        return _top_ranked(batch, temperature=0.0)
 
 
 @STRATEGIES.register("annealed")
@@ -117,12 +106,10 @@ class Annealed:
             raise CmgemsError(f"`temperature` must be 0 or more, but is {self.temperature}")
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        return _top_ranked("annealed", batch, self.temperature)
+        return _top_ranked(batch, self.temperature)
 
 
-def _top_ranked(name: str, batch: TokenBatch, temperature: float) -> np.ndarray:
-    if not batch.k:
-        raise unranked(name)
+def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
     mask_BS: np.ndarray = kernels.top_ranked(
         batch.maskable_BS,
         batch.ranks_BS,

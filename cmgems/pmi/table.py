@@ -16,6 +16,7 @@ from cmgems.files import write_bytes, write_text
 from cmgems.pmi.counts import Counts
 from cmgems.pmi.definitions import DEFINITIONS, Scores, both_strands, check_k, kmer, normalize, rank
 from cmgems.pmi.formats import CSV_TYPES, METADATA_KEY, METADATA_TYPES, REBUILD, TENSORS, read_fields
+from cmgems.pmi.strings import string_npmi
 from cmgems.registry import did_you_mean
 from cmgems.tokenization.base import Tokenizer
 
@@ -154,12 +155,16 @@ class PMITable:
     def token_ranks(self, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
         """Rank of each token id; 4^k + 1, after all others, for tokens that are no k-mer.
 
+        Tokens of variable length are ranked among themselves, by :func:`~cmgems.pmi.strings.string_npmi`.
+
         Returns:
             int32 [tokenizer.vocab_size].
 
         Raises:
             DataError: if the tokenizer has another k.
         """
+        if not tokenizer.k:
+            return rank(string_npmi(tokenizer.vocabulary(), self.count, self.k))
         if tokenizer.k != self.k:
             why = f"the table ranks {self.k}-mers, the tokenizer makes {tokenizer.k}-mers"
             raise DataError(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from cmgems.config import Component
-from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, Masker, MaskingConfig, TokenBatch
 from cmgems.pmi import PMITable
+from cmgems.pmi.definitions import kmer
 from cmgems.tokenization import TOKENIZERS, KmerTokenizer, Tokenizer
 
 NAMES = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
@@ -43,6 +44,10 @@ class Variable(KmerTokenizer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "k", 0)
+
+    def vocabulary(self) -> list[str]:
+        pieces = ("".join(piece) for k in range(1, 7) for piece in itertools.product("ATCG", repeat=k))
+        return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *itertools.islice(pieces, self.pieces)]
 
 
 def batch_of(tokenizer: Tokenizer, rate: float = 0.15) -> TokenBatch:
@@ -80,8 +85,9 @@ def test_ranks_of_6mers_carry_over_and_single_bases_rank_last(small_genome):
         assert {ranks[token] for token in ranks.keys() - expected.keys()} == {4097}
 
 
-def test_ranks_order_tokens_side_by_side():
-    batch = batch_of(SideBySide(6))
+@pytest.mark.parametrize("tokenizer", [SideBySide(6), Variable()], ids=["side by side", "variable"])
+def test_ranks_order_tokens_that_share_no_base(tokenizer):
+    batch = batch_of(tokenizer)
     mean_rank = {name: batch.ranks_BS[STRATEGIES.get(name).select(batch)].mean() for name in NAMES}
     assert mean_rank["global_pmi"] < 500 < mean_rank["annealed"] < 1900
     # GeneMask's best neighbour of a token is the token itself.
@@ -92,14 +98,19 @@ def test_ranks_order_tokens_side_by_side():
         assert mask_S.sum() == 0 or ranks_S[mask_S].max() <= np.sort(ranks_S)[mask_S.sum() - 1]
 
 
-@pytest.mark.parametrize("name", ["genemask", "global_pmi", "annealed"])
-def test_pieces_of_variable_length_have_no_ranks(name, small_genome):
-    message = f"masking strategy {name} needs k-mers: tokens of variable length have no k-mer ranks; use random_span"
-    with pytest.raises(CmgemsError, match=message):
-        STRATEGIES.get(name).select(batch_of(Variable()))
-    config = MaskingConfig(Component("fixed", {"masking": name}), small_genome.table)
-    with pytest.raises(CmgemsError, match=message):
-        Masker(config, Variable(), steps=10, seed=0)
+def test_pieces_are_ranked_by_their_own_npmi(small_genome):
+    config = MaskingConfig(Component("fixed", {"masking": "global_pmi"}), small_genome.table)
+    ranks_V = Masker(config, Variable(), steps=10, seed=0).token_ranks_V
+    assert ranks_V.dtype == np.int32
+    assert sorted(ranks_V) == list(range(1, 4102))
+    # Specials and single bases have no parts, so no score.
+    assert ranks_V[:9].min() > 4092
+    # 6-mers stand in the order of the table.
+    rank_of = dict(zip(Variable().vocabulary(), ranks_V.tolist(), strict=True))
+    table = PMITable.load(small_genome.table)
+    sixes = [kmer(number, 6) for number in table.order() if kmer(number, 6) in rank_of]
+    ours = [rank_of[six] for six in sixes]
+    assert np.corrcoef(ours, np.arange(len(ours)))[0, 1] > 0.99
 
 
 def test_a_masker_of_pieces_needs_no_table(small_genome):
