@@ -11,6 +11,7 @@ from cmgems.models.base import (
 )
 from cmgems.models.dnabert import BertConfig
 from cmgems.models.dnabert2 import DNABERT2Config
+from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
 from cmgems.models.nucleotide_transformer import NTv1Config, NTv2Config
 from cmgems.models.saved import SavedModel, find_model_folder, load_encoder_into, load_model, save_model
 
@@ -20,15 +21,20 @@ __all__ = [
     "DNABERT2Config",
     "EncoderOutputs",
     "Head",
+    "LoraConfig",
     "ModelConfig",
     "NTv1Config",
     "NTv2Config",
     "PublishedModel",
     "SavedModel",
+    "add_lora",
     "build_model",
     "find_model_folder",
     "fit_to_tokenizer",
+    "load_adapters",
     "load_encoder_into",
     "load_model",
+    "merge_lora",
+    "save_adapters",
     "save_model",
 ]
