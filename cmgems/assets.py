@@ -28,7 +28,7 @@ def recipes() -> dict[str, Path]:
 
 
 def configs() -> dict[str, Path]:
-    """Config files by recipe and name ("pretrain/logo_cmgems")."""
+    """Config files by recipe and name ("pretrain/logo_cm_gems")."""
     paths = sorted((_root() / "recipes" / "configs").glob("*/*.yaml"))
     return {f"{path.parent.name}/{path.stem}": path for path in paths}
 
@@ -57,7 +57,7 @@ def find_config(name_or_path: str, recipe: str | None = None) -> Path:
     """The file of a config given by its name, with or without its recipe, or as a path ending in ``.yaml``.
 
     Args:
-        name_or_path: "pretrain/logo_cmgems", "logo_cmgems" or "my.yaml".
+        name_or_path: "pretrain/logo_cm_gems", "logo_cm_gems" or "my.yaml".
         recipe: The recipe among whose configs a bare name is looked up first.
 
     Raises:
