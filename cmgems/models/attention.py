@@ -11,10 +11,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, scaled_dot_product_attention
 from torch.utils.checkpoint import checkpoint
 
 from cmgems.models.base import EncoderOutputs, Layout
+from cmgems.models.dot_product import Heads, attend_heads, attend_stepwise
 from cmgems.models.packing import Packing, attend_packed
 
 
@@ -85,9 +85,7 @@ class Encoder(nn.Module):
         )
 
 
-def attend(
-    qkv: tuple[Tensor, Tensor, Tensor], mask: Layout, dropout_p: float, trace: Trace = NO_TRACE
-) -> Tensor:
+def attend(qkv: Heads, mask: Layout, dropout_p: float, trace: Trace = NO_TRACE) -> Tensor:
     """softmax(q k^T / sqrt(K) + mask) v, heads put side by side again.
 
     Args:
@@ -100,22 +98,13 @@ def attend(
     Returns:
         attended_BSD in the dtype of the values.
     """
-    q_BHSK, k_BHSK, v_BHSK = qkv
     if isinstance(mask, Packing):
         attended_BHSK = attend_packed(qkv, mask, dropout_p)
     elif trace.attentions is None:
-        attended_BHSK = scaled_dot_product_attention(
-            q_BHSK, k_BHSK, v_BHSK, attn_mask=mask, dropout_p=dropout_p
-        )
+        attended_BHSK = attend_heads(qkv, mask, dropout_p)
     else:
-        scores_BHSS = (q_BHSK @ k_BHSK.transpose(-1, -2)).float() * q_BHSK.shape[-1] ** -0.5
-        if mask is not None and mask.dtype == torch.bool:
-            scores_BHSS = scores_BHSS.masked_fill(~mask, -torch.inf)
-        elif mask is not None:
-            scores_BHSS = scores_BHSS + mask
-        probabilities_BHSS = scores_BHSS.softmax(-1)
+        attended_BHSK, probabilities_BHSS = attend_stepwise(qkv, mask, dropout_p)
         trace.attentions.append(probabilities_BHSS)
-        attended_BHSK = dropout(probabilities_BHSS, dropout_p).to(v_BHSK.dtype) @ v_BHSK
     return attended_BHSK.transpose(1, 2).flatten(2)
 
 
@@ -131,7 +120,7 @@ def token_positions(ids_BS: Tensor, layout: Layout) -> Tensor:
     return torch.arange(ids_BS.shape[1], device=ids_BS.device)
 
 
-def split_heads(qkv_BSF: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def split_heads(qkv_BSF: Tensor, heads: int) -> Heads:
     """Queries, keys and values, BHSK each, of one fused projection that is 3 * D wide."""
     q_BHSK, k_BHSK, v_BHSK = qkv_BSF.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
     return q_BHSK, k_BHSK, v_BHSK

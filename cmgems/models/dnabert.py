@@ -33,6 +33,7 @@ from cmgems.models.base import (
     read_huggingface_sizes,
     reverse_key_table,
 )
+from cmgems.models.dropout import Dropout
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
 from cmgems.models.packing import Packing
 
@@ -169,7 +170,7 @@ class BertLayer(nn.Module):
         self.ffn_input = nn.Linear(config.hidden, config.ffn)
         self.ffn_output = nn.Linear(config.ffn, config.hidden)
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
 
     def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
         """hidden_BSD; ``mask`` as :func:`attend` takes it."""
@@ -193,7 +194,7 @@ class BertEncoder(Encoder):
         self.token_type = nn.Embedding(2, width)
         self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.project = nn.Identity() if config.embedding is None else nn.Linear(width, config.hidden)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(BertLayer(config) for _ in range(config.layers))
 
     def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:

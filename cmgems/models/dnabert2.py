@@ -30,6 +30,7 @@ from cmgems.models.base import (
     read_huggingface_sizes,
     reverse_key_table,
 )
+from cmgems.models.dropout import Dropout
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
 from cmgems.models.packing import Packing, alibi_bias
 
@@ -150,7 +151,7 @@ class DNABERT2Layer(nn.Module):
         self.ffn_input = nn.Linear(config.hidden, 2 * config.ffn, bias=False)
         self.ffn_output = nn.Linear(config.ffn, config.hidden)
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
 
     def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
         """hidden_BSD; ``mask`` as :func:`attend` takes it, with ALiBi in it."""
@@ -173,7 +174,7 @@ class DNABERT2Encoder(Encoder):
         # DNA models use segment 0 only; both rows are kept so that checkpoints convert exactly.
         self.token_type = nn.Embedding(2, config.hidden)
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
         self.layers = nn.ModuleList(DNABERT2Layer(config) for _ in range(config.layers))
         self.slopes_H: Tensor
         self.register_buffer("slopes_H", torch.tensor(alibi_slopes(config.heads)), persistent=False)

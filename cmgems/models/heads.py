@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
 from cmgems.models.base import Layout, init_weights
+from cmgems.models.dropout import Dropout
 
 
 class TokenEncoder(Protocol):
@@ -98,7 +99,7 @@ class ClassificationHead(nn.Module):
     def __init__(self, hidden: int, num_labels: int, dropout: float) -> None:
         super().__init__()
         self.pooler = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(hidden, num_labels)
 
     def forward(self, hidden_BSD: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ class TokenClassificationHead(nn.Module):
 
     def __init__(self, hidden: int, num_labels: int, dropout: float) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(hidden, num_labels)
 
     def forward(self, hidden_BSD: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ from cmgems.models.base import (
     read_huggingface_sizes,
     reverse_key_table,
 )
+from cmgems.models.dropout import Dropout
 from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
 from cmgems.models.packing import Packing
 
@@ -269,7 +270,7 @@ class NTLayer(nn.Module):
         self.ffn_norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
         self.ffn_input = nn.Linear(config.hidden, config.ffn * (2 if gated else 1), bias=not gated)
         self.ffn_output = nn.Linear(config.ffn, config.hidden, bias=not gated)
-        self.dropout = nn.Dropout(config.hidden_dropout)
+        self.dropout = Dropout(config.hidden_dropout)
 
     def forward(
         self,
@@ -382,7 +383,7 @@ class NTClassificationHead(nn.Module):
     def __init__(self, hidden: int, num_labels: int, dropout: float) -> None:
         super().__init__()
         self.pooler = nn.Linear(hidden, hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.projection = nn.Linear(hidden, num_labels)
 
     def forward(self, hidden_BSD: Tensor) -> Tensor:

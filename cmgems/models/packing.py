@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
-from torch.nn.functional import scaled_dot_product_attention
+
+from cmgems.errors import CmgemsError
+from cmgems.models.dot_product import Heads, attend_heads
 
 BLOCK = 128  # flex_attention's, in tokens
 
@@ -98,7 +100,7 @@ def _blocks(sequences_T: np.ndarray, on_device: Tensor) -> BlockMask:
     )
 
 
-def attend_packed(qkv: tuple[Tensor, Tensor, Tensor], packing: Packing, dropout_p: float) -> Tensor:
+def attend_packed(qkv: Heads, packing: Packing, dropout_p: float) -> Tensor:
     """softmax(q k^T / sqrt(K) - slope |i - j|) v within each sequence, the slope 0 without ALiBi.
 
     Args:
@@ -110,7 +112,7 @@ def attend_packed(qkv: tuple[Tensor, Tensor, Tensor], packing: Packing, dropout_
         attended_1HTK.
 
     Raises:
-        ValueError: if flex_attention should drop probabilities.
+        CmgemsError: if flex_attention should drop probabilities.
     """
     slopes_H = packing.slopes_H
     if packing.blocks is None:
@@ -119,10 +121,15 @@ def attend_packed(qkv: tuple[Tensor, Tensor, Tensor], packing: Packing, dropout_
         for q_1HSK, k_1HSK, v_1HSK in zip(*(x.split(packing.lengths, dim=2) for x in qkv), strict=True):
             size = q_1HSK.shape[2]
             bias = None if bias_HSS is None else bias_HSS[:, :size, :size]
-            alone.append(scaled_dot_product_attention(q_1HSK, k_1HSK, v_1HSK, bias, dropout_p))
+            alone.append(attend_heads((q_1HSK, k_1HSK, v_1HSK), bias, dropout_p))
         return torch.cat(alone, dim=2)
     if dropout_p:
-        raise ValueError("flex_attention has no dropout")
+        raise CmgemsError(
+            "no attention dropout in packed rows on a GPU",
+            where="compute.packing",
+            why="flex_attention knows none",
+            fix="set compute.packing=off or model.attention_dropout=0",
+        )
     if slopes_H is None:
         return flex_attention(*qkv, block_mask=packing.blocks)
 

@@ -60,7 +60,7 @@ class SavedModel:
 
 def save_model(
     folder: Path,
-    model: nn.Module,
+    model: nn.Module | Mapping[str, Tensor],
     *,
     model_name: str,
     config: ModelConfig,
@@ -74,7 +74,7 @@ def save_model(
 
     Args:
         folder: An existing folder.
-        model: The model itself or its ``torch.compile`` wrapper; not DDP's or FSDP's.
+        model: The model itself, its ``torch.compile`` wrapper, or its tensors by name; not DDP's or FSDP's.
         model_name: Name of the registered config that ``config`` came from.
         config: The model's config.
         head: Which head ``model`` has.
@@ -108,11 +108,11 @@ def save_model(
     )
 
 
-def state_of(model: nn.Module) -> dict[str, Tensor]:
+def state_of(model: nn.Module | Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The model's tensors on the CPU, contiguous, without the ``_orig_mod.`` of compiled modules."""
+    state = model.state_dict() if isinstance(model, nn.Module) else model
     return {
-        name.replace("_orig_mod.", ""): tensor.detach().cpu().contiguous()
-        for name, tensor in model.state_dict().items()
+        name.replace("_orig_mod.", ""): tensor.detach().cpu().contiguous() for name, tensor in state.items()
     }
 
 

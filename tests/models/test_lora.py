@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -193,7 +194,8 @@ def test_the_published_targets_are_all_linear_layers():
 
 @pytest.mark.parametrize("family", ["bert", "dnabert2", "nt_v2"])
 def test_compiles_without_graph_breaks(family):
-    model = adapted(FAMILIES[family]).train()
+    # Compiled, a model draws its dropout differently.
+    model = adapted(replace(FAMILIES[family], hidden_dropout=0.0, attention_dropout=0.0)).train()
     torch._dynamo.reset()
     compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
     torch.manual_seed(2)
