@@ -1,7 +1,9 @@
 """Fine-tune a pretrained (or randomly initialised) gene transformer on labelled sequences.
 
-The number of classes comes from the labels. The epoch with the best dev score is scored on the test set; without a
-dev set it is the last epoch. Copy it with `cmgems cp finetune ./my_finetune.py`.
+`task` says what the labels are: one class a sequence (classification), several labels (multi_label), quantities
+(regression) or a class for every base (token_classification). How many there are is read from the training set. The
+epoch with the best dev score is scored on the test set; without a dev set it is the last epoch. Copy it with
+`cmgems cp finetune ./my_finetune.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -19,7 +22,8 @@ import torch
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
-from cmgems.models import MODELS, fit_to_tokenizer, load_encoder_into, load_model, save_model
+from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
+from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     TASKS,
@@ -32,7 +36,7 @@ from cmgems.training import (
     learning_rate,
     load_training_state,
     open_run,
-    predict_probabilities,
+    predict_logits,
     read_summary,
     save_training_state,
     show_steps,
@@ -71,6 +75,7 @@ class Config:
         epochs: Passes over the training set.
         batch_size: Sequences in an optimizer step.
         seed: Decides the head's weights, the order and the few-shot draw.
+        lora: Train low-rank adapters and the head alone; None trains everything.
     """
 
     model: ModelSource = field(default_factory=ModelSource)
@@ -79,6 +84,7 @@ class Config:
     epochs: int = 4
     batch_size: int = 32
     seed: int = 0
+    lora: LoraConfig | None = None
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-5, warmup=50, beta2=0.999, eps=1e-8))
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -110,7 +116,7 @@ def main(config: Config, out: Path) -> None:
         if config.model.dropout is not None:
             model_config = dataclasses.replace(model_config, hidden_dropout=config.model.dropout)
 
-        splits = read_splits(config.data, tokenizer, model_config.max_positions)
+        splits = read_splits(config.data, tokenizer, model_config.max_positions, task.labels)
         for name, split in splits.items():
             if split.cut:
                 longest = max(map(len, split.ids))
@@ -119,42 +125,52 @@ def main(config: Config, out: Path) -> None:
         if config.data.shots is not None:
             # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
             train, dev = few_shot(train, config.data.shots, config.seed), None
-        classes = list(train.classes)
+        task = task.fit(train.answers)
 
-        model = model_config.classifier(len(classes))
+        model = build_model(model_config, task.head, len(train.names))
         if config.model.checkpoint is not None:
             load_encoder_into(model, config.model.checkpoint, config=model_config, tokenizer=tokenizer)
+        if config.lora is not None:
+            add_lora(model, config.lora)
         model.to(compute.device)
         called = compute.compile(model)
         optimizer = build_optimizer(model, config.optim)
         steps_per_epoch = math.ceil(len(train) / config.batch_size)
         steps = config.epochs * steps_per_epoch
 
+        def load_weights(folder: Path) -> None:
+            if config.lora is None:
+                model.load_state_dict(load_model(folder).model.state_dict())
+            else:
+                load_adapters(folder, model)
+            task.start_training(model)
+
         state: dict[str, Any] = {"epoch": 0, "best_epoch": None, "best": -math.inf}
         newest = run.checkpoints.newest()
         if newest is not None:
-            model.load_state_dict(load_model(newest).model.state_dict())
+            load_weights(newest)
             state = load_training_state(newest, model, optimizer)
 
         def write_checkpoint(folder: Path) -> None:
-            save_model(
-                folder,
-                model,
-                model_name=model_name,
-                config=model_config,
-                head="classification",
-                tokenizer_name=tokenizer_name,
-                tokenizer=tokenizer,
-                labels=classes,
-                training={"recipe": "finetune", "epochs": state["epoch"], "data": config.data.dir.name},
-            )
+            with task.finished(model):
+                save_model(
+                    folder,
+                    model if config.lora is None else merge_lora(model),
+                    model_name=model_name,
+                    config=model_config,
+                    head=task.head,
+                    tokenizer_name=tokenizer_name,
+                    tokenizer=tokenizer,
+                    labels=train.names,
+                    training={"recipe": "finetune", "epochs": state["epoch"], "data": config.data.dir.name},
+                )
+                if config.lora is not None:
+                    save_adapters(folder, model)
             save_training_state(folder, model, optimizer, state)
 
         def evaluate(labelled: LabelledSet) -> dict[str, float]:
-            probabilities_NC = predict_probabilities(
-                model, labelled.ids, tokenizer, model_config.max_positions, compute
-            )
-            return task.scores(labelled.labels_N, probabilities_NC)
+            logits_NC = predict_logits(model, labelled.ids, tokenizer, model_config.max_positions, compute)
+            return task.scores(labelled.answers, task.predictions(logits_NC))
 
         start = state["epoch"] * steps_per_epoch
         with (
@@ -162,7 +178,8 @@ def main(config: Config, out: Path) -> None:
             show_steps("finetune", start, steps, config.log.every) as display,
         ):
             display.note(
-                f"{compute.describe()}; {len(train)} training sequences, classes {', '.join(classes)}; {out}"
+                f"{compute.describe()}; {len(train)} training sequences; {config.task.name} of "
+                f"{shorten(', '.join(train.names), 80, placeholder=' ...')}; {out}"
             )
             step = start
             for epoch in range(state["epoch"], config.epochs):
@@ -170,11 +187,17 @@ def main(config: Config, out: Path) -> None:
                 batches = labelled_batches(
                     train, config.batch_size, tokenizer, model_config.max_positions, (config.seed, epoch)
                 )
-                for ids_BS, labels_B in batches:
+                for ids_BS, labels in batches:
                     began = time.perf_counter()
                     with compute.autocast():
-                        logits_BC = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
-                    loss = task.loss(logits_BC, torch.from_numpy(labels_B).to(compute.device))
+                        logits = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
+                    loss = task.loss(logits, torch.from_numpy(labels).to(compute.device))
+                    if not math.isfinite(loss.item()):
+                        raise CmgemsError(
+                            "the loss is not finite",
+                            why=f"it is {loss.item()} in step {step + 1}",
+                            fix="lower optim.lr or set compute.precision=fp32",
+                        )
                     loss.backward()
                     lr = learning_rate(config.optim, step, steps)
                     apply_gradients(model, optimizer, config.optim, lr)
@@ -194,13 +217,14 @@ def main(config: Config, out: Path) -> None:
                         f"epoch {epoch + 1}: dev "
                         + ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
                     )
-                    if scores[task.metric] > state["best"]:
-                        state["best_epoch"], state["best"] = epoch + 1, scores[task.metric]
+                    merit = task.merit(scores)
+                    if state["best_epoch"] is None or merit > state["best"]:
+                        state["best_epoch"], state["best"] = epoch + 1, merit
                 run.checkpoints.save(epoch + 1, write_checkpoint)
                 run.checkpoints.retain(1, also=state["best_epoch"])
 
         best = run.checkpoints.path(state["best_epoch"])
-        model.load_state_dict(load_model(best).model.state_dict())
+        load_weights(best)
         run.keep_model(best, "best")
         scores = evaluate(test)
         run.finish(

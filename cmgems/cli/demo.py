@@ -21,7 +21,7 @@ def demo(
 
     from cmgems.cli import export as export_command
     from cmgems.cli import genome, pmi, predict, recipes
-    from cmgems.data.labelled import read_rows
+    from cmgems.data.label_files import read_rows
     from cmgems.files import write_text
     from cmgems.genome import write_demo_data
     from cmgems.training import read_summary
@@ -56,7 +56,7 @@ def demo(
 
     unknown, predictions = data / "unknown.fa", out / "predictions.csv"
     rows = itertools.islice(read_rows(data / "promoters" / "test.csv"), 8)
-    write_text(unknown, "".join(f">window{line} labelled {label}\n{bases}\n" for line, bases, label in rows))
+    write_text(unknown, "".join(f">window{r.line} labelled {r.cells[0]}\n{r.bases}\n" for r in rows))
     say(f"predict {finetuned} {unknown} -o {predictions}")
     predict.predict(finetuned, unknown, predictions)
     typer.echo(predictions.read_text())

@@ -30,18 +30,18 @@ Overlap = Annotated[
     ),
 ]
 
-Wanted = Literal["classification", "masked_lm"]
+Wanted = Literal["fine_tuned", "masked_lm"]
 WRONG_HEAD: dict[Wanted, tuple[str, str]] = {
-    "classification": ("not a classifier", "run `cmgems run finetune` first"),
+    "fine_tuned": ("not a fine-tuned model", "run `cmgems run finetune` first"),
     "masked_lm": ("not a masked language model", "give the pretrained model"),
 }
 
 
-def open_model(path: Path, plugins: list[Path] | None, head: Wanted | None) -> SavedModel:
+def open_model(path: Path, plugins: list[Path] | None, wanted: Wanted | None) -> SavedModel:
     """The saved model, plugins loaded first.
 
     Raises:
-        CheckpointError: if there is none, or it has another head than ``head``; None takes any.
+        CheckpointError: if there is none, or its head is not what is ``wanted``; None takes any.
     """
     from cmgems.errors import CheckpointError
     from cmgems.models import load_model
@@ -49,8 +49,9 @@ def open_model(path: Path, plugins: list[Path] | None, head: Wanted | None) -> S
 
     load_plugins(plugins or [])
     saved = load_model(path)
-    if head is not None and saved.head != head:
-        what, fix = WRONG_HEAD[head]
+    found: Wanted = "masked_lm" if saved.head == "masked_lm" else "fine_tuned"
+    if wanted is not None and found != wanted:
+        what, fix = WRONG_HEAD[wanted]
         why = "it was only pretrained" if saved.head == "masked_lm" else f"its head is {saved.head}"
         raise CheckpointError(what, where=saved.folder, why=why, fix=fix)
     return saved

@@ -1,8 +1,9 @@
 """Using trained models: sequences of any length, embeddings, base probabilities and variant scores."""
 
 from cmgems.inference.batches import Cutter
-from cmgems.inference.classify import class_logits
+from cmgems.inference.classify import base_logits, class_logits
 from cmgems.inference.embed import Embedder, Pool
+from cmgems.inference.predictions import base_cells, column_names, sequence_cells
 from cmgems.inference.score import Scorer, log_likelihoods
 from cmgems.inference.sequences import Contigs, NamedSequence, check_sequences, read_sequences
 from cmgems.inference.tables import check_table, open_table
@@ -22,10 +23,13 @@ __all__ = [
     "TokenMap",
     "Variant",
     "Window",
+    "base_cells",
+    "base_logits",
     "check_sequences",
     "check_table",
     "check_variants",
     "class_logits",
+    "column_names",
     "count_skipped",
     "log_likelihoods",
     "merge_means",
@@ -33,5 +37,6 @@ __all__ = [
     "read_sequences",
     "read_vcf",
     "score_alleles",
+    "sequence_cells",
     "split",
 ]

@@ -1,18 +1,22 @@
-"""Class logits of sequences of any length."""
+"""What fine-tuned models say about sequences of any length: logits of sequences, or of their bases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from cmgems.inference.batches import Cutter, own_bases
+from cmgems.data.token_labels import tokens_of_bases
+from cmgems.inference.batches import Cutter, Piece, own_bases
 from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.tokens import TokenMap
 from cmgems.inference.windows import merge_means
 from cmgems.training.compute import Compute
+
+Logits = npt.NDArray[np.float32]
 
 
 @torch.no_grad()
@@ -23,26 +27,76 @@ def class_logits(
     compute: Compute,
     batch_size: int,
     advance: Callable[[float], None],
-) -> npt.NDArray[np.float32]:
+) -> Logits:
     """Logits float32 (N, C) in the order of ``sequences``: of a long one the mean over its windows.
 
     Args:
-        model: A classifier on ``compute.device``, in evaluation mode.
+        model: A model of sequences (classes, labels or quantities) on ``compute.device``, in evaluation mode.
         sequences: Checked ones (``check_sequences``).
         cutter: Cuts them to what the model takes.
         compute: Device and precision.
         batch_size: Windows in a forward pass.
         advance: Told the number of bases done.
     """
-    found: list[npt.NDArray[np.float32]] = []
+    found: list[Logits] = []
     for chunk in cutter.chunks(sequences, batch_size):
-        logits: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(chunk)
-        for chosen, ids_BS, attention_BS in cutter.batches(chunk, batch_size, compute):
-            with compute.autocast():
-                logits_BC = model(ids_BS, attention_BS)
-            for i, row_C in zip(chosen, logits_BC.float().cpu().numpy(), strict=True):
-                logits[i] = row_C
-            advance(own_bases([chunk[i] for i in chosen]))
+        logits: list[Logits] = [np.empty(0, np.float32)] * len(chunk)
+        for i, row_C in _answers(model, chunk, cutter, compute, batch_size, advance):
+            logits[i] = row_C
         groups_W = np.array([piece.sequence - chunk[0].sequence for piece in chunk], np.int64)
         found.append(merge_means(np.stack(logits), groups_W, np.ones(len(chunk))))
     return np.concatenate(found)
+
+
+@torch.no_grad()
+def base_logits(
+    model: nn.Module,
+    sequences: Sequence[NamedSequence],
+    cutter: Cutter,
+    compute: Compute,
+    batch_size: int,
+    advance: Callable[[float], None],
+) -> Iterator[Logits]:
+    """Logits float32 (L, C) of the bases of each sequence in turn, NaN in windows without a single known token.
+
+    A base gets those of the token that speaks for it (``cmgems.data.token_labels``), or where an overlapping k-mer is
+    missing, at the ends of a sequence, of the nearest; from the window that the base belongs to.
+
+    Args: as for :func:`class_logits`, of a classifier of tokens.
+    """
+    for chunk in cutter.chunks(sequences, batch_size):
+        found: dict[int, Logits] = {}
+        for i, row_SC in _answers(model, chunk, cutter, compute, batch_size, advance):
+            piece = chunk[i]
+            if piece.sequence not in found:
+                length = len(sequences[piece.sequence].codes)
+                found[piece.sequence] = np.full((length, row_SC.shape[1]), np.nan, np.float32)
+            window = piece.window
+            own = slice(window.own_start - window.start, window.own_end - window.start)
+            rows_L = _rows_of_bases(cutter.tokens, piece)[own]
+            found[piece.sequence][window.own_start : window.own_end] = row_SC[rows_L]
+        yield from (found[index] for index in sorted(found))
+
+
+def _answers(
+    model: nn.Module,
+    pieces: Sequence[Piece],
+    cutter: Cutter,
+    compute: Compute,
+    batch_size: int,
+    advance: Callable[[float], None],
+) -> Iterator[tuple[int, Logits]]:
+    """The index of each window and what the model makes of it, (C,) or (S, C)."""
+    for chosen, ids_BS, attention_BS in cutter.batches(pieces, batch_size, compute):
+        with compute.autocast():
+            logits = model(ids_BS, attention_BS)
+        yield from zip(chosen, logits.float().cpu().numpy(), strict=True)
+        advance(own_bases([pieces[i] for i in chosen]))
+
+
+def _rows_of_bases(tokens: TokenMap, piece: Piece) -> npt.NDArray[np.int64]:
+    """The position in the row of the token that each base of the window gets its answer from."""
+    body_T = tokens.body(piece.ids_S)
+    token_L = tokens_of_bases(tokens.tokenizer, tokens.lengths[piece.ids_S[body_T]])
+    rows_L: npt.NDArray[np.int64] = body_T[token_L.clip(0, len(body_T) - 1)]
+    return rows_L

@@ -1,4 +1,4 @@
-"""Class probabilities of many sequences."""
+"""What a fine-tuned model answers for many sequences."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from cmgems.data.labelled import pad_rows
+from cmgems.models import Head
 from cmgems.tokenization import Tokenizer
 from cmgems.training.compute import Compute
 
 
 @torch.no_grad()
-def predict_probabilities(
+def predict_logits(
     model: nn.Module,
     rows: Sequence[np.ndarray],
     tokenizer: Tokenizer,
@@ -23,10 +24,11 @@ def predict_probabilities(
     batch_size: int = 64,
     advance: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """Probabilities float32 (N, C) in the order of ``rows``; similar lengths share a batch.
+    """Logits float32 (N, C) in the order of ``rows``; similar lengths share a batch.
 
     Args:
-        model: A classifier on ``compute.device``.
+        model: A fine-tuned model on ``compute.device``. From a classifier of tokens come those of all tokens of the
+            first row, of the second and so on, [CLS] and [SEP] included.
         rows: int32 token ids of each sequence.
         tokenizer: For padding.
         max_positions: Widest row the model takes.
@@ -36,19 +38,25 @@ def predict_probabilities(
     """
     model.eval()
     order = np.argsort([len(row) for row in rows], kind="stable")
-    parts = []
+    found: list[np.ndarray] = [np.empty(0)] * len(rows)
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
         ids_BS = pad_rows([rows[r] for r in chosen], tokenizer.pad_id, max_positions)
         with compute.autocast():
-            logits_BC = model(*model_inputs(ids_BS, tokenizer.pad_id, compute))
-        parts.append(logits_BC.float().softmax(-1).cpu().numpy())
+            logits = model(*model_inputs(ids_BS, tokenizer.pad_id, compute))
+        for row, answer in zip(chosen, logits.float().cpu().numpy(), strict=True):
+            found[row] = answer[None] if answer.ndim == 1 else answer[: len(rows[row])]
         if advance is not None:
             advance(len(chosen))
-    sorted_NC = np.concatenate(parts)
-    probabilities_NC = np.empty_like(sorted_NC)
-    probabilities_NC[order] = sorted_NC
-    return probabilities_NC
+    return np.concatenate(found)
+
+
+def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:
+    """What float32 logits mean: probabilities, of one class or of each label; quantities are what they are."""
+    if head == "regression":
+        return logits_NC
+    logits = torch.from_numpy(logits_NC)
+    return (logits.sigmoid() if head == "multi_label" else logits.softmax(-1)).numpy()
 
 
 def model_inputs(ids_BS: np.ndarray, pad_id: int, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cmgems.data import LabelledConfig, few_shot, labelled_batches, read_splits
-from cmgems.data.labelled import bases_of
+from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
+from cmgems.data.token_labels import IGNORE
 from cmgems.errors import CmgemsError
 from cmgems.tokenization import TOKENIZERS
 
@@ -18,8 +19,8 @@ def write(folder, **files):
     return folder
 
 
-def read(folder, **options):
-    return read_splits(LabelledConfig(dir=folder, **options), TOKENIZER, 512)
+def read(folder, kind=None, **options):
+    return read_splits(LabelledConfig(dir=folder, **options), TOKENIZER, 512, kind)
 
 
 def test_gue_layout(tmp_path):
@@ -28,7 +29,7 @@ def test_gue_layout(tmp_path):
     splits = read(tmp_path)
     assert {name: len(split) for name, split in splits.items()} == {"train": 2, "dev": 2, "test": 1}
     assert TOKENIZER.decode(splits["train"].ids[0]) == "ACGTACGTAC"
-    assert splits["test"].labels_N.tolist() == [1]
+    assert splits["test"].labels.tolist() == [1]
 
 
 def test_genemask_layout_with_the_test_set_one_folder_up(tmp_path):
@@ -39,21 +40,16 @@ def test_genemask_layout_with_the_test_set_one_folder_up(tmp_path):
     splits = read(folder)
     assert "dev" not in splits
     assert [TOKENIZER.decode(ids) for ids in splits["train"].ids] == ["ACGTACGT", "TTTTTT"]
-    assert splits["train"].labels_N.tolist() == [1, 0]
+    assert splits["train"].labels.tolist() == [1, 0]
     assert TOKENIZER.decode(splits["test"].ids[0]) == "ACGTACC"
-
-
-def test_kmers_are_put_together():
-    assert bases_of("ACG CGT GTT") == "ACGTT"
-    assert bases_of("ACGT") == "ACGT"
 
 
 def test_labels_are_ordered_by_value_or_name(tmp_path):
     text = "sequence,label\n" + "".join(f"ACGTACGT,{label}\n" for label in ("10", "9", "2"))
-    assert read(write(tmp_path, train_csv=text, test_csv=text))["train"].classes == ("2", "9", "10")
+    assert read(write(tmp_path, train_csv=text, test_csv=text))["train"].names == ("2", "9", "10")
     text = "label,sequence\n" + "".join(f"{label},ACGTACGT\n" for label in ("neither", "donor", "acceptor"))
     splits = read(write(tmp_path, train_csv=text, test_csv=text))
-    assert splits["train"].classes == ("acceptor", "donor", "neither")
+    assert splits["train"].names == ("acceptor", "donor", "neither")
 
 
 def test_long_sequences_are_cut_and_counted(tmp_path):
@@ -94,7 +90,7 @@ def test_missing_files(tmp_path):
 def test_few_shot_draws_each_class_and_differs_by_seed(small_labelled):
     train = read(small_labelled)["train"]
     draw = few_shot(train, 7, seed=0)
-    assert np.bincount(draw.labels_N).tolist() == [7, 7]
+    assert np.bincount(draw.labels).tolist() == [7, 7]
     assert len({ids.tobytes() for ids in draw.ids}) == 14
     assert any(
         not np.array_equal(a, b) for a, b in zip(draw.ids, few_shot(train, 7, seed=1).ids, strict=True)
@@ -113,9 +109,51 @@ def test_batches_cover_every_row_once(small_labelled):
     assert not np.array_equal(batches[0][0], other[0][0])
 
 
+def test_quantities_and_label_sets(tmp_path):
+    text = "sequence,a,b\nACGTACGT,1,0\nACGTACGA,0,1\n"
+    write(tmp_path, train_csv=text, test_csv="b,sequence,a\n1,ACGTACGT,0\n")
+    for kind in (Quantities(), LabelSet()):
+        splits = read(tmp_path, kind, labels=("b", "a"))
+        assert splits["train"].names == ("b", "a")
+        assert splits["train"].answers.tolist() == [[0, 1], [1, 0]]
+        assert splits["test"].answers.tolist() == [[1, 0]]
+        ((_, labels_BC),) = labelled_batches(splits["train"], 4, TOKENIZER, 512)
+        assert labels_BC.tolist() == [[0, 1], [1, 0]]
+
+
+def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
+    long, short = "ACGT" * 10, "ACGTACGT"
+    text = f"sequence,label\n{long},{'ab' * 20}\n{short},bbaabbaa\n"
+    train = read(write(tmp_path, train_csv=text, test_csv=text), ClassPerBase(), max_tokens=12)["train"]
+    assert train.cut == 1
+    assert [len(labels_S) for labels_S in train.labels] == [len(ids_S) for ids_S in train.ids] == [12, 5]
+    assert train.labels[0].tolist() == [IGNORE, *[0, 1] * 5, IGNORE]
+    assert train.labels[1].tolist() == [IGNORE, 0, 0, 1, IGNORE]
+    assert train.answers.tolist() == [*train.labels[0], *train.labels[1]]
+    ((ids_BS, labels_BS),) = labelled_batches(train, 4, TOKENIZER, 512)
+    assert labels_BS.shape == ids_BS.shape == (2, 16)
+    assert labels_BS.dtype == np.int64
+    assert labels_BS[1].tolist() == [*train.labels[1], *[IGNORE] * 11]
+
+
+@pytest.mark.parametrize("labels", [(), ("a", "a"), ("sequence",)])
+def test_label_columns_that_cannot_be(labels):
+    with pytest.raises(CmgemsError, match="`labels`"):
+        LabelledConfig(labels=labels)
+
+
+@pytest.mark.parametrize("kind", [Quantities(), LabelSet(), ClassPerBase()])
+def test_shots_are_of_classes(tmp_path, kind):
+    cells = ("1", "2") if kind == Quantities() else ("11111111", "22222222")
+    text = "sequence,label\n" + "".join(f"ACGTACGT,{cell}\n" for cell in cells)
+    train = read(write(tmp_path, train_csv=text, test_csv=text), kind)["train"]
+    with pytest.raises(CmgemsError, match=r"shots without classes in data\.shots"):
+        few_shot(train, 1, seed=0)
+
+
 def test_real_layouts(shared_data):
     gue = read(shared_data / "gue/GUE/prom/prom_core_tata")
     assert [len(gue[name]) for name in ("train", "dev", "test")] == [4904, 613, 613]
     splice = read(shared_data / "fewshot/Splice-40/10")
-    assert len(splice["train"].classes) == 3
+    assert len(splice["train"].names) == 3
     assert len(splice["test"]) == 3000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmgems.inference import Cutter, Embedder, NamedSequence, Scorer, TokenMap, class_logits
+from cmgems.inference import Cutter, Embedder, NamedSequence, Scorer, TokenMap, base_logits, class_logits
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.tokenization import TOKENIZERS
@@ -58,6 +58,22 @@ def test_classes(family, sequences, compute):
     rows = [torch.from_numpy(p.ids_S).long()[None] for p in cutter.pieces(0, sequences[2].codes)]
     assert len(rows) > 2
     assert logits_NC[2] == pytest.approx(torch.cat([model(row) for row in rows]).mean(0).numpy(), abs=1e-5)
+
+
+@torch.no_grad()
+def test_classes_of_bases(family, sequences, compute):
+    config, cutter = family
+    model = config.token_classifier(3).eval()
+    found = list(base_logits(model, sequences, cutter, compute, 2, lambda _: None))
+    assert [logits_LC.shape for logits_LC in found] == [(len(s.codes), 3) for s in sequences]
+    assert all(np.isfinite(logits_LC).all() for logits_LC in found)
+    for sequence, logits_LC in zip(sequences[:2], found, strict=False):
+        ids_1S = ids_of(cutter, sequence)
+        body = cutter.tokens.body(ids_1S[0].numpy())
+        # The tokens in their order, each once or for several bases.
+        different = np.flatnonzero(np.abs(np.diff(logits_LC, axis=0)).max(1) > 1e-6) + 1
+        expected = model(ids_1S)[0, body].numpy()
+        assert logits_LC[[0, *different]] == pytest.approx(expected, abs=1e-5)
 
 
 @torch.no_grad()
