@@ -1,41 +1,52 @@
 """Pretrain a gene transformer by masked language modelling with a masking curriculum.
 
 Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run the copy the same way:
-`cmgems run ./my_pretrain.py --config logo_cmgems ...`.
+`cmgems run ./my_pretrain.py --config logo_cm_gems ...`.
 """
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from torch import Tensor
 
 from cmgems.config import Component, component
 from cmgems.data import FixedValidation, GenomeData, PretrainingData
 from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
-from cmgems.models import MODELS, fit_to_tokenizer, load_model, save_model
+from cmgems.models import MODELS, fit_to_tokenizer, save_model
 from cmgems.report import plot_pretraining
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     CheckpointConfig,
     ComputeConfig,
     LogConfig,
+    MaskedLMLoss,
+    Meter,
     MetricsLog,
     OptimConfig,
+    ParallelConfig,
+    Saver,
+    TroubleConfig,
+    Watch,
     build_optimizer,
     learning_rate,
-    load_training_state,
+    memory_advice,
     open_run,
     open_world,
-    rate_text,
+    perplexity,
+    prepare_model,
+    profiled,
     read_summary,
-    save_training_state,
     show_steps,
     show_summary,
     start_compute,
+    step_text,
+    stop_if_hopeless,
+    stop_signals,
+    take,
     train_step,
     unigram_entropy,
     validate,
@@ -63,7 +74,9 @@ class Config:
     optim: OptimConfig = field(default_factory=OptimConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    trouble: TroubleConfig = field(default_factory=TroubleConfig)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.accumulation < 1:
@@ -82,6 +95,7 @@ def main(config: Config, out: Path) -> None:
         tokenizer = config.tokenizer.build(TOKENIZERS)
         model_config = fit_to_tokenizer(config.model.build(MODELS), tokenizer)
         model = model_config.masked_lm().to(compute.device)
+        loss = prepare_model(model, config.parallel, compute, world, MaskedLMLoss(model))
         optimizer = build_optimizer(model, config.optim)
 
         data = PretrainingData(config.data, tokenizer, model_config.max_positions, config.seed)
@@ -90,20 +104,10 @@ def main(config: Config, out: Path) -> None:
         validation = data.validation_batches(config.validation)
         entropy = unigram_entropy(validation)
 
-        start, state = 0, {"tokens": 0, "seconds": 0.0}
-        newest = run.checkpoints.newest()
-        if newest is not None:
-            model.load_state_dict(load_model(newest).model.state_dict())
-            saved_state = load_training_state(newest, model, optimizer)
-            start, state = saved_state["step"], saved_state["state"]
-            stream.reset(saved_state["stream"])
-        else:
-            stream.reset()
-
-        def write_checkpoint(folder: Path, step: int) -> None:
+        def write_model(folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
             save_model(
                 folder,
-                model,
+                weights,
                 model_name=config.model.name,
                 config=model_config,
                 head="masked_lm",
@@ -116,76 +120,91 @@ def main(config: Config, out: Path) -> None:
                     "genome_sha256": data.store.sha256,
                 },
             )
-            stream_state = stream.state_dict()
-            save_training_state(
-                folder, model, optimizer, {"step": step, "state": state, "stream": stream_state}
-            )
 
-        def run_validation(log: MetricsLog, step: int) -> float:
-            loss = validate(model, validation, compute, world)
+        start, state, watch = 0, {"tokens": 0, "seconds": 0.0}, Watch()
+        saver = Saver(run.checkpoints, config.checkpoint, model, optimizer, world, write_model)
+        saved = saver.resume()
+        if saved is not None:
+            start, state, watch = saved["step"], saved["state"], Watch(**saved["watch"])
+        stream.reset(None if saved is None else saved["stream"])
+
+        def run_validation(step: int) -> None:
+            nats = state["validation_loss"] = validate(model, validation, compute, world)
             phase = masker.state.switched_at
-            masker.observe(step, math.exp(loss))
-            if world.leads:
-                log.write({"step": step, "validation_loss": loss, "perplexity": math.exp(loss)})
-                display.note(f"step {step}: fixed-mask validation loss {loss:.4f}")
-                if masker.state.switched_at != phase:
-                    log.write({"step": step, "switch": masker.strategy(step)[0]})
-                    display.note(
-                        f"step {step}: perplexity is flat, masking is now {masker.strategy(step)[0]}"
-                    )
-            return loss
+            masker.observe(step, perplexity(nats))
+            record = {"step": step, "validation_loss": nats, "perplexity": perplexity(nats)}
+            log.write(record)
+            display.note(f"step {step}: fixed-mask validation loss {nats:.4f}", record)
+            if masker.state.switched_at != phase:
+                switch = {"step": step, "switch": masker.strategy(step)[0]}
+                log.write(switch)
+                display.note(f"step {step}: perplexity is flat, masking is now {switch['switch']}", switch)
 
-        called = compute.compile(model)
-        validation_loss = state.get("validation_loss", math.inf)
+        meter = Meter(model, model_config, compute)
         with (
-            MetricsLog(run.metrics_path, start, config.log.tensorboard, active=world.leads) as log,
+            MetricsLog(
+                run.metrics_path, start, config.log.tensorboard, config.log.wandb, active=world.leads
+            ) as log,
             show_steps("pretrain", start, config.steps, config.log.every, world.leads) as display,
+            profiled(config.log.profile if world.leads else None, out, display.note) as profile_step,
+            saver,
+            stop_signals(display.announce) as stop,
         ):
-            display.note(f"{compute.describe()}; {start} of {config.steps} steps done; {out}")
+            display.note(f"{compute.describe()}; {start} of {config.steps} steps done; {out}", state)
             for step in range(start, config.steps):
-                began = time.perf_counter()
-                batches = [next(stream) for _ in range(config.accumulation)]
-                waited = time.perf_counter() - began
+                meter.start()
+                batches = take(stream, config.accumulation)
+                meter.data_arrived()
                 lr = learning_rate(config.optim, step, config.steps)
-                result = train_step(model, called, batches, optimizer, config.optim, lr, compute, world)
-                seconds = time.perf_counter() - began
-                state["tokens"] += result.tokens
-                state["seconds"] += seconds
+                with memory_advice(batches, config.data.batch_size, config.accumulation):
+                    result = train_step(model, loss, batches, optimizer, config.optim, lr, compute, world)
+                profile_step()
 
                 done = step + 1
-                strategy = batches[0].strategy
-                display.step(done, f"loss {result.loss:.4f}  {strategy}  {rate_text(result.tokens, seconds)}")
-                if world.leads and (done % config.log.every == 0 or done == config.steps):
-                    log.write(
-                        {
-                            "step": done,
-                            "loss": result.loss,
-                            "strategy": strategy,
-                            "masked_share": result.masked / result.tokens,
-                            "lr": lr,
-                            "gradient_norm": result.gradient_norm,
-                            "tokens_per_second": result.tokens / seconds,
-                            "wait_share": waited / seconds,
-                        }
-                    )
-                if done % config.validation.every == 0 or done == config.steps:
-                    validation_loss = state["validation_loss"] = run_validation(log, done)
-                if world.leads and (done % config.checkpoint.every == 0 or done == config.steps):
-                    run.checkpoints.save(done, partial(write_checkpoint, step=done))
-                    run.checkpoints.retain(config.checkpoint.keep)
-                world.wait()
+                trouble = watch.check(result, batches[0].strategy, config.trouble)
+                record = {"step": done, **meter.record(result, batches, lr)}
+                record |= {"skipped": watch.skipped, "spikes": watch.spikes}
+                state["tokens"] += result.tokens
+                state["seconds"] += record["seconds"]
+                display.step(done, step_text(record), record)
+                if done % config.log.every == 0 or done == config.steps:
+                    log.write(record)
+                if trouble:
+                    log.write({"step": done, "trouble": trouble})
+                    display.note(f"step {done}: {trouble}")
+                    stop_if_hopeless(watch, config.trouble, batches, config.data.batch_size, out, done, world)
 
+                validated = done % config.validation.every == 0 or done == config.steps
+                if validated:
+                    run_validation(done)
+                stopping = stop.agreed(world)
+                if done % config.checkpoint.every == 0 or done == config.steps or stopping:
+                    place = {
+                        "step": done,
+                        "state": state,
+                        "watch": asdict(watch),
+                        "stream": stream.state_dict(),
+                    }
+                    saver.save(done, place, state["validation_loss"] if validated else None)
+                if stopping:
+                    saver.wait()
+                    world.wait()  # a launcher ends the others as soon as one has left
+                    where = run.checkpoints.path(done)
+                    stop.leave(f"step {done} of {config.steps} is saved in {where}", world)
+
+        saver.keep_model(out / "final", config.steps)
         if world.leads:
-            run.keep_model(run.checkpoints.path(config.steps), "final")
             plot_pretraining(run.metrics_path, out / "loss.png", entropy)
             run.finish(
                 f"pretrained {config.model.name} in {out}",
                 {
                     "steps": config.steps,
-                    "validation loss (fixed mask)": validation_loss,
+                    "validation loss (fixed mask)": state["validation_loss"],
                     "unigram entropy of the masked tokens": entropy,
                     "switched to the hard phase at step": masker.state.switched_at,
                     "tokens seen": state["tokens"],
                     "tokens per second": state["tokens"] / max(state["seconds"], 1e-9),
+                    "steps skipped": watch.skipped,
+                    "loss spikes": watch.spikes,
                 },
             )

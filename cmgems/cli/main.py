@@ -17,6 +17,7 @@ from cmgems.cli import (
     export,
     genome,
     info,
+    launch,
     mask,
     pmi,
     predict,
@@ -86,7 +87,7 @@ def _global_options(
 
 def main() -> None:
     """The entry point of the ``cmgems`` command."""
-    sys.exit(run(sys.argv[1:]))
+    launch.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -144,4 +145,5 @@ def _report_usage(error: Any) -> int:
 
 
 def _print(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if not launch.tell_launcher(line):
+        print(line, file=sys.stderr, flush=True)

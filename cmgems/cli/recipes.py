@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cmgems.cli import launch
 
 if TYPE_CHECKING:
     from cmgems.recipes import Recipe
@@ -95,10 +99,21 @@ def run(
         Path | None, typer.Option("--out", "-o", help="Run folder [default: runs/RECIPE-CONFIG].")
     ] = None,
     plugin: Plugins = None,
+    nproc_per_node: Annotated[
+        int | None,
+        typer.Option("--nproc-per-node", metavar="N", min=1, help="Processes on this machine, one a GPU."),
+    ] = None,
+    nnodes: Annotated[int, typer.Option("--nnodes", metavar="N", min=1, help="Machines.")] = 1,
+    rdzv_endpoint: Annotated[
+        str | None, typer.Option("--rdzv-endpoint", metavar="HOST:PORT", help="Where several machines meet.")
+    ] = None,
+    node_rank: Annotated[
+        int | None, typer.Option("--node-rank", metavar="N", help="Of this machine, where they cannot agree.")
+    ] = None,
 ) -> None:
-    """Run a recipe; the same command again resumes it.
+    """Run a recipe; the same command again resumes it, also with another number of processes.
 
-    Example: cmgems run pretrain --config logo_cmgems data.store=store masking.table=pmi.csv -o runs/logo
+    Example: cmgems run pretrain --config logo_cm_gems data.store=store masking.table=pmi.csv -o runs/logo
     """
     from cmgems import assets
     from cmgems.config import load_config
@@ -112,7 +127,32 @@ def run(
         path = assets.find_config(config, loaded.name)
         _check_label(path, loaded)
     values = load_config(loaded.config_schema, path, overrides or [])
-    loaded.main(values, out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}")
+    out = out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}"
+    nodes = launch.Nodes(nnodes, rdzv_endpoint, node_rank)
+    processes = nproc_per_node or 1
+    if processes * nodes.count * int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        _check_parallel(loaded)
+    if processes * nodes.count == 1:
+        loaded.main(values, out)
+        return
+    command = ["run", recipe, *(overrides or []), "--out", str(out)]
+    command += ["--config", config] if config is not None else []
+    for file in plugin or []:
+        command += ["--plugin", str(file)]
+    raise typer.Exit(launch.launch(command, processes, nodes))
+
+
+def _check_parallel(recipe: Recipe) -> None:
+    """Processes that do not know of each other would write the same files: a recipe must be made for several."""
+    from cmgems.errors import CmgemsError
+
+    if "parallel" not in {field.name for field in dataclasses.fields(recipe.config_schema)}:
+        raise CmgemsError(
+            f"recipe {recipe.name!r} runs in one process",
+            where=recipe.path,
+            why="its Config has no section `parallel`",
+            fix="leave out --nproc-per-node, or torchrun",
+        )
 
 
 def _check_label(config: Path, recipe: Recipe) -> None:

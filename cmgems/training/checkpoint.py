@@ -6,28 +6,27 @@
         training.json                   step, data position, curriculum, whatever the recipe adds
         manifest.json                   sha256 of each file; its presence marks the checkpoint as whole
 
-One flipped bit loads silently in most safetensors files, so the checksums are verified before a resume.
+Of a sharded model each rank writes its part of weights, moments and RNG states, ``shard-*.safetensors``, in place of
+the first two lines (sharded.py). One flipped bit loads silently in most safetensors files, so the checksums are
+verified before a resume.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file, save
-from torch import nn
-
-from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_bytes, write_json
+from cmgems.errors import CmgemsError, DiskError
+from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json
 
 MANIFEST = "manifest.json"
+TRAINING_JSON = "training.json"
 STEP_PREFIX = "step_"
 
 
@@ -38,10 +37,15 @@ class CheckpointConfig:
     Attributes:
         every: Optimizer steps between checkpoints; the last step is always saved.
         keep: Newest checkpoints kept.
+        keep_best: Keep besides the one with the lowest validation loss, of those saved at a step that was validated.
+        background: Copy the state to main memory and write it while training goes on. A failed write ends the run at
+            the next checkpoint.
     """
 
     every: int = 1000
     keep: int = 2
+    keep_best: bool = False
+    background: bool = False
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.keep < 1:
@@ -87,14 +91,19 @@ class Checkpoints:
         """Save a checkpoint: ``write`` fills a folder that is then renamed to its final name.
 
         Raises:
-            CmgemsError: if it cannot be written; earlier checkpoints stay.
+            CmgemsError: if it cannot be written; earlier checkpoints stay, and of a full disk it names the newest.
         """
         final = self.path(step)
         shutil.rmtree(final, ignore_errors=True)  # a damaged one, or the resume would have started there
-        with atomic_folder(final) as partial:
-            write(partial)
-            files = sorted(p.name for p in partial.iterdir())
-            write_json(partial / MANIFEST, {name: _sha256(partial / name) for name in files})
+        try:
+            with atomic_folder(final) as partial:
+                write(partial)
+                files = sorted(p.name for p in partial.iterdir())
+                write_json(partial / MANIFEST, {name: _sha256(partial / name) for name in files})
+        except DiskError as error:
+            kept = self.all()
+            why = f"{kept[-1].name} is whole" if kept else "there is no earlier checkpoint"
+            raise DiskError(error.what, where=error.where, why=why, fix=error.fix) from error
         return final
 
     def newest(self) -> Path | None:
@@ -108,6 +117,18 @@ class Checkpoints:
             print(f"warning: skipping damaged checkpoint {folder}: {problem}", file=sys.stderr)
         return None
 
+    def best(self) -> int | None:
+        """Step of the checkpoint with the lowest ``score`` in its ``training.json``; None if none has one."""
+        scores: dict[int, float] = {}
+        for folder in self.all():
+            try:
+                score = json.loads((folder / TRAINING_JSON).read_text()).get("score")
+            except (OSError, ValueError):
+                continue  # damaged: no candidate, and `newest` says so
+            if score is not None and math.isfinite(score):
+                scores[step_of(folder)] = score
+        return min(scores, key=lambda step: scores[step], default=None)
+
     def retain(self, keep: int, also: int | None = None) -> None:
         """Delete all but the ``keep`` newest, and the one of step ``also``."""
         for folder in self.all()[:-keep]:
@@ -115,43 +136,6 @@ class Checkpoints:
                 shutil.rmtree(folder)
 
 
-def save_training_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> None:
-    """Write optimizer, RNG and the recipe's JSON-able ``state`` into a checkpoint folder."""
-    tensors: dict[str, torch.Tensor] = {"rng.cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{name}.{key}"] = value.detach().cpu().contiguous()
-    write_bytes(folder / "training.safetensors", save(tensors))
-    write_json(folder / "training.json", state)
-
-
-def load_training_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore :func:`save_training_state`; returns the recipe's ``state``.
-
-    Raises:
-        CheckpointError: if the optimizer state is of another model.
-    """
-    tensors = load_file(folder / "training.safetensors")
-    for name, parameter in model.named_parameters():
-        prefix = f"optimizer.{name}."
-        found = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        if not found:  # it has had no gradient yet
-            continue
-        if found["exp_avg"].shape != parameter.shape:
-            raise CheckpointError(
-                f"optimizer state of another shape for {name}", where=folder, fix="use another -o"
-            )
-        optimizer.state[parameter] = {
-            # AdamW's fused kernel wants the step count beside the parameter.
-            key: value.to(parameter.device)
-            for key, value in found.items()
-        }
-    torch.set_rng_state(tensors["rng.cpu"])
-    if torch.cuda.is_available() and "rng.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["rng.cuda"])
-    state: dict[str, Any] = json.loads((folder / "training.json").read_text())
-    return state
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint folder."""
+    return int(folder.name.removeprefix(STEP_PREFIX))

@@ -19,18 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from cmgems.config import dump_config
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError, disk_error
-from cmgems.files import atomic_folder, write_json, write_text
+from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
 from cmgems.models.saved import INFO_FILE, WEIGHTS_FILE
 from cmgems.training.checkpoint import Checkpoints
 
 CONFIG = "config.yaml"
+LOCK = ".lock"
 SUMMARY = "summary.json"
+# Sections that change nothing that is computed: a run may go on with others.
+FREE_SECTIONS = ("checkpoint", "log", "parallel", "trouble")
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,44 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return summary
 
 
+def _decisive(config: str) -> str:
+    """A dumped config without the sections that a run may change on its way."""
+    values = yaml.safe_load(config)
+    kept = {key: value for key, value in values.items() if key not in FREE_SECTIONS}
+    return yaml.safe_dump(kept, sort_keys=False, width=10_000)
+
+
 def _first_difference(old: str, new: str) -> str:
     for old_line, new_line in zip(old.splitlines(), new.splitlines(), strict=False):
         if old_line != new_line:
             return f"there it says {old_line.strip()!r}, here {new_line.strip()!r}"
     return "one of them has more lines"
+
+
+def _refuse_strangers(out: Path, dumped: str) -> None:
+    """Raise if ``out`` holds anything but nothing, or a run with this config."""
+    existing = out / CONFIG
+    if not existing.is_file():
+        if any(path.name != LOCK for path in out.iterdir()):
+            (out / LOCK).unlink()
+            raise CmgemsError(
+                "output folder in use",
+                where=out,
+                why="it is not empty and not a run",
+                fix="choose another -o",
+            )
+        return
+    # A run that failed before its first checkpoint, for a mistake in its config say, holds nothing to protect.
+    if not Run(out).checkpoints.all():
+        return
+    old, new = _decisive(existing.read_text()), _decisive(dumped)
+    if old != new:
+        raise CmgemsError(
+            "output folder in use",
+            where=out,
+            why=f"it holds a run with another config ({_first_difference(old, new)})",
+            fix="choose another -o, or repeat that run's own command to resume it",
+        )
 
 
 @contextmanager
@@ -99,7 +136,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
     dumped = dump_config(config, recipe)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "w")  # noqa: SIM115 - held until the run ends
+        lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
     except OSError as error:
         raise disk_error(error, out) from error
     with lock:
@@ -109,24 +146,16 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
             raise CmgemsError(
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
-        existing = out / CONFIG
-        # A run that failed before its first checkpoint, for a mistake in its config say, holds nothing to protect.
-        if existing.is_file() and Run(out).checkpoints.all():
-            if existing.read_text() != dumped:
-                raise CmgemsError(
-                    "output folder in use",
-                    where=out,
-                    why=f"it holds a run with another config ({_first_difference(existing.read_text(), dumped)})",
-                    fix="choose another -o, or repeat that run's own command to resume it",
-                )
-        elif not existing.is_file() and any(path.name != ".lock" for path in out.iterdir()):
-            (out / ".lock").unlink()
-            raise CmgemsError(
-                "output folder in use",
-                where=out,
-                why="it is not empty and not a run",
-                fix="choose another -o",
-            )
-        else:
-            write_text(existing, dumped)
+        _sweep(out)
+        _refuse_strangers(out, dumped)
+        write_text(out / CONFIG, dumped)
         yield Run(out)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run was writing; we hold its lock, so nobody writes it any more."""
+    for leftover in out.glob(f"{PARTIAL_PREFIX}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()

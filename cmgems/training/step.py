@@ -15,14 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from cmgems.distributed import World
-from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
+from cmgems.models.base import Layout
 from cmgems.training.compute import Compute
+from cmgems.training.inputs import IGNORE, loss_inputs
 from cmgems.training.optim import OptimConfig, apply_gradients
-
-IGNORE = -100
-# Under torch.compile masked positions are padded to multiples of this share of B * S, to keep shapes static.
-CAPACITY_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class StepResult:
         loss: Mean cross-entropy (nats) of the masked tokens.
         masked: Tokens masked, all ranks.
         tokens: Real tokens seen, all ranks.
-        gradient_norm: Before clipping.
+        gradient_norm: Before clipping; NaN if the loss is not finite.
     """
 
     loss: float
@@ -42,35 +39,42 @@ class StepResult:
     gradient_norm: float
 
 
-def _static(positions_M: np.ndarray, labels_M: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    unit = max(1, round(CAPACITY_SHARE * cells))
-    padding = -len(positions_M) % unit if len(positions_M) else unit
-    return np.pad(positions_M, (0, padding)), np.pad(labels_M, (0, padding), constant_values=IGNORE)
+class MaskedLMLoss(nn.Module):
+    """A masked language model and its loss: what is compiled as a whole.
+
+    Args:
+        model: Called with (ids, layout, positions), as :class:`cmgems.models.heads.MaskedLM`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
+    ) -> torch.Tensor:
+        """Summed cross-entropy (nats) of the tokens at ``positions_M``, a float32 scalar."""
+        logits_MV = self.model(ids_BS, layout, positions_M)
+        return F.cross_entropy(logits_MV.float(), labels_M, ignore_index=IGNORE, reduction="sum")
 
 
-def loss_sum(model: nn.Module, batch: MaskedBatch, compute: Compute, *, static: bool) -> torch.Tensor:
-    """Summed cross-entropy (nats) over the masked tokens of one batch, a float32 scalar."""
-    positions_M, labels_M = batch.positions_M, batch.labels_M
-    attention_BS = None if batch.attention_BS.all() and not static else batch.attention_BS
-    if static:
-        positions_M, labels_M = _static(positions_M, labels_M, batch.ids_BS.size)
+def loss_sum(loss: nn.Module, batch: MaskedBatch, compute: Compute, *, training: bool) -> torch.Tensor:
+    """Summed cross-entropy (nats) over the masked tokens of one batch, a float32 scalar.
 
-    def move(array: np.ndarray) -> torch.Tensor:
-        tensor = torch.from_numpy(array)
-        if compute.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(compute.device, non_blocking=True)
-
+    Args:
+        loss: A :class:`MaskedLMLoss`, or its compiled form.
+        batch: Rows of tokens.
+        compute: Device and precision; in training also whether shapes are kept static and rows packed.
+        training: False for a model that is not compiled.
+    """
     with compute.autocast():
-        logits_MV = model(
-            move(batch.ids_BS).long(), None if attention_BS is None else move(attention_BS), move(positions_M)
-        )
-    return F.cross_entropy(logits_MV.float(), move(labels_M), ignore_index=IGNORE, reduction="sum")
+        total: torch.Tensor = loss(*loss_inputs(batch, compute, static=training and compute.compiled))
+    return total
 
 
 def train_step(
     model: nn.Module,
-    called: nn.Module,
+    loss: nn.Module,
     batches: Sequence[MaskedBatch],
     optimizer: torch.optim.Optimizer,
     config: OptimConfig,
@@ -82,7 +86,7 @@ def train_step(
 
     Args:
         model: Holds the parameters.
-        called: ``model``, or its compiled form.
+        loss: Its :class:`MaskedLMLoss`, or the compiled form of that.
         batches: This rank's rows of each micro-batch.
         optimizer: Updated in place.
         config: For clipping.
@@ -90,35 +94,28 @@ def train_step(
         compute: Device and precision.
         world: Sums over ranks.
 
-    Raises:
-        CmgemsError: if the loss is not finite; the parameters are then unchanged.
+    The parameters stay as they are if the loss or the gradient's norm is not finite.
     """
-    model.train()
+    loss.train()
     masked = int(world.sum(sum(len(b.labels_M) for b in batches), compute.device))
     tokens = int(world.sum(sum(int(b.attention_BS.sum()) for b in batches), compute.device))
     total = torch.zeros((), device=compute.device)
     for batch in batches:
-        loss = loss_sum(called, batch, compute, static=compute.compiled) / max(masked, 1)
-        loss.backward()
-        total += loss.detach()
+        share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
+        share.backward()
+        total += share.detach()
     world.sum_gradients(model)
-    loss_value = world.sum(total.item(), compute.device)
-    if not math.isfinite(loss_value):
-        raise CmgemsError(
-            "the loss is not finite",
-            why=f"it is {loss_value}",
-            fix="lower optim.lr or set compute.precision=fp32",
-        )
-    norm = apply_gradients(model, optimizer, config, lr)
-    return StepResult(loss_value, masked, tokens, float(norm))
+    mean = world.sum(total.item(), compute.device)
+    norm = apply_gradients(model, optimizer, config, lr, only_if=math.isfinite(mean))
+    return StepResult(mean, masked, tokens, norm)
 
 
 @torch.no_grad()
 def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> float:
     """Mean cross-entropy (nats) of the fixed-masked validation tokens; ranks share the batches."""
-    model.eval()
+    loss = MaskedLMLoss(model).eval()
     mine = batches[world.rank :: world.size]
-    total = sum(loss_sum(model, b, compute, static=False).double().item() for b in mine)
+    total = sum(loss_sum(loss, b, compute, training=False).double().item() for b in mine)
     masked = sum(len(b.labels_M) for b in batches)
     return world.sum(total, compute.device) / masked
 

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
         ),
         ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
         ("models", ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"]),
+        ("gpu", ["`dnabert` | 0.1 | 512 tokens | padded", "`logo` | 0.0 | reference lengths | Hugging Face"]),
+        pytest.param("training", ["`logo`, 1 layers", "`dnabert`, 1 layers"], marks=pytest.mark.slow),
         ("pipeline", ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"]),
     ],
 )

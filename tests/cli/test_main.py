@@ -122,7 +122,7 @@ def test_every_command_has_help_with_an_example(run: Run, path: tuple[str, ...])
         (["nope"], "error: No such command 'nope'"),
         (["lss"], "error: No such command 'lss'"),
         (["run"], "error: Missing argument 'RECIPE'; see cmgems run -h"),
-        (["run", "--nope"], "error: No such option: --nope; see cmgems run -h"),
+        (["run", "--zzz"], "error: No such option: --zzz; see cmgems run -h"),
         (["cp", "count"], "error: Missing argument 'DEST'; see cmgems cp -h"),
         (["run", "cuont"], "error: unknown recipe 'cuont'; did you mean 'count'?"),
         (["run", "nope.py"], "error: recipe not found in nope.py"),

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from cmgems.errors import CmgemsError
+from cmgems.distributed import ALONE
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import MODELS
 from cmgems.training import (
+    CheckpointConfig,
     Checkpoints,
     OptimConfig,
+    Saver,
     build_optimizer,
     load_training_state,
     save_training_state,
@@ -46,7 +51,7 @@ def test_a_failed_save_leaves_the_earlier_ones(tmp_path, monkeypatch):
         write_text(folder)
         raise OSError(28, os.strerror(28))
 
-    with pytest.raises(CmgemsError, match="no space left") as caught:
+    with pytest.raises(CmgemsError, match=r"no space left.*step_00000001 is whole") as caught:
         checkpoints.save(2, full)
     assert caught.value.exit_code == 1
     assert [p.name for p in tmp_path.iterdir()] == ["step_00000001"]
@@ -92,3 +97,103 @@ def test_optimizer_state_of_another_model(tmp_path):
     other = MODELS.build("dnabert_tiny", ffn=128).masked_lm()
     with pytest.raises(CmgemsError, match="another shape"):
         load_training_state(tmp_path, other, build_optimizer(other, OptimConfig()))
+
+
+class Training:
+    """A tiny model with dropout, one step at a time."""
+
+    def __init__(self, folder, **config):
+        torch.manual_seed(0)
+        self.model = MODELS.get("dnabert_tiny").masked_lm()
+        self.optimizer = build_optimizer(self.model, OptimConfig())
+        config = CheckpointConfig(**config)
+        self.saver = Saver(Checkpoints(folder), config, self.model, self.optimizer, ALONE, self.write)
+        self.failure = None
+
+    def write(self, folder, weights, step):
+        if self.failure is not None:
+            raise self.failure
+        save_file(dict(weights), folder / "model.safetensors")
+
+    def steps(self, count):
+        for _ in range(count):
+            self.model(torch.arange(5, 25)[None]).square().mean().backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_saver_resumes_to_the_bit_whatever_happened_after_the_save(tmp_path, background):
+    training = Training(tmp_path, background=background)
+    assert training.saver.resume() is None
+    state = {"step": 2, "seen": [1, 2]}
+    with training.saver as saver:
+        training.steps(2)
+        saver.save(2, state, score=0.5)
+        state["seen"].append(3)
+        training.steps(3)
+    resumed = Training(tmp_path)
+    assert resumed.saver.resume() == {"step": 2, "seen": [1, 2], "score": 0.5}
+    resumed.steps(3)
+    pairs = zip(resumed.model.parameters(), training.model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_failed_write_in_the_background_ends_the_run_at_the_next_save(tmp_path):
+    training = Training(tmp_path, background=True)
+    training.saver.save(1, {})
+    training.saver.wait()
+    training.failure = OSError(28, os.strerror(28))
+    training.saver.save(2, {})
+    with pytest.raises(CmgemsError, match=r"no space left.*step_00000001 is whole"):
+        training.saver.save(3, {})
+    training.saver.save(4, {})
+    with pytest.raises(CmgemsError, match="no space left"), training.saver:
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
+
+
+def test_what_ended_a_run_is_not_hidden_by_a_failed_write(tmp_path):
+    training = Training(tmp_path, background=True)
+    training.failure = OSError(28, os.strerror(28))
+    training.saver.save(1, {})
+    with pytest.raises(RuntimeError, match="the cause"), training.saver:
+        raise RuntimeError("the cause")
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+    training = Training(tmp_path, keep=2, keep_best=True)
+    for step, score in enumerate([3.0, 1.5, None, 2.0, float("nan"), 1.7], start=1):
+        training.saver.save(step, {}, score)
+    assert training.saver.checkpoints.best() == 2
+    assert [path.name[-1] for path in training.saver.checkpoints.all()] == ["2", "5", "6"]
+
+
+def test_a_checkpoint_of_another_model_or_out_of_sight(tmp_path, monkeypatch):
+    training = Training(tmp_path)
+    training.saver.save(1, {})
+    other = Training(tmp_path)
+    other.saver.model = MODELS.build("dnabert_tiny", ffn=128).masked_lm()
+    with pytest.raises(CheckpointError, match=r"ffn_input.* is "):
+        other.saver.resume()
+    # Rank 0 names a step that this process does not see.
+    monkeypatch.setattr(Checkpoints, "newest", lambda self: self.path(9))
+    with pytest.raises(CheckpointError, match="give an -o that all processes can read"):
+        Training(tmp_path).saver.resume()
+
+
+def test_ranks_without_a_random_state_of_their_own_start_anew(tmp_path):
+    training = Training(tmp_path)
+    training.saver.save(1, {})
+    folder = training.saver.checkpoints.path(1)
+    tensors = load_file(folder / "training.safetensors")
+    assert [name for name in tensors if name.startswith("rng.cpu")] == ["rng.cpu.0"]
+    tensors["rng.cpu.1"] = tensors.pop("rng.cpu.0")  # as if another rank had saved it
+    save_file(tensors, folder / "training.safetensors")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("training.safetensors")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    resumed = Training(tmp_path)
+    before = torch.get_rng_state()
+    assert resumed.saver.resume() is not None
+    assert torch.equal(torch.get_rng_state(), before)

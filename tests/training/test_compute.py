@@ -33,3 +33,8 @@ def test_the_seed_decides_the_weights():
         return torch.rand(4)
 
     assert torch.equal(draw(), draw())
+
+
+def test_packed_rows_do_not_compile_on_a_cpu():
+    with pytest.raises(CmgemsError, match=r"compute\.packing"):
+        start_compute(ComputeConfig(device="cpu", compile="on", packing="on"), seed=0)

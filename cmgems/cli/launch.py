@@ -1,0 +1,150 @@
+"""Starting the processes of a run through torchrun, and hearing from them: one message, one exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from cmgems.errors import EXIT_USER, CmgemsError
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+
+# Set for the processes: they leave the line that says what went wrong to the launcher, or it would come N times.
+LAUNCHED = "CMGEMS_LAUNCHED"
+ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
+# A checkpoint may have to be finished after SIGTERM; torchrun's own patience is 30 s.
+SHUTDOWN_SECONDS = 300
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The machines of a run, and how they meet.
+
+    Attributes:
+        count: Machines.
+        endpoint: ``HOST:PORT`` where they meet, HOST being one of them.
+        rank: This machine's number, 0 for HOST; None to let them agree, which takes no more than the same command
+            on each.
+    """
+
+    count: int = 1
+    endpoint: str | None = None
+    rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.count > 1) != (self.endpoint is not None):
+            raise CmgemsError(
+                "where the machines meet is missing" if self.count > 1 else "one machine meets nobody",
+                where="--rdzv-endpoint",
+                fix="give --nnodes and --rdzv-endpoint HOST:PORT together",
+            )
+        if self.rank is not None and not 0 <= self.rank < self.count:
+            raise CmgemsError(
+                "no such machine", where="--node-rank", why=f"it is {self.rank} of {self.count}"
+            )
+
+    def options(self) -> list[str]:
+        """What torchrun is told of them."""
+        if self.endpoint is None:
+            return ["--standalone"]
+        meeting = ["--nnodes", str(self.count), "--rdzv-endpoint", self.endpoint, "--rdzv-id", "cmgems"]
+        if self.rank is None:
+            return [*meeting, "--rdzv-backend", "c10d"]
+        return [*meeting, "--rdzv-backend", "static", "--node-rank", str(self.rank)]
+
+
+def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
+    """Run ``python -m cmgems COMMAND`` in several processes on this machine; returns the exit code of the whole.
+
+    When one fails torchrun ends the others. What the first one said is printed once.
+    """
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise CmgemsError("started by torchrun already", where="--nproc-per-node", fix="leave it out")
+    os.environ[LAUNCHED] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
+    debug = ["--debug"] if "--debug" in sys.argv else []
+    options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]
+    logging.disable(logging.ERROR)  # torchrun tells at length what is said in one line here
+    try:
+        torchrun.run(torchrun.parse_args([*options, "-m", "cmgems", *command, *debug]))
+    except ChildFailedError as error:
+        return _report(error.failures)
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    except RendezvousError as error:
+        raise CmgemsError(
+            "the machines do not meet",
+            where=nodes.endpoint,
+            why=str(error) or type(error).__name__,
+            fix="start the same command on each, with an address that all of them reach",
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    return 0
+
+
+def _report(failures: Mapping[int, ProcessFailure]) -> int:
+    """Print what the process that failed first said; returns its exit code."""
+    rank = min(failures, key=lambda rank: _blame(failures[rank]))
+    failure = failures[rank]
+    message = failure.error_file_data.get("message")
+    if failure.exitcode < 0:
+        memory = "; the machine may be out of memory" if failure.exitcode == -signal.SIGKILL else ""
+        message = f"error: process {rank} was killed by {failure.signal_name()}{memory}"
+    elif not message and failure.exitcode not in STOPPED:
+        message = f"error: process {rank} ended with exit code {failure.exitcode}"
+    if message:
+        print(message, file=sys.stderr, flush=True)
+    return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+
+
+def _blame(failure: ProcessFailure) -> tuple[int, int]:
+    """Orders failures, the likeliest cause first: others end because a connection closes, or torchrun ends them."""
+    written = int(failure.error_file_data.get("time_ns", time.time_ns()))
+    if failure.exitcode == EXIT_USER:
+        return 0, written
+    if failure.exitcode in (-signal.SIGTERM, *STOPPED):
+        return 4, written
+    if failure.exitcode == -signal.SIGABRT:  # how C++ ends when a connection closes under it
+        return 3, written
+    return (1 if failure.exitcode < 0 else 2), written
+
+
+def tell_launcher(line: str) -> bool:
+    """Leave an error line to the launcher; False if this process was not started by one."""
+    path = Path(os.environ.get(ERROR_FILE, ""))
+    if LAUNCHED not in os.environ or not path.name:
+        return False
+    told = {"message": line, "timestamp": int(time.time()), "time_ns": time.time_ns()}
+    if path.is_file():  # a second line: every error of a config is told
+        before = json.loads(path.read_text())
+        told = {**before, "message": f"{before['message']}\n{line}"}
+    path.write_text(json.dumps(told))
+    return True
+
+
+def leave(code: int) -> NoReturn:
+    """End this process with ``code``."""
+    if code and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # After a failure connections to the other ranks are still open. Tidied away, C++ may abort over them, and
+        # its exit code would hide ours.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

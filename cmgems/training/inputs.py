@@ -1,0 +1,73 @@
+"""A masked batch as the tensors of a training step: padded or packed, in shapes that stay static where compiled.
+
+Shape suffixes: B sequences, S tokens in a padded row, T tokens of all sequences, M masked positions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from cmgems.masking import MaskedBatch
+from cmgems.models.base import Layout
+from cmgems.models.packing import Packing
+from cmgems.training.compute import Compute
+
+IGNORE = -100
+# Where shapes are static, masked positions are padded to a multiple of this share of B * S, packed tokens of that.
+MASKED_SHARE, TOKENS_SHARE = 0.2, 0.125
+# Rows with less padding than this share of B * S are not worth packing on a CPU.
+WORTH_PACKING = 1 / 16
+
+Inputs = tuple[torch.Tensor, Layout, torch.Tensor, torch.Tensor]
+
+
+def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool) -> Inputs:
+    """(ids_BS, layout, positions_M, labels_M) on the device, the rows packed if ``compute`` says so.
+
+    Args:
+        batch: Padded rows.
+        compute: Where to.
+        static: Keep to few different shapes, by padding at the end: torch.compile makes a graph of each.
+    """
+    ids_BS, positions_M, labels_M = batch.ids_BS, batch.positions_M, batch.labels_M
+    layout: Layout
+    if packs(batch, compute):
+        packed_T = np.flatnonzero(batch.attention_BS)
+        positions_M = np.searchsorted(packed_T, positions_M)
+        ids_BS = ids_BS.reshape(1, -1)[:, packed_T]
+        lengths = batch.attention_BS.sum(1).tolist()
+        if static:
+            ids_BS, lengths = _static_row(ids_BS, lengths, batch)
+        layout = Packing.of(lengths, compute.device)
+    else:
+        layout = None if batch.attention_BS.all() and not static else compute.move(batch.attention_BS)
+    if static:
+        positions_M, labels_M = _static_labels(positions_M, labels_M, batch.ids_BS.size)
+    return compute.move(ids_BS).long(), layout, compute.move(positions_M), compute.move(labels_M)
+
+
+def packs(batch: MaskedBatch, compute: Compute) -> bool:
+    """Whether a batch's rows are packed."""
+    if compute.packing == "auto":
+        padding = 1 - batch.attention_BS.mean()
+        return compute.device.type == "cpu" and not compute.compiled and bool(padding > WORTH_PACKING)
+    return compute.packing == "on"
+
+
+def _static_labels(
+    positions_M: np.ndarray, labels_M: np.ndarray, cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    unit = max(1, round(MASKED_SHARE * cells))
+    padding = -len(positions_M) % unit if len(positions_M) else unit
+    return np.pad(positions_M, (0, padding)), np.pad(labels_M, (0, padding), constant_values=IGNORE)
+
+
+def _static_row(ids_1T: np.ndarray, lengths: list[int], batch: MaskedBatch) -> tuple[np.ndarray, list[int]]:
+    """Padding at the end of a packed row, as sequences of its own no longer than the batch's rows."""
+    padding_id = int(batch.ids_BS[~batch.attention_BS][0]) if not batch.attention_BS.all() else 0
+    unit = max(1, round(TOKENS_SHARE * batch.ids_BS.size))
+    padding = -ids_1T.shape[1] % unit
+    width = batch.ids_BS.shape[1]
+    more = [min(width, padding - first) for first in range(0, padding, width)]
+    return np.pad(ids_1T, ((0, 0), (0, padding)), constant_values=padding_id), lengths + more

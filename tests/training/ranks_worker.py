@@ -1,0 +1,150 @@
+"""What every rank of test_distributed.py's processes does; started by torchrun, fails by an assertion."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+import cmgems.distributed
+from cmgems.distributed import ALONE, World, open_world
+from cmgems.models import MODELS
+from cmgems.training import (
+    CheckpointConfig,
+    Checkpoints,
+    ComputeConfig,
+    OptimConfig,
+    ParallelConfig,
+    Saver,
+    apply_gradients,
+    build_optimizer,
+    prepare_model,
+    start_compute,
+)
+from cmgems.training.parallel import is_sharded_model, whole_weights
+
+CONFIG = OptimConfig(lr=1e-3)
+COMPUTE = ComputeConfig(device="cpu", precision="fp32", threads=1)
+
+
+class Training:
+    """A tiny model without dropout and its optimizer; a step takes this rank's share of eight rows."""
+
+    def __init__(self, world: World, mode: str) -> None:
+        self.world = world
+        compute = start_compute(COMPUTE, seed=0)
+        options = {"vocab_size": 50, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+        self.model = MODELS.build("dnabert_tiny", **options).masked_lm()
+        self.called = prepare_model(self.model, ParallelConfig(mode), compute, world)
+        self.optimizer = build_optimizer(self.model, CONFIG)
+
+    def step(self, number: int) -> float:
+        """Two micro-batches; returns the gradient's norm."""
+        ids_BS = torch.randint(5, 50, (8, 12), generator=torch.Generator().manual_seed(number))
+        for batch_BS in ids_BS.chunk(2):
+            mine_BS = batch_BS[self.world.rank :: self.world.size]
+            logits_MV = self.called(mine_BS, None, torch.arange(mine_BS.numel()))
+            (logits_MV.logsumexp(-1).sum() / ids_BS.numel()).backward()
+        self.world.sum_gradients(self.model)
+        return float(apply_gradients(self.model, self.optimizer, CONFIG, CONFIG.lr))
+
+    def steps(self, first: int, last: int) -> list[float]:
+        return [self.step(number) for number in range(first, last)]
+
+    def saver(self, folder: Path, *, background: bool = False) -> Saver:
+        config = CheckpointConfig(background=background)
+        return Saver(Checkpoints(folder), config, self.model, self.optimizer, self.world, write_model)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return whole_weights(self.model, self.world)
+
+
+def write_model(folder: Path, weights: object, step: int) -> None:
+    from safetensors.torch import save_file
+
+    save_file(dict(weights), folder / "model.safetensors")
+
+
+def check_exchange(world: World) -> None:
+    assert world.from_first(world.rank + 7) == 7
+    assert [int(t) for t in world.gather(torch.tensor(world.rank))] == list(range(world.size))
+    assert world.sum(world.rank + 1, torch.device("cpu")) == world.size * (world.size + 1) / 2
+
+
+def check_buckets(world: World) -> None:
+    """Many small buckets give what one sum for each parameter gives: to the bit where only two numbers are added."""
+    cmgems.distributed.BUCKET_BYTES = 4096
+    training = Training(world, "replicate")
+    generator = torch.Generator().manual_seed(world.rank)
+    expected = []
+    for parameter in training.model.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator)
+        expected.append(parameter.grad.clone())
+        dist.all_reduce(expected[-1])
+    next(training.model.parameters()).grad = None  # a parameter that took no part
+    world.sum_gradients(training.model)
+    for parameter, gradient in list(zip(training.model.parameters(), expected, strict=True))[1:]:
+        if world.size == 2:
+            assert torch.equal(parameter.grad, gradient)
+        else:
+            assert torch.allclose(parameter.grad, gradient, atol=1e-6)
+
+
+def check_modes(world: World) -> None:
+    """One process, replicas and shards: the same norms and weights; dropout of its own on each rank."""
+    alone = Training(ALONE, "auto")
+    norms, weights = alone.steps(0, 3), alone.weights()
+    for mode in ("replicate", "shard"):
+        training = Training(world, mode)
+        draws = world.gather(torch.rand(4))
+        assert len({tuple(draw.tolist()) for draw in draws}) == world.size
+        assert is_sharded_model(training.model) == (mode == "shard")
+        assert torch.allclose(torch.tensor(training.steps(0, 3)), torch.tensor(norms), rtol=1e-4), mode
+        close(training.weights(), weights, world, mode)
+
+
+def check_resumes(world: World, folder: Path) -> None:
+    """Any mode goes on from any other's checkpoint; the same mode and ranks to the bit, dropout included."""
+    alone = Training(ALONE, "auto")
+    alone.steps(0, 4)
+    expected = alone.weights()
+    for mode, background in (("replicate", False), ("replicate", True), ("shard", False), ("shard", True)):
+        saved = Training(world, mode)
+        place = folder / f"{mode}-{background}"
+        with saved.saver(place, background=background) as saver:
+            saved.steps(0, 2)
+            saver.save(2, {"step": 2})
+            saved.steps(2, 4)  # must not change what is being written
+        world.wait()
+        draws, weights = torch.rand(4), saved.weights()
+        for other in ("shard", "replicate"):
+            training = Training(world, other)
+            assert training.saver(place).resume() == {"step": 2, "score": None}
+            training.steps(2, 4)
+            found = training.weights()
+            close(found, expected, world, f"{mode} to {other}")
+            assert torch.equal(torch.rand(4), draws)
+            assert other != mode or all(torch.equal(tensor, weights[name]) for name, tensor in found.items())
+    # What a single process makes of shards.
+    training = Training(ALONE, "auto")
+    assert training.saver(folder / "shard-False").resume() == {"step": 2, "score": None}
+    training.steps(2, 4)
+    close(training.weights(), expected, world, "shard to one")
+
+
+def close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], world: World, what: str) -> None:
+    if world.leads:
+        assert found.keys() == expected.keys(), what
+        for name, tensor in expected.items():
+            assert torch.allclose(found[name], tensor, atol=1e-5), (what, name)
+
+
+if __name__ == "__main__":
+    with open_world() as joined:
+        check_exchange(joined)
+        check_buckets(joined)
+        check_modes(joined)
+        check_resumes(joined, Path(sys.argv[1]))
+    print("fine")

@@ -1,0 +1,83 @@
+"""Padded, packed and static: other tensors, the same loss and gradients."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cmgems.masking import MaskedBatch
+from cmgems.models import MODELS
+from cmgems.models.packing import Packing
+from cmgems.training import ComputeConfig, start_compute
+from cmgems.training.inputs import loss_inputs
+from cmgems.training.step import MaskedLMLoss
+
+COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
+PRESETS = ["dnabert_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny"]
+
+
+def batch_of(lengths, columns, seed=0):
+    """Rows of different lengths with a fifth of their tokens masked."""
+    rng = np.random.default_rng(seed)
+    attention_BS = np.arange(columns) < np.array(lengths)[:, None]
+    ids_BS = np.where(attention_BS, rng.integers(6, 4000, attention_BS.shape), 0).astype(np.int32)
+    positions_M = np.sort(
+        rng.choice(np.flatnonzero(attention_BS), max(1, attention_BS.sum() // 5), replace=False)
+    )
+    return MaskedBatch(ids_BS, attention_BS, positions_M, rng.integers(6, 4000, len(positions_M)), "uniform")
+
+
+def inputs_of(batch, packing, static):
+    return loss_inputs(batch, dataclasses.replace(COMPUTE, packing=packing), static=static)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(("packing", "static"), [("off", True), ("on", False), ("on", True)])
+def test_the_loss_and_the_gradients_stay_the_same(preset, packing, static):
+    batch = batch_of([24, 7, 16, 3], 24)
+    torch.manual_seed(0)
+    config = dataclasses.replace(MODELS.get(preset), hidden_dropout=0.0, attention_dropout=0.0)
+    if hasattr(config, "pad_id"):
+        config = dataclasses.replace(config, pad_id=0)
+    loss = MaskedLMLoss(config.masked_lm())
+    found = []
+    for kind in (("off", False), (packing, static)):
+        loss.zero_grad()
+        total = loss(*inputs_of(batch, *kind))
+        total.backward()
+        found.append((total.item(), {n: p.grad for n, p in loss.named_parameters() if p.grad is not None}))
+    (expected, gradients), (actual, ours) = found
+    assert actual == pytest.approx(expected, rel=1e-5)
+    assert ours.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(
+            ours[name], gradient, atol=2e-4, rtol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_packing_leaves_the_padding_out():
+    batch = batch_of([24, 7, 16, 3], 24)
+    ids_1T, packing, positions_M, labels_M = inputs_of(batch, "on", static=False)
+    assert ids_1T.shape == (1, 50)
+    assert packing.lengths == (24, 7, 16, 3)
+    assert torch.equal(ids_1T[0, positions_M], torch.from_numpy(batch.ids_BS.flat[batch.positions_M]).long())
+    assert torch.equal(labels_M, torch.from_numpy(batch.labels_M))
+
+
+@pytest.mark.parametrize("packing", ["on", "off"])
+def test_static_shapes_are_few(packing):
+    rng = np.random.default_rng(1)
+    batches = [batch_of([64, *rng.integers(5, 65, 9)], 64, seed) for seed in range(60)]
+    inputs = [inputs_of(batch, packing, static=True) for batch in batches]
+    shapes = {(ids.shape, positions.shape) for ids, _, positions, _ in inputs}
+    assert len(shapes) <= 8
+    if packing == "on":
+        assert max(max(layout.lengths) for _, layout, _, _ in inputs) <= 64
+
+
+@pytest.mark.parametrize(("lengths", "packed"), [([20, 20], False), ([20, 19], False), ([20, 10], True)])
+def test_auto_packs_where_there_is_much_padding(lengths, packed):
+    layout = inputs_of(batch_of(lengths, 20), "auto", static=False)[1]
+    assert isinstance(layout, Packing) is packed
+    assert (layout is None) is (lengths == [20, 20])
