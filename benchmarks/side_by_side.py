@@ -71,6 +71,20 @@ def measure(
     return found
 
 
+def measured_elsewhere(candidates: Mapping[str, Callable[[], float]], rounds: int) -> Seconds:
+    """Seconds that each candidate, called once a round in a new random order, says it has measured."""
+    found: Seconds = {name: [] for name in candidates}
+    order = list(candidates)
+    shuffle = random.Random(0).shuffle
+    with progress("measuring", rounds * len(order), "turns") as advance:
+        for _ in range(rounds):
+            shuffle(order)
+            for name in order:
+                found[name].append(candidates[name]())
+                advance(1)
+    return found
+
+
 def ratio(found: Seconds, slow: str, fast: str) -> float:
     """How many times as fast as ``slow`` ``fast`` is: the median of the rounds' ratios."""
     return statistics.median(a / b for a, b in zip(found[slow], found[fast], strict=True))
