@@ -158,10 +158,12 @@ def disturb(folder: Path, kills: int, seed: int) -> Count:
     with progress("killing", kills, "kills") as advance:
         while count.killed.total() < kills:
             out = folder / f"run_{count.runs}"
-            before = count.killed.total()
-            while not one_start(folder, out, draw, pace, count, count.killed.total() < kills):
-                pass
-            advance(count.killed.total() - before)
+            finished = False
+            while not finished:
+                before = count.killed.total()
+                finished = one_start(folder, out, draw, pace, count, before < kills)
+                if count.killed.total() > before:
+                    advance(1)
             count.runs += 1
             found = outcome(out)
             count.lines += len(found["log"])

@@ -59,10 +59,11 @@ def test_same_ids_many(name: str) -> None:
     assert_identical(ASSETS / name, tokenizer, random_sequences(10_000, shortest(tokenizer), longest=300))
 
 
-def test_same_ids_of_bpe(small_bpe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_same_ids_of_bpe(small_bpe: Path, tmp_path: Path, count: int) -> None:
     tokenizer = BpeTokenizer(small_bpe)
     write_stock(tokenizer, tmp_path)
-    assert_identical(tmp_path, tokenizer, random_sequences(200, 1))
+    assert_identical(tmp_path, tokenizer, random_sequences(count, 1))
     stock = AutoTokenizer.from_pretrained(tmp_path)
     assert (stock.pad_token_id, stock.mask_token_id, len(stock)) == (3, 4, 200)
 
