@@ -190,8 +190,14 @@ class PretrainingData:
         """Endless masked training batches.
 
         Raises:
-            CmgemsError: if the masker's target rate cannot be reached.
+            CmgemsError: if the masker's target rate cannot be reached, or there are more processes than rows.
         """
+        if world > self.config.batch_size:
+            raise CmgemsError(
+                f"{world} processes share batches of {self.config.batch_size} sequences",
+                where="data.batch_size",
+                fix=f"set data.batch_size={world} or more, or start fewer processes",
+            )
         if masker.config.target_rate is not None:
             masker.calibrate(self.sample_ids(SAMPLE_TOKENS))
         windows = WindowNode(self.epoch_windows, self.config.batch_size, self.padded_tokens, rank, world)

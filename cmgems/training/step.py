@@ -114,8 +114,12 @@ def train_step(
 def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> float:
     """Mean cross-entropy (nats) of the fixed-masked validation tokens; ranks share the batches."""
     loss = MaskedLMLoss(model).eval()
-    mine = batches[world.rank :: world.size]
-    total = sum(loss_sum(loss, b, compute, training=False).double().item() for b in mine)
+    total = 0.0
+    for first in range(0, len(batches), world.size):
+        # Every rank computes in every round, the last ones perhaps for nothing: a sharded model takes all ranks.
+        mine = first + world.rank
+        nats = loss_sum(loss, batches[min(mine, len(batches) - 1)], compute, training=False)
+        total += nats.double().item() if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
     return world.sum(total, compute.device) / masked
 
