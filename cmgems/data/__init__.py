@@ -1,6 +1,9 @@
 """Feeding the models: masked pretraining batches from a genome store, labelled sequences for fine-tuning."""
 
-from cmgems.data.labelled import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
+from cmgems.data.draws import count_draws, draw_shots, few_shot, published_draw
+from cmgems.data.labelled import LabelledConfig, LabelledSet, labelled_batches, read_splits
+from cmgems.data.leaks import leaked_rows
+from cmgems.data.notes import data_notes
 from cmgems.data.pipeline import FixedValidation, GenomeData, PretrainingData
 
 __all__ = [
@@ -9,7 +12,12 @@ __all__ = [
     "LabelledConfig",
     "LabelledSet",
     "PretrainingData",
+    "count_draws",
+    "data_notes",
+    "draw_shots",
     "few_shot",
     "labelled_batches",
+    "leaked_rows",
+    "published_draw",
     "read_splits",
 ]

@@ -4,20 +4,24 @@ Two layouts are read, told apart by what the folder holds and the header says:
 
 - GUE: ``train.csv``, ``dev.csv``, ``test.csv`` with columns ``sequence,label``.
 - GeneMask: ``train.tsv`` (or ``.txt``), optionally dev, and test; tab-separated, the sequence as overlapping k-mers.
-  ``test`` may stand one folder up, as in the few-shot sets.
+
+In either, ``test`` may stand one folder up, as in the few-shot sets: ``10/train.tsv``, ``50/train.tsv``, ``test.tsv``.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from cmgems.errors import DataError
+from cmgems.files import write_text
 
 SPLITS = ("train", "dev", "test")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+LONGEST_CELL = 1 << 30  # letters; Python's own limit, 131,072, is no whole contig
 
 
 class Row(NamedTuple):
@@ -50,12 +54,25 @@ def find_split(folder: Path, split: str) -> Path | None:
     return None
 
 
-def bases_of(text: str) -> str:
-    """The bases of a cell: as they are, or put together from overlapping k-mers."""
+def bases_of(text: str, where: str = "") -> str:
+    """The bases of a cell: as they are, or put together from overlapping k-mers.
+
+    Raises:
+        DataError: if it is several words that do not overlap so.
+    """
     kmers = text.split()
     if len(kmers) < 2:
         return text.strip()
-    return kmers[0] + "".join(kmer[-1] for kmer in kmers[1:])
+    bases, k = kmers[0] + "".join(kmer[-1] for kmer in kmers[1:]), len(kmers[0])
+    for i, kmer in enumerate(kmers):
+        if kmer != bases[i : i + k]:
+            raise DataError(
+                "words that are no overlapping k-mers",
+                where=where,
+                why=f"{kmers[i - 1][:20]} is followed by {kmer[:20]}",
+                fix="write the sequence as one word, or as k-mers one base apart",
+            )
+    return bases
 
 
 def read_rows(
@@ -71,6 +88,7 @@ def read_rows(
     Raises:
         DataError: for a missing column, a short or long row, or an empty label.
     """
+    csv.field_size_limit(LONGEST_CELL)
     try:
         with open(path, newline="", encoding="utf-8-sig") as handle:
             reader = csv.reader(handle, delimiter=DELIMITERS[path.suffix])
@@ -78,20 +96,50 @@ def read_rows(
             places = [_place(header, name, path) for name in ("sequence", *columns)]
             for cells in filter(None, reader):
                 where = f"{path}:{reader.line_num}"
-                if any(cells[len(header) :]):
-                    raise DataError(
-                        "more cells than columns",
-                        where=where,
-                        why=f"{len(cells)} cells, {len(header)} columns",
-                        fix="quote cells that hold the delimiter",
-                    )
-                text, *labels = [cells[i].strip() if i < len(cells) else None for i in places]
-                if not text or None in labels or ("" in labels and not may_be_empty):
+                _check_width(cells, header, places, where)
+                text, *labels = [cells[i].strip() for i in places]
+                if not text or ("" in labels and not may_be_empty):
                     raise DataError("sequence or label missing", where=where, fix="mend or drop the row")
-                found = tuple(label for label in labels if label is not None)
-                yield Row(path, reader.line_num, bases_of(text), found)
+                yield Row(path, reader.line_num, bases_of(text, where), tuple(labels))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError("cannot read", where=path, why=str(error)) from error
+
+
+def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write (sequence, label) as comma-separated values with the header of GUE, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("sequence", "label"), *rows])
+    write_text(path, text.getvalue())
+
+
+def split_rows(
+    folder: Path, split: str, columns: Sequence[str] = ("label",), *, may_be_empty: bool = False
+) -> list[Row]:
+    """All rows of a split; arguments as for :func:`read_rows`.
+
+    Raises:
+        DataError: if there is no file or no row, or as :func:`read_rows`.
+    """
+    path = find_split(folder, split)
+    if path is None:
+        fix = f"put {split}.csv (sequence,label) or {split}.tsv there"
+        raise DataError(f"no {split} file", where=folder, fix=fix)
+    rows = list(read_rows(path, columns, may_be_empty=may_be_empty))
+    if not rows:
+        raise DataError("no rows", where=path, fix="give at least one row of each class")
+    return rows
+
+
+def _check_width(cells: list[str], header: list[str], places: list[int], where: str) -> None:
+    """Refuse a row of more cells than the header, empty ones aside, or of fewer."""
+    if len(cells) == len(header) or (len(cells) > len(header) and not any(cells[len(header) :])):
+        return
+    widths = f"{len(cells)} cells, {len(header)} columns"
+    if len(cells) > len(header):
+        fix = "quote cells that hold the delimiter"
+        raise DataError("more cells than columns", where=where, why=widths, fix=fix)
+    what = "sequence or label missing" if len(cells) <= max(places) else "fewer cells than columns"
+    raise DataError(what, where=where, why=widths, fix="mend or drop the row")
 
 
 def _place(header: list[str], name: str, path: Path) -> int:
@@ -103,6 +151,7 @@ def _place(header: list[str], name: str, path: Path) -> int:
     raise DataError(
         f"column {name!r} twice" if places else "columns missing",
         where=f"{path}:1",
-        why="" if places else f"no {name!r}, it has {', '.join(header) or 'none'}",
-        fix="name the columns sequence and label, or set data.labels to those that hold the labels",
+        why="" if places else f"no {name!r}, it has {', '.join(header)[:60] or 'none'}",
+        fix="the first line names the columns: sequence and label, or those in data.labels, "
+        f"with a {'comma' if path.suffix == '.csv' else 'tab'} between them",
     )

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.data.label_files import SPLITS, Row, find_split, read_rows
+from cmgems.data.label_files import SPLITS, Row, find_split, split_rows
 from cmgems.data.labels import LabelKind, Labels, OneClass
 from cmgems.data.token_labels import IGNORE, TokenLabels
 from cmgems.errors import CmgemsError, DataError
+from cmgems.genome import alphabet
 from cmgems.tokenization import Tokenizer
+from cmgems.tokenization.inputs import IUPAC
 
 PAD_MULTIPLE = 8
+ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,15 @@ class LabelledConfig:
         labels: Columns that hold the labels. A class stands in one; quantities, and labels as 0 and 1, in one each.
         shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
             None for all.
+        draw: Which of the draws of ``shots`` that the training file holds one after the other, from 0; None to draw
+            by the seed.
         max_tokens: Rows longer than this are cut, which is said aloud; None for as many as the model takes.
     """
 
     dir: Path = Path("data")
     labels: tuple[str, ...] = ("label",)
     shots: int | None = None
+    draw: int | None = None
     max_tokens: int | None = None
 
     def __post_init__(self) -> None:
@@ -39,6 +45,8 @@ class LabelledConfig:
             raise CmgemsError("`labels` must name one column or more, each once, and not the sequence's")
         if self.shots is not None and self.shots < 1:
             raise CmgemsError(f"`shots` must be 1 or more, but is {self.shots}")
+        if self.draw is not None and (self.draw < 0 or self.shots is None):
+            raise CmgemsError("`draw` must be 0 or more, and needs shots: the rows of a class in one draw")
         if self.max_tokens is not None and self.max_tokens < 3:
             raise CmgemsError(f"`max_tokens` must be 3 or more, but is {self.max_tokens}")
 
@@ -53,12 +61,14 @@ class LabelledSet:
             list of int64 arrays as long as the ids, the class of each token, ``IGNORE`` where it has none.
         names: What each output stands for: classes, labels or quantities.
         cut: How many sequences were longer than the model takes.
+        bases: The sequences whole, in capitals; what ``leaked_rows`` compares.
     """
 
     ids: list[np.ndarray]
     labels: Labels
     names: tuple[str, ...]
     cut: int = 0
+    bases: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +77,12 @@ class LabelledSet:
     def answers(self) -> np.ndarray:
         """``labels`` as one array, in the order of the sequences: those of tokens end to end."""
         return self.labels if isinstance(self.labels, np.ndarray) else np.concatenate(self.labels)
+
+    def take(self, rows: np.ndarray) -> LabelledSet:
+        """The set of some rows, by their indices."""
+        labels = self.labels[rows] if isinstance(self.labels, np.ndarray) else [self.labels[r] for r in rows]
+        bases = [self.bases[r] for r in rows] if self.bases else ()
+        return LabelledSet([self.ids[r] for r in rows], labels, self.names, bases=bases)
 
 
 def read_splits(
@@ -92,18 +108,9 @@ def read_splits(
     splits: dict[str, LabelledSet] = {}
     names: tuple[str, ...] = ()
     for split in SPLITS:
-        path = find_split(config.dir, split)
-        if path is None:
-            if split == "dev":
-                continue
-            raise DataError(
-                f"no {split} file",
-                where=config.dir,
-                fix=f"put {split}.csv (sequence,label) or {split}.tsv there",
-            )
-        rows = list(read_rows(path, config.labels, may_be_empty=kind.may_be_empty))
-        if not rows:
-            raise DataError("no rows", where=path, fix="give at least one row of each class")
+        if split == "dev" and find_split(config.dir, split) is None:
+            continue
+        rows = split_rows(config.dir, split, config.labels, may_be_empty=kind.may_be_empty)
         if split == "train":
             names = kind.names(rows, config.labels)
         splits[split] = _encode(rows, names, kind, tokenizer, tokens)
@@ -114,65 +121,54 @@ def _encode(
     rows: list[Row], names: tuple[str, ...], kind: LabelKind, tokenizer: Tokenizer, tokens: int
 ) -> LabelledSet:
     labels = kind.encode(rows, names)
-    ids = [encode_at(row.where, row.bases, tokenizer) for row in rows]
-    kept = [_kept(ids_S, tokens, tokenizer.sep_id) for ids_S in ids]
+    ids = _encode_rows(rows, tokenizer)
+    long = [n for n, ids_S in enumerate(ids) if len(ids_S) > tokens]
     if kind.per_base:
         of_tokens = TokenLabels(tokenizer, len(names))
-        labels = [
-            of_tokens.label(ids_S, classes_L)[kept_S]
-            for ids_S, classes_L, kept_S in zip(ids, labels, kept, strict=True)
-        ]
-    cut = sum(len(ids_S) > tokens for ids_S in ids)
-    shortened = [ids_S[kept_S] for ids_S, kept_S in zip(ids, kept, strict=True)]
-    return LabelledSet(shortened, labels, names, cut)
+        labels = [of_tokens.label(ids_S, classes_L) for ids_S, classes_L in zip(ids, labels, strict=True)]
+        for n in long:
+            labels[n] = _cut(labels[n], tokens, ends=ids[n][-1] == tokenizer.sep_id)
+    for n in long:
+        ids[n] = _cut(ids[n], tokens, ends=ids[n][-1] == tokenizer.sep_id)
+    return LabelledSet(ids, labels, names, len(long), [row.bases.upper() for row in rows])
 
 
-def _kept(ids_S: np.ndarray, tokens: int, sep_id: int) -> np.ndarray:
-    """Positions of the first ``tokens`` of a row, [SEP] last if it was."""
-    kept = np.arange(min(len(ids_S), tokens))
-    if ids_S[-1] == sep_id:
-        kept[-1] = len(ids_S) - 1
-    return kept
+def _cut(row_S: np.ndarray, tokens: int, *, ends: bool) -> np.ndarray:
+    """The first ``tokens`` of a row; the last of them is the row's last if that ``ends`` it, as [SEP] does."""
+    return np.append(row_S[: tokens - 1], row_S[-1]) if ends else row_S[:tokens]
 
 
-def encode_at(where: str, bases: str, tokenizer: Tokenizer) -> np.ndarray:
-    """Token ids of one sequence; what is wrong with it is reported as found at ``where``.
+def _encode_rows(rows: Sequence[Row], tokenizer: Tokenizer) -> list[np.ndarray]:
+    """Token ids of each row, int32 (S,), with [CLS] and [SEP], however many."""
+    ids: list[np.ndarray] = []
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[first : first + ROWS_AT_ONCE]
+        for row in some:
+            if len(row.bases) < tokenizer.k or not IUPAC.issuperset(row.bases):
+                _refuse(row, tokenizer)
+        ids += _encode_together([row.bases for row in some], tokenizer)
+    return ids
 
-    Raises:
-        DataError: if it is too short or no DNA.
-    """
+
+def _encode_together(sequences: list[str], tokenizer: Tokenizer) -> list[np.ndarray]:
+    lengths_B = np.array([len(bases) for bases in sequences], np.int32)
+    longest = int(lengths_B.max())
+    codes_BL = np.full((len(sequences), longest), alphabet.AMBIGUOUS, np.uint8)
+    for codes_L, bases in zip(codes_BL, sequences, strict=True):
+        codes_L[: len(bases)] = alphabet.encode(bases.encode())
+    # Ambiguous bases may become a token each, which token_count does not reckon with.
+    ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, max(tokenizer.token_count(longest), longest + 2))
+    kept_BS = ids_BS != tokenizer.pad_id
+    return np.split(ids_BS[kept_BS], np.cumsum(kept_BS.sum(1))[:-1])
+
+
+def _refuse(row: Row, tokenizer: Tokenizer) -> None:
+    """Raise what the tokenizer has to say against a row, as found in that row."""
     try:
-        return tokenizer.encode(bases)
+        tokenizer.encode(row.bases)
     except DataError as error:
-        place = f"{where}, {error.where}" if error.where else where
+        place = f"{row.where}, {error.where}" if error.where else row.where
         raise DataError(error.what, where=place, why=error.why, fix="mend it, or leave it out") from error
-
-
-def few_shot(labelled: LabelledSet, shots: int, seed: int) -> LabelledSet:
-    """``shots`` examples of each class, drawn by ``seed``.
-
-    Raises:
-        CmgemsError: if the labels are not one class a sequence, or a class has fewer.
-    """
-    classes_N = labelled.labels
-    if not isinstance(classes_N, np.ndarray) or classes_N.ndim > 1:
-        raise CmgemsError(
-            "shots without classes",
-            where="data.shots",
-            why="they are drawn of each class of sequences",
-            fix="set data.shots=null, or task=classification",
-        )
-    generator = np.random.Generator(np.random.Philox(key=seed))
-    rows = []
-    for index, label in enumerate(labelled.names):
-        members = np.flatnonzero(classes_N == index)
-        if len(members) < shots:
-            raise DataError(
-                f"{len(members)} training examples of class {label!r}", why=f"{shots} shots are asked for"
-            )
-        rows.append(generator.choice(members, shots, replace=False))
-    chosen = np.sort(np.concatenate(rows))
-    return LabelledSet([labelled.ids[r] for r in chosen], classes_N[chosen], labelled.names)
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int) -> np.ndarray:

@@ -155,7 +155,12 @@ def _check_one_column(columns: tuple[str, ...]) -> None:
 def _classes(found: set[str], first: Row) -> tuple[str, ...]:
     """The classes in order, at least two."""
     if len(found) < 2:
-        raise DataError("one class only", where=first.path, why=f"every label is {found.pop()!r}")
+        raise DataError(
+            "one class only",
+            where=first.path,
+            why=f"every label is {found.pop()!r}",
+            fix="give rows of another class too, or set data.labels to another column",
+        )
     return _ordered(found)
 
 

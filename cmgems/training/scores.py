@@ -21,10 +21,11 @@ Scores = dict[str, float]
 def class_scores(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
     """Accuracy, macro-F1 and MCC (0 when one class is predicted) of the most probable class."""
     predicted_N = probabilities_NC.argmax(1)
+    one_class = len(np.union1d(labels_N, predicted_N)) == 1  # scikit-learn says 0 too, but warns
     return {
         "accuracy": float(accuracy_score(labels_N, predicted_N)),
         "macro_f1": float(f1_score(labels_N, predicted_N, average="macro", zero_division=0)),
-        "mcc": float(matthews_corrcoef(labels_N, predicted_N)),
+        "mcc": 0.0 if one_class else float(matthews_corrcoef(labels_N, predicted_N)),
     }
 
 

@@ -19,7 +19,7 @@ def write(tmp_path):
 
 
 def test_rows_know_their_line(write):
-    path = write('sequence,label\nACGT,a\n\n"AC\nGT",b\n')
+    path = write('sequence,label\nACGT,a\n\n"ACG\nCGT",b\n')
     first, second = read_rows(path)
     assert first == (path, 2, "ACGT", ("a",))
     assert first.where == f"{path}:2"
@@ -69,6 +69,14 @@ def test_empty_labels_only_where_they_mean_something(write):
         ("sequence,label\nACGT\n", "sequence or label missing in .*train.csv:2"),
         ("label,sequence\n1\n", "sequence or label missing in .*train.csv:2"),
         ("sequence,label\n,1\n", "sequence or label missing in .*train.csv:2"),
+        (
+            "sequence,label,name\nACGT,1,x\nACGT,1\n",
+            "fewer cells than columns in .*train.csv:3: 2 cells, 3 columns",
+        ),
+        ("sequence\tlabel\nACGT\t1\n", "columns missing .* with a comma between them"),
+        ("ACGT" * 50 + ",1\n", r"columns missing .* it has (ACGT){15}; the first line names the columns"),
+        ("sequence,label\nACGT ACGT,1\n", "no overlapping k-mers in .*train.csv:2: ACGT is followed by ACGT"),
+        ("sequence,label\nACG CGTA,1\n", "no overlapping k-mers in .*train.csv:2: ACG is followed by CGTA"),
     ],
 )
 @pytest.mark.parametrize("may_be_empty", [False, True])
@@ -79,6 +87,10 @@ def test_ragged_rows_and_columns(write, text, message, may_be_empty):
         return
     with pytest.raises(DataError, match=message):
         list(read_rows(path, may_be_empty=may_be_empty))
+
+
+def test_a_cell_may_hold_a_whole_contig(write):
+    assert next(read_rows(write(f"sequence,label\n{'ACGT' * 50_000},1\n"))).bases == "ACGT" * 50_000
 
 
 def test_a_file_that_is_no_text(tmp_path):

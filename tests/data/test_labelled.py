@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmgems.data import LabelledConfig, few_shot, labelled_batches, read_splits
+from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
 from cmgems.data.token_labels import IGNORE
 from cmgems.errors import CmgemsError
-from cmgems.tokenization import TOKENIZERS
+from cmgems.tokenization import TOKENIZERS, BpeTokenizer
 
 TOKENIZER = TOKENIZERS.get("kmer6")
 ROWS = "ACGTACGTAC,0\nTTTTTTTTTT,1\n"
@@ -85,6 +85,41 @@ def test_missing_files(tmp_path):
         read(tmp_path / "nothing")
     with pytest.raises(CmgemsError, match="no train file"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
+def test_rows_tokenized_together_are_as_one_by_one(tmp_path, small_bpe, name):
+    tokenizer = TOKENIZERS.get(name) if name != "bpe" else BpeTokenizer(small_bpe)
+    rng = np.random.default_rng(0)
+    rows = [
+        "".join(rng.choice(list("ACGTacgtNR"), int(length), p=[0.2] * 4 + [0.04] * 4 + [0.02] * 2))
+        for length in rng.integers(6, 90, 200)
+    ]
+    text = "sequence,label\n" + "".join(f"{bases},{n % 2}\n" for n, bases in enumerate(rows))
+    write(tmp_path, train_csv=text, test_csv=text)
+    train = read_splits(LabelledConfig(dir=tmp_path), tokenizer, 512)["train"]
+    assert train.bases == [bases.upper() for bases in rows]
+    for bases, ids_S in zip(rows, train.ids, strict=True):
+        assert ids_S.dtype == np.int32
+        assert np.array_equal(ids_S, tokenizer.encode(bases))
+    cut = read_splits(LabelledConfig(dir=tmp_path, max_tokens=12), tokenizer, 512)["train"]
+    assert cut.cut == sum(len(ids_S) > 12 for ids_S in train.ids) > 20
+    for whole_S, ids_S in zip(train.ids, cut.ids, strict=True):
+        ends = whole_S[-1] == tokenizer.sep_id
+        assert np.array_equal(ids_S[:11], whole_S[: min(len(whole_S), 11)])
+        assert len(ids_S) == min(len(whole_S), 12)
+        assert not ends or ids_S[-1] == tokenizer.sep_id
+
+
+def test_some_rows_of_a_set():
+    classes = LabelledSet(
+        [np.array([n]) for n in range(3)], np.array([0, 1, 1]), ("a", "b"), 2, ["A", "C", "G"]
+    )
+    taken = classes.take(np.array([2, 0]))
+    assert [ids_S.tolist() for ids_S in taken.ids] == [[2], [0]]
+    assert (taken.labels.tolist(), taken.names, taken.bases) == ([1, 0], ("a", "b"), ["G", "A"])
+    of_bases = LabelledSet(classes.ids, [np.array([n]) for n in range(3)], ("a", "b"))
+    assert [labels_S.tolist() for labels_S in of_bases.take(np.array([1])).labels] == [[1]]
 
 
 def test_few_shot_draws_each_class_and_differs_by_seed(small_labelled):

@@ -104,3 +104,7 @@ def test_classes():
     scores = class_scores(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 2, 1]])
     assert scores["accuracy"] == 0.75
     assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+
+
+def test_one_class_alone_is_mcc_0_without_a_warning():
+    assert class_scores(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]]))["mcc"] == 0

@@ -1,0 +1,74 @@
+"""``cmgems labels``: make labelled sets to fine-tune on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Make labelled sets: few-shot draws, silencers.", no_args_is_help=True)
+
+
+@app.command()
+def draw(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with train and test files.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to make.")],
+    shots: Annotated[
+        str, typer.Option(metavar="N,N,...", help="Training examples of each class.")
+    ] = "10,50,100,500,1000",
+    draws: Annotated[int, typer.Option(metavar="N", help="Training sets of each size.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides the draws.")] = 0,
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")] = "label",
+) -> None:
+    """Draw few-shot training sets that share no sequence with the test set.
+
+    OUT/10/train.csv holds the draws of 10 shots one after the other, OUT/test.csv the whole test set; train on one with
+    data.dir=OUT/10 data.shots=10 data.draw=0.
+
+    Example: cmgems labels draw gue/GUE/prom/prom_core_all -o draws --shots 10,100 --draws 10
+    """
+    from cmgems.data.draw_files import write_draws
+    from cmgems.errors import CmgemsError
+
+    try:
+        numbers = [int(part) for part in shots.split(",")]
+    except ValueError:
+        raise CmgemsError(
+            "not whole numbers", where="--shots", why=repr(shots), fix="give them as 10,50,100"
+        ) from None
+    written = write_draws(folder, out, numbers, draws, seed, label)
+    for number in written.shots:
+        typer.echo(
+            f"{out / str(number)}: {draws} draws of {number} rows of each of {len(written.classes)} classes"
+        )
+    typer.echo(f"{out / 'test.csv'}: {written.test_rows:,} rows")
+    typer.echo(
+        f"never drawn: {written.repeated:,} training rows that repeat another, "
+        f"{written.leaked:,} that stand in the test set"
+    )
+    for number, why in written.skipped.items():
+        typer.echo(f"skipped: {number} shots: {why}")
+
+
+@app.command()
+def silencers(
+    fasta: Annotated[Path, typer.Argument(metavar="FASTA", help="Silencers, e.g. of SilencerDB.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to make.")],
+    max_bp: Annotated[int, typer.Option(metavar="BP", help="Leave out longer ones.")] = 300,
+    seed: Annotated[int, typer.Option(help="Decides negatives and split.")] = 0,
+) -> None:
+    """Make a labelled set of silencers (1) and of the same sequences with random pieces written over (0).
+
+    A silencer and its negative are both in train.csv, or, for a tenth of them, both in test.csv.
+
+    Example: cmgems labels silencers High_throughput_Homo_sapiens.fa -o silencer
+    """
+    from cmgems.data.silencers import silencer_set, write_silencer_set
+
+    made = silencer_set(fasta, max_bp, seed)
+    write_silencer_set(made, out)
+    for split, pairs in (("train", made.train), ("test", made.test)):
+        typer.echo(f"{out / split}.csv: {len(pairs):,} silencers and as many negatives")
+    for reason, count in sorted(made.skipped.items()):
+        typer.echo(f"skipped: {count:,} {reason}")

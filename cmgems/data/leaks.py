@@ -1,0 +1,47 @@
+"""Rows of a test set that were trained on, and rows that stand twice."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from cmgems.data.labelled import LabelledSet
+
+
+def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
+    """Which test rows have a sequence that also stands in train, whatever their labels: bool (N,).
+
+    Whole sequences are compared letter by letter, in either case: cutting them to what a model takes would make rows
+    equal that differ behind the cut, and the answer would depend on the model. The other strand is another sequence.
+    Of sets put together without ``bases`` the ids are compared.
+    """
+    train_rows, test_rows = _comparable(train, test)
+    return found_in(test_rows, train_rows)
+
+
+def barred_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:
+    """Which training rows a draw keeps clear of: their sequence stands in test, or in an earlier row: bool (N,)."""
+    barred_N = repeats(_comparable(train)[0])
+    if test is not None:
+        barred_N |= leaked_rows(test, train)
+    return barred_N
+
+
+def found_in(rows: Sequence[Hashable], others: Sequence[Hashable]) -> np.ndarray:
+    """Which rows stand among others too: bool (N,)."""
+    known = set(others)
+    return np.array([row in known for row in rows], np.bool_)
+
+
+def repeats(rows: Sequence[Hashable]) -> np.ndarray:
+    """Which rows stood there before: bool (N,)."""
+    first = {row: n for n, row in reversed(list(enumerate(rows)))}
+    return np.array([first[row] != n for n, row in enumerate(rows)], np.bool_)
+
+
+def _comparable(*sets: LabelledSet) -> list[Sequence[Hashable]]:
+    """What tells the rows of these sets apart."""
+    if all(len(one.bases) == len(one) for one in sets):
+        return [one.bases for one in sets]
+    return [[ids_S.tobytes() for ids_S in one.ids] for one in sets]

@@ -1,0 +1,135 @@
+"""``cmgems labels``, and what a user gets for every way in which a labelled set can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cmgems.cli.main import run
+
+GOOD = "sequence,label\n" + "ACGTACGTAA,0\nTTTTGGTTCC,0\nGGACGTGGAA,1\nCCCATCCGTC,1\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"{split}.csv").write_text(GOOD)
+    return folder
+
+
+def finetune(folder: Path, *overrides: str) -> list[str]:
+    return ["run", "finetune", "--config", "tiny", f"data.dir={folder}", "compute.threads=1", "epochs=1",
+            *overrides, "-o", str(folder.parent / "run")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("split", "text", "message"),
+    [
+        ("train", None, "no train file in {folder}; put train.csv (sequence,label) or train.tsv there"),
+        ("test", None, "no test file in {folder}; put test.csv (sequence,label) or test.tsv there"),
+        ("train", "", "columns missing in {folder}/train.csv:1: no 'sequence', it has none; the first line names"),
+        ("test", "ACGTACGT,1\n", "columns missing in {folder}/test.csv:1: no 'sequence', it has ACGTACGT, 1; "),
+        ("dev", "sequence,y\nACGTACGT,1\n", "columns missing in {folder}/dev.csv:1: no 'label', it has sequence, y"),
+        ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one row of each class"),
+        ("dev", "sequence,label\n", "no rows in {folder}/dev.csv; give"),
+        ("train", GOOD + "ACGTACGT\n", "sequence or label missing in {folder}/train.csv:6: 1 cells, 2 columns; mend"),
+        ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; mend or drop the row"),
+        ("test", GOOD + "ACGTACGT,1,1\n", "more cells than columns in {folder}/test.csv:6: 3 cells, 2 columns; quote"),
+        ("train", "sequence,label\nACGTACGT,1\n", "one class only in {folder}/train.csv: every label is '1'; give"),
+        ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; mend"),
+        ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; mend"),
+        ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; mend"),
+        ("test", GOOD + "ACGUACGT,1\n", "not a nucleotide in {folder}/test.csv:6, sequence position 4: found 'U'"),
+        ("train", GOOD + "ACGT ACGT,1\n", "words that are no overlapping k-mers in {folder}/train.csv:6: ACGT is"),
+    ],
+)  # fmt: skip
+def test_a_set_that_cannot_be_used_is_one_line(folder, capsys, split, text, message):
+    path = folder / f"{split}.csv"
+    path.write_text(text) if text is not None else path.unlink()
+    assert run(finetune(folder)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: " + message.format(folder=folder))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.shots=3"], "fewer rows than shots in data.shots: 0 training examples of class '0', besides 2 that"),
+        (["data.shots=1", "data.draw=2"], "no such draw in data.draw: 2 is asked for, the training set holds 2 of 1"),
+        (["data.shots=3", "data.draw=0"], "not whole draws in the training set: class '0' has 2 rows, 1 x 3 were"),
+        (["data.draw=0"], "`draw` must be 0 or more, and needs shots"),
+        (["data.dir=nowhere"], "no such folder in nowhere; set data.dir to a folder with train, dev and test files"),
+    ],
+)  # fmt: skip
+def test_draws_that_cannot_be(folder, capsys, overrides, message):
+    assert run(finetune(folder, *overrides)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: " + message)
+
+
+@pytest.mark.filterwarnings("error:A single label was found")
+def test_what_is_odd_is_said_and_trained_on(folder, capsys):
+    (folder / "train.csv").write_text(GOOD.replace(",1\n", ",2\n") + f"{'ACGT' * 150},2\n")
+    (folder / "test.csv").write_text("sequence,label\nACGTACGTAA,0\nACGTACGTAC,0\n")
+    assert run(finetune(folder)) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert said[:4] == [
+        f"warning: no dev file in {folder}: the last epoch counts",
+        "warning: 1 train sequences cut to 512 tokens",
+        "warning: test has one class only, '0': MCC is 0 and AUC undefined",
+        "warning: classes 0, 2 leave out 1: no training row has it",
+    ]
+
+
+def test_draw_and_train_on_one(small_labelled, tmp_path, capsys):
+    out = tmp_path / "draws"
+    assert (
+        run(["labels", "draw", str(small_labelled), "-o", str(out), "--shots", "4,900", "--draws", "3"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert f"{out / '4'}: 3 draws of 4 rows of each of 2 classes\n" in said
+    assert "never drawn: 0 training rows that repeat another, 0 that stand in the test set\n" in said
+    assert "skipped: 900 shots: " in said
+    for _ in range(2):
+        assert run(finetune(out / "4", "data.shots=4", "data.draw=2")) == 0
+    assert "training sequences" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--shots", "ten"], "not whole numbers in --shots: 'ten'; give them as 10,50,100"),
+        (["--shots", "5", "--draws", "0"], "numbers out of range: shots and draws must be 1 or more"),
+        (["--shots", "900"], "no draws in "),
+        (["--label", "y"], "columns missing in "),
+    ],
+)
+def test_draw_refuses(small_labelled, tmp_path, capsys, options, message):
+    assert run(["labels", "draw", str(small_labelled), "-o", str(tmp_path / "draws"), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: " + message)
+    assert not (tmp_path / "draws").exists()
+
+
+def test_silencers(tmp_path, capsys):
+    fasta = tmp_path / "s.fa"
+    fasta.write_text(
+        "".join(f">s{n}\n{'ACGT' * (5 + n)}\n" for n in range(20)) + ">n\nACGTN\n>long\n" + "A" * 301
+    )
+    out = tmp_path / "silencer"
+    assert run(["labels", "silencers", str(fasta), "-o", str(out)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        f"{out}/train.csv: 18 silencers and as many negatives",
+        f"{out}/test.csv: 2 silencers and as many negatives",
+        "skipped: 1 longer than 300 bp",
+        "skipped: 1 shorter than 20 bp",
+    ]
+    assert run(["labels", "silencers", str(fasta), "-o", str(out)]) == 2
+    assert "error: output folder exists in " in capsys.readouterr().err
+    fasta.write_text(">p\nMKVLLA\n")
+    assert run(["labels", "silencers", str(fasta), "-o", str(tmp_path / "new")]) == 2
+    assert "looks like protein" in capsys.readouterr().err
