@@ -2,7 +2,8 @@
 
 `task` says what the labels are: one class a sequence (classification), several labels (multi_label), quantities
 (regression) or a class for every base (token_classification). How many there are is read from the training set. The
-epoch with the best dev score is scored on the test set; without a dev set it is the last epoch. Copy it with
+epoch with the best dev score is scored on the test set; without a dev set it is the last epoch. Ctrl-C and SIGTERM
+stop after the step under way, and the same command goes on from the last finished epoch. Copy it with
 `cmgems cp finetune ./my_finetune.py`.
 """
 
@@ -13,15 +14,18 @@ import math
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
 import torch
 
 from cmgems.config import Component, component
-from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
+from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
+from cmgems.evaluation.scoring import collapse_warning, score_test
 from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
 from cmgems.tokenization import TOKENIZERS
@@ -42,6 +46,7 @@ from cmgems.training import (
     show_steps,
     show_summary,
     start_compute,
+    stop_signals,
 )
 from cmgems.training.predict import model_inputs
 
@@ -73,6 +78,7 @@ class Config:
 
     Attributes:
         epochs: Passes over the training set.
+        max_steps: Stop after this many optimizer steps even if epochs are left; the decay ends there too.
         batch_size: Sequences in an optimizer step.
         seed: Decides the head's weights, the order and the few-shot draw.
         lora: Train low-rank adapters and the head alone; None trains everything.
@@ -82,6 +88,7 @@ class Config:
     data: LabelledConfig = field(default_factory=LabelledConfig)
     task: Component = component(TASKS, "classification")
     epochs: int = 4
+    max_steps: int | None = None
     batch_size: int = 32
     seed: int = 0
     lora: LoraConfig | None = None
@@ -92,6 +99,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
             raise CmgemsError("`epochs` and `batch_size` must be 1 or more")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise CmgemsError(f"`max_steps` must be 1 or more, but is {self.max_steps}")
 
 
 def main(config: Config, out: Path) -> None:
@@ -117,14 +126,12 @@ def main(config: Config, out: Path) -> None:
             model_config = dataclasses.replace(model_config, hidden_dropout=config.model.dropout)
 
         splits = read_splits(config.data, tokenizer, model_config.max_positions, task.labels)
-        for name, split in splits.items():
-            if split.cut:
-                longest = max(map(len, split.ids))
-                print(f"warning: {split.cut} {name} sequences cut to {longest} tokens", file=sys.stderr)
-        train, dev, test = splits["train"], splits.get("dev"), splits["test"]
-        if config.data.shots is not None:
-            # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
-            train, dev = few_shot(train, config.data.shots, config.seed), None
+        for note in data_notes(config.data, splits):
+            print(f"warning: {note}", file=sys.stderr)
+        test = splits["test"]
+        train = draw_shots(config.data, splits["train"], test, config.seed)
+        # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
+        dev = splits.get("dev") if config.data.shots is None else None
         task = task.fit(train.answers)
 
         model = build_model(model_config, task.head, len(train.names))
@@ -137,6 +144,9 @@ def main(config: Config, out: Path) -> None:
         optimizer = build_optimizer(model, config.optim)
         steps_per_epoch = math.ceil(len(train) / config.batch_size)
         steps = config.epochs * steps_per_epoch
+        if config.max_steps is not None:
+            steps = min(steps, config.max_steps)
+        epochs = math.ceil(steps / steps_per_epoch)
 
         def load_weights(folder: Path) -> None:
             if config.lora is None:
@@ -168,26 +178,33 @@ def main(config: Config, out: Path) -> None:
                     save_adapters(folder, model)
             save_training_state(folder, model, optimizer, state)
 
-        def evaluate(labelled: LabelledSet) -> dict[str, float]:
+        def predict(labelled: LabelledSet) -> np.ndarray:
             logits_NC = predict_logits(model, labelled.ids, tokenizer, model_config.max_positions, compute)
-            return task.scores(labelled.answers, task.predictions(logits_NC))
+            return task.predictions(logits_NC)
 
-        start = state["epoch"] * steps_per_epoch
+        start = min(state["epoch"] * steps_per_epoch, steps)
         with (
             MetricsLog(run.metrics_path, start, config.log.tensorboard) as log,
             show_steps("finetune", start, steps, config.log.every) as display,
+            stop_signals(display.announce) as stop,
         ):
+
+            def leave_if_asked() -> None:
+                if stop:
+                    stop.leave(f"{state['epoch']} of {epochs} epochs are saved in {out}")
+
             display.note(
                 f"{compute.describe()}; {len(train)} training sequences; {config.task.name} of "
                 f"{shorten(', '.join(train.names), 80, placeholder=' ...')}; {out}"
             )
             step = start
-            for epoch in range(state["epoch"], config.epochs):
+            for epoch in range(state["epoch"], epochs):
                 model.train()
                 batches = labelled_batches(
                     train, config.batch_size, tokenizer, model_config.max_positions, (config.seed, epoch)
                 )
-                for ids_BS, labels in batches:
+                for ids_BS, labels in islice(batches, steps - step):
+                    leave_if_asked()
                     began = time.perf_counter()
                     with compute.autocast():
                         logits = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
@@ -211,7 +228,7 @@ def main(config: Config, out: Path) -> None:
                 if dev is None:
                     state["best_epoch"] = epoch + 1
                 else:
-                    scores = evaluate(dev)
+                    scores = task.scores(dev.answers, predict(dev))
                     log.write({"step": step, **{f"dev_{name}": value for name, value in scores.items()}})
                     display.note(
                         f"epoch {epoch + 1}: dev "
@@ -222,17 +239,20 @@ def main(config: Config, out: Path) -> None:
                         state["best_epoch"], state["best"] = epoch + 1, merit
                 run.checkpoints.save(epoch + 1, write_checkpoint)
                 run.checkpoints.retain(1, also=state["best_epoch"])
+                leave_if_asked()
 
         best = run.checkpoints.path(state["best_epoch"])
         load_weights(best)
         run.keep_model(best, "best")
-        scores = evaluate(test)
+        report = score_test(task, train, test, predict(test))
+        if warning := collapse_warning(report):
+            print(f"warning: {warning}", file=sys.stderr)
         run.finish(
             f"fine-tuned {model_name} in {out}",
             {
                 "training sequences": len(train),
-                "test sequences": len(test),
                 "best epoch": state["best_epoch"],
-                **{f"test {name}": value for name, value in scores.items()},
+                "sequences cut": sum(split.cut for split in splits.values()),
+                **report,
             },
         )

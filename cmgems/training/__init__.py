@@ -10,7 +10,7 @@ from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer,
 from cmgems.training.parallel import ParallelConfig, prepare_model
 from cmgems.training.predict import activate, predict_logits
 from cmgems.training.profiling import profiled
-from cmgems.training.run import Run, open_run, read_summary, show_summary
+from cmgems.training.run import Run, RunBusyError, open_run, read_summary, share_folder, show_summary
 from cmgems.training.saver import Saver
 from cmgems.training.signals import Stop, stop_signals
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
@@ -32,6 +32,7 @@ __all__ = [
     "OptimConfig",
     "ParallelConfig",
     "Run",
+    "RunBusyError",
     "Saver",
     "StepResult",
     "Stop",
@@ -55,6 +56,7 @@ __all__ = [
     "read_metrics",
     "read_summary",
     "save_training_state",
+    "share_folder",
     "show_steps",
     "show_summary",
     "start_compute",

@@ -37,6 +37,10 @@ SUMMARY = "summary.json"
 FREE_SECTIONS = ("checkpoint", "log", "parallel", "trouble")
 
 
+class RunBusyError(CmgemsError):
+    """Another process is working on this run."""
+
+
 @dataclass(frozen=True)
 class Run:
     """An opened run folder."""
@@ -97,18 +101,36 @@ def _first_difference(old: str, new: str) -> str:
     return "one of them has more lines"
 
 
+def share_folder(out: Path, config: object, recipe: str) -> None:
+    """Make ``out`` a folder of many runs, for any number of processes at once; each run below is opened by itself.
+
+    The config may change from call to call (more seeds, say): every run below checks its own.
+
+    Raises:
+        CmgemsError: if ``out`` holds something else, or cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / CONFIG).is_file() and any(out.iterdir()):
+            raise _strangers(out)
+    except OSError as error:
+        raise disk_error(error, out) from error
+    write_text(out / CONFIG, dump_config(config, recipe))
+
+
+def _strangers(out: Path) -> CmgemsError:
+    return CmgemsError(
+        "output folder in use", where=out, why="it is not empty and not a run", fix="choose another -o"
+    )
+
+
 def _refuse_strangers(out: Path, dumped: str) -> None:
     """Raise if ``out`` holds anything but nothing, or a run with this config."""
     existing = out / CONFIG
     if not existing.is_file():
         if any(path.name != LOCK for path in out.iterdir()):
             (out / LOCK).unlink()
-            raise CmgemsError(
-                "output folder in use",
-                where=out,
-                why="it is not empty and not a run",
-                fix="choose another -o",
-            )
+            raise _strangers(out)
         return
     # A run that failed before its first checkpoint, for a mistake in its config say, holds nothing to protect.
     if not Run(out).checkpoints.all():
@@ -128,7 +150,8 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
     """Open ``out`` for a run of ``recipe`` with ``config``: new, or the same run going on; by one run at a time.
 
     Raises:
-        CmgemsError: if another run holds it, it holds a run with another config, or it is no run folder.
+        RunBusyError: if another run holds it.
+        CmgemsError: if it holds a run with another config, or is no run folder.
     """
     if world is not None and not world.leads:
         yield Run(out)
@@ -143,7 +166,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CmgemsError(
+            raise RunBusyError(
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
         _sweep(out)

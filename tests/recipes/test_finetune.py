@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import time
 import pytest
 import torch
 
-from cmgems import assets
+from cmgems import assets, training
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
@@ -46,8 +48,10 @@ def test_learns_and_scores_the_test_set(finished):
     scores = summary(finished)
     assert scores["test auc"] > 0.9
     assert set(scores) == {
-        "training sequences", "test sequences", "best epoch", "test accuracy", "test macro_f1", "test mcc", "test auc",
+        "training sequences", "best epoch", "sequences cut", "test sequences", "test sequences in train",
+        "classes predicted", "test accuracy", "test macro_f1", "test mcc", "test auc",
     }  # fmt: skip
+    assert (scores["test sequences in train"], scores["classes predicted"]) == (0, 2)
 
 
 def test_the_best_dev_epoch_is_the_one_kept(finished):
@@ -75,6 +79,147 @@ def test_kill_9_continues_to_the_bit(finished, small_labelled, tmp_path):
     assert run(command(small_labelled, out)) == 0
     assert figures(out) == figures(finished)
     assert summary(out) == summary(finished)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """``at_step(8, act)``: ``act()`` is called in the 8th step of every run after this."""
+
+    def install(number, act):
+        real, calls = training.apply_gradients, itertools.count(1)
+
+        def apply(*arguments, **options):
+            if next(calls) == number:
+                act()
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(training, "apply_gradients", apply)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "step", "saved"),
+    # 15 steps an epoch: in the middle of the second, at its end, and before any has finished.
+    [(signal.SIGINT, 130, 20, 1), (signal.SIGTERM, 143, 30, 2), (signal.SIGTERM, 143, 3, 0)],
+)
+def test_a_signal_stops_in_order_and_the_run_goes_on_to_the_bit(
+    number, code, step, saved, finished, small_labelled, tmp_path, at_step, monkeypatch, capfd
+):
+    out = tmp_path / "run"
+    at_step(step, lambda: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as left:
+        run(command(small_labelled, out))
+    assert left.value.code == code
+    lines = capfd.readouterr().err.splitlines()
+    assert f"{number.name}: stopping after this step; once more to exit at once" in lines
+    assert lines[-1] == (
+        f"stopped by {number.name}: {saved} of 4 epochs are saved in {out}; the same command goes on"
+    )
+    assert [r["step"] for r in figures(out) if "loss" in r][-1] == step
+    monkeypatch.undo()
+    assert run(command(small_labelled, out)) == 0
+    assert figures(out) == figures(finished)
+    assert summary(out) == summary(finished)
+
+
+def test_a_signal_in_the_last_step_leaves_the_scoring_for_later(
+    finished, small_labelled, tmp_path, at_step, monkeypatch
+):
+    out = tmp_path / "run"
+    at_step(60, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        run(command(small_labelled, out))
+    assert not (out / "summary.json").exists()
+    monkeypatch.undo()
+    assert run(command(small_labelled, out)) == 0
+    assert figures(out) == figures(finished)
+    assert summary(out) == summary(finished)
+
+
+def test_a_second_signal_exits_at_once(small_labelled, tmp_path):
+    """In a process of its own: it ends without a word."""
+    program = f"""
+import signal, time
+from cmgems import training
+from cmgems.cli.main import run
+real = training.apply_gradients
+def apply(*arguments, **options):
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(1.1)
+    signal.raise_signal(signal.SIGTERM)
+    raise AssertionError("still here")
+training.apply_gradients = apply
+run({command(small_labelled, tmp_path / "run")!r})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert "still here" not in done.stderr
+
+
+def test_lora_killed_and_resumed_is_not_killed(small_labelled, tmp_path, at_step, monkeypatch):
+    runs = []
+    for name in ("whole", "killed"):
+        runs.append(tmp_path / name)
+        lora = command(small_labelled, runs[-1], "lora.r=4", "epochs=3")
+        if name == "killed":
+            at_step(20, lambda: signal.raise_signal(signal.SIGTERM))
+            with pytest.raises(SystemExit):
+                run(lora)
+            monkeypatch.undo()
+        assert run(lora) == 0
+    whole, killed = runs
+    assert figures(killed) == figures(whole)
+    assert summary(killed) == summary(whole)
+    ours, theirs = (load_model(folder).model.state_dict() for folder in runs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_max_steps_ends_in_the_middle_of_an_epoch(small_labelled, tmp_path):
+    out = tmp_path / "run"
+    assert run(command(small_labelled, out, "max_steps=20")) == 0
+    records = figures(out)
+    losses = [r for r in records if "loss" in r]
+    assert [r["step"] for r in losses] == list(range(1, 21))
+    assert losses[-1]["lr"] == pytest.approx(
+        3e-3 / 15
+    )  # the decay ends there: 15 steps after the warm-up of 5
+    assert [r["step"] for r in records if "dev_mcc" in r] == [15, 20]
+    assert run(command(small_labelled, tmp_path / "more", "max_steps=1000", "epochs=1")) == 0
+    assert figures(tmp_path / "more")[-2]["step"] == 15
+
+
+def test_max_steps_must_be_one_or_more(small_labelled, tmp_path, capsys):
+    assert run(command(small_labelled, tmp_path / "run", "max_steps=0")) == 2
+    assert "`max_steps` must be 1 or more, but is 0" in capsys.readouterr().err
+
+
+def test_leaked_rows_are_counted_and_scored_apart(small_labelled, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(small_labelled, folder)
+    _, *rows = (folder / "train.csv").read_text().splitlines()
+    with (folder / "test.csv").open("a") as test:
+        test.writelines(f"{row}\n" for row in rows[:10])
+    assert run(command(folder, tmp_path / "run", "epochs=1")) == 0
+    found = summary(tmp_path / "run")
+    assert (found["test sequences"], found["test sequences in train"]) == (50, 10)
+    assert run(command(small_labelled, tmp_path / "clean", "epochs=1")) == 0
+    clean = summary(tmp_path / "clean")
+    for metric in ("accuracy", "macro_f1", "mcc", "auc"):
+        assert found[f"clean test {metric}"] == clean[f"test {metric}"]
+
+
+def test_collapse_is_said(small_labelled, tmp_path, capsys):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    header, *rows = (small_labelled / "train.csv").read_text().splitlines()
+    ones, zeros = ([row for row in rows if row.endswith(end)] for end in ("1", "0"))
+    (folder / "train.csv").write_text("\n".join([header, *ones, zeros[0]]) + "\n")
+    shutil.copy(small_labelled / "test.csv", folder)
+    assert run(command(folder, tmp_path / "run", "epochs=2", "optim.lr=1e-2")) == 0
+    assert summary(tmp_path / "run")["classes predicted"] == 1
+    warning = "warning: collapse: all 40 test sequences get the same class; try another seed, "
+    assert warning in capsys.readouterr().err
 
 
 def test_from_a_pretrained_encoder(small_genome, small_labelled, tmp_path):

@@ -86,6 +86,7 @@ def test_the_planted_signal_is_found(finished):
     scores = summary(out)
     assert {name.removeprefix("test ") for name in scores if name.startswith("test ")} == {
         "sequences",
+        "sequences in train",
         *SCORES[task],
     }
     best = {"regression": "pearson", "multi_label": "auc", "token_classification": "mcc"}[task]

@@ -1,0 +1,220 @@
+"""Comparing masking strategies: what a strategy's name means for a config, and the figures its runs left behind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from cmgems.errors import CmgemsError
+from cmgems.evaluation.benchmarks import GUE, Dataset, find_datasets
+from cmgems.evaluation.runs import Repeat, repeats
+from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
+from cmgems.masking import CURRICULA, STRATEGIES
+from cmgems.registry import did_you_mean
+from cmgems.training import read_metrics, read_summary
+
+# The strategy of models that are not pretrained at all.
+UNTRAINED = "none"
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What one pretraining run reports.
+
+    Attributes:
+        strategy, seed: Which run it is.
+        curve: (step, nats) of the fixed-mask validations.
+        masked_share: Mean share of tokens masked, over the logged steps.
+        switched_at: The step of the curriculum's switch, if it has one and took it.
+        tokens: Tokens seen.
+        seconds: Time of the steps.
+    """
+
+    strategy: str
+    seed: int
+    curve: tuple[tuple[int, float], ...]
+    masked_share: float
+    switched_at: int | None
+    tokens: int
+    seconds: float
+
+    @property
+    def loss(self) -> float:
+        """Validation loss at the end (nats per masked token)."""
+        return self.curve[-1][1]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure of one run.
+
+    Attributes:
+        strategy: How its model was pretrained.
+        pair: What else tells the run apart: the seeds, the task. Runs of two strategies with the same are a pair.
+        value: The figure.
+    """
+
+    strategy: str
+    pair: tuple[int | str, ...]
+    value: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A strategy's mean and spread, and how far it lies above the baseline; None of the baseline itself."""
+
+    strategy: str
+    values: MeanSD
+    difference: Difference | None
+
+
+def masking_overrides(strategy: str) -> list[str]:
+    """The config overrides for ``NAME`` or ``NAME+key=value+…``, keys being those of the section ``masking``.
+
+    NAME is a curriculum, or a strategy that masks from the first step to the last. `cm_gems+rank_by=position`,
+    `random_span+rate=0.3` and `cm_gems+curriculum.threshold=20` are strategies of their own.
+
+    Raises:
+        CmgemsError: if there is no such curriculum or strategy, or an option has no ``=``.
+    """
+    name, *options = strategy.split("+")
+    curricula = [known for known in CURRICULA.names() if known != "fixed"]
+    if name not in curricula and name not in STRATEGIES.names():
+        known = [*curricula, *STRATEGIES.names(), UNTRAINED]
+        raise CmgemsError(f"unknown strategy {name!r}", where="strategies", fix=did_you_mean(name, known))
+    for option in options:
+        if "=" not in option:
+            raise CmgemsError(
+                f"option without a value: {option!r}",
+                where=f"strategies, {strategy}",
+                fix="write NAME+key=value",
+            )
+    # `fixed` first: a new name drops the options that the base config gives to its own curriculum.
+    overrides = ["masking.curriculum=fixed"]
+    overrides += (
+        [f"masking.curriculum={name}"] if name in curricula else [f"masking.curriculum.masking={name}"]
+    )
+    return overrides + [f"masking.{option}" for option in options]
+
+
+def find_tasks(folder: Path, names: Sequence[str]) -> list[Dataset]:
+    """The labelled sets below ``folder`` for ``NAME``, a whole set, or ``NAME@SHOTS``, few examples of each class.
+
+    NAME is a set's path below the folder, its last part, or a glob. Whole sets of GUE get GUE's settings.
+
+    Raises:
+        CmgemsError: if a number of shots is none, or nothing has that name.
+    """
+    found: dict[str, Dataset] = {}
+    for name in names:
+        pattern, at, shots = name.partition("@")
+        if at and not (shots.isdecimal() and int(shots)):
+            raise CmgemsError(f"`tasks` has shots that are no number: {name!r}", fix="write NAME@10")
+        of_gue = not at and any(pattern in (known, known.rpartition("/")[2]) for known in GUE)
+        numbers = (int(shots),) if at else ()
+        datasets, absent = find_datasets(folder, gue=of_gue, shots=numbers, wanted=(pattern,))
+        if absent:
+            raise CmgemsError(f"no data set {absent[0]!r}", where=folder, fix="leave it out of tasks")
+        found |= {dataset.title: dataset for dataset in datasets}
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of a comparison, and where they lie.
+
+    OUT/pretrain/cm_gems-seed0/                                   a pretraining run
+    OUT/finetune/cm_gems-seed0/prom/prom_core_tata/seed0/         a fine-tuning run from its weights
+
+    Attributes:
+        out: The folder of everything.
+        strategies, seeds: What is pretrained: each strategy with seeds from 0.
+        tasks: What is fine-tuned on from each.
+        draws: Few-shot training sets for each pretraining seed.
+    """
+
+    out: Path
+    strategies: tuple[str, ...]
+    seeds: int
+    tasks: tuple[Dataset, ...] = ()
+    draws: int = 1
+
+    def pretraining_folder(self, strategy: str, seed: int) -> Path:
+        """Of a pretraining run."""
+        return self.out / "pretrain" / f"{strategy}-seed{seed}"
+
+    def fine_tunings(self, strategy: str, seed: int) -> Iterator[tuple[Dataset, Repeat, Path]]:
+        """(task, repeat, folder) of the runs from one pretraining: one on a whole set, `draws` on few examples.
+
+        Every pretraining seed has seeds (and draws, if they are ours) of its own, the same under every strategy.
+        """
+        for task in self.tasks:
+            for repeat in repeats(task, 1, self.draws):
+                own_draw = task.shots is not None and not task.drawn
+                repeat = Repeat(seed * self.draws + repeat.seed if own_draw else seed, repeat.draw)
+                yield task, repeat, self.out / "finetune" / f"{strategy}-seed{seed}" / task.path / repeat.name
+
+    def pretrainings(self) -> list[Pretraining]:
+        """The figures of all that have finished."""
+        places = [
+            (s, seed, self.pretraining_folder(s, seed)) for s in self.strategies for seed in range(self.seeds)
+        ]
+        found = [read_pretraining(folder, strategy, seed) for strategy, seed, folder in places]
+        return [run for run in found if run is not None]
+
+    def scores(self) -> dict[str, list[Score]]:
+        """Test scores by task and metric, 'tf/0: mcc' (its own, and AUC), of all finished runs."""
+        found: dict[str, list[Score]] = {
+            f"{task.title}: {metric}": [] for task in self.tasks for metric in (task.metric, "auc")
+        }
+        for strategy in self.strategies:
+            for seed in range(self.seeds):
+                for task, repeat, folder in self.fine_tunings(strategy, seed):
+                    summary = read_summary(folder) or {}
+                    for metric in (task.metric, "auc"):
+                        value = summary.get(f"test {metric}", math.nan)
+                        if not math.isnan(value):
+                            found[f"{task.title}: {metric}"].append(
+                                Score(strategy, (seed, repeat.name), value)
+                            )
+        return {name: scores for name, scores in found.items() if scores}
+
+
+def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | None:
+    """The figures of a finished pretraining run, None of any other."""
+    summary = read_summary(folder)
+    if summary is None:
+        return None
+    records = read_metrics(folder / "metrics.jsonl")
+    shares = [r["masked_share"] for r in records if "masked_share" in r]
+    return Pretraining(
+        strategy,
+        seed,
+        tuple((r["step"], r["validation_loss"]) for r in records if "validation_loss" in r),
+        fmean(shares),
+        summary["switched to the hard phase at step"],
+        summary["tokens seen"],
+        summary["tokens seen"] / summary["tokens per second"],
+    )
+
+
+def rows(scores: Sequence[Score], strategies: Iterable[str], baseline: str) -> list[Row]:
+    """A row for each strategy that has scores; what stands on one side only is left out of the difference."""
+    by_strategy: dict[str, dict[tuple[int | str, ...], float]] = {}
+    for score in scores:
+        by_strategy.setdefault(score.strategy, {})[score.pair] = score.value
+    theirs = by_strategy.get(baseline, {})
+    found = []
+    for strategy in strategies:
+        mine = by_strategy.get(strategy, {})
+        if not mine:
+            continue
+        pairs = [pair for pair in mine if pair in theirs]
+        difference = None
+        if pairs and strategy != baseline:
+            difference = paired_difference([mine[p] for p in pairs], [theirs[p] for p in pairs])
+        found.append(Row(strategy, MeanSD.of(list(mine.values())), difference))
+    return found

@@ -1,0 +1,51 @@
+"""What a fine-tuned model's answers for the test set are worth: scores, leaked rows, collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cmgems.data import LabelledSet, leaked_rows
+from cmgems.training import Task
+
+LEAKED, CLASSES = "test sequences in train", "classes predicted"
+
+
+def score_test(
+    task: Task, train: LabelledSet, test: LabelledSet, predictions_NC: np.ndarray
+) -> dict[str, Any]:
+    """Scores by name: ``test mcc``, and ``clean test mcc`` without the rows whose sequence stands in ``train``.
+
+    Beside them the number of test sequences, of those that stand in train and, of a classifier, how many classes it
+    gives at all. There are no clean scores if no row leaks, or every row does.
+
+    Args:
+        task: Knows the scores.
+        train: What the model was trained on.
+        test: N sequences.
+        predictions_NC: ``task.predictions``; of a classifier of tokens those of all sequences end to end.
+    """
+    leaked_N = leaked_rows(train, test)
+    report: dict[str, Any] = {"test sequences": len(test), LEAKED: int(leaked_N.sum())}
+    if task.head == "classification":
+        report[CLASSES] = len(np.unique(predictions_NC.argmax(1)))
+    scores = task.scores(test.answers, predictions_NC)
+    report |= {f"test {name}": value for name, value in scores.items()}
+    if leaked_N.any() and not leaked_N.all():
+        of_tokens = not isinstance(test.labels, np.ndarray)
+        kept = np.repeat(~leaked_N, [len(ids_S) for ids_S in test.ids]) if of_tokens else ~leaked_N
+        clean = task.scores(test.answers[kept], predictions_NC[kept])
+        report |= {f"clean test {name}": value for name, value in clean.items()}
+    return report
+
+
+def collapse_warning(report: Mapping[str, Any]) -> str | None:
+    """What to say of a classifier that gives every sequence the same class; None if it does not."""
+    if report.get(CLASSES) != 1:
+        return None
+    return (
+        f"collapse: all {report['test sequences']} test sequences get the same class; "
+        "try another seed, a lower optim.lr, or more epochs"
+    )

@@ -1,0 +1,183 @@
+"""The table of an evaluation: mean and spread over runs, leaks and collapse, beside published scores."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cmgems.evaluation.benchmarks import GUE
+from cmgems.evaluation.published import average, published_gue
+from cmgems.evaluation.results import METRICS, Results, lines
+from cmgems.evaluation.runs import Record, score_of
+from cmgems.evaluation.scoring import CLASSES, LEAKED
+from cmgems.evaluation.statistics import MeanSD
+from cmgems.files import write_json, write_text
+
+# The published models that a terminal has room for; the files have all.
+SHOWN = ("DNABERT-6mer", "NT-2500M-multi", "DNABERT-2")
+
+Cells = list[list[str]]
+
+
+def mean_and_sd(score: MeanSD) -> str:
+    """'71.2 ± 0.8', '71.2' of one run, '–' of none."""
+    if not score.count:
+        return "–"
+    return f"{score.mean:.1f}" + (f" ± {score.sd:.1f}" if score.count > 1 else "")
+
+
+def score_table(results: Results) -> tuple[list[str], Cells]:
+    """Header and rows: every metric, in percent, and what to know of the test set.
+
+    "leaks" counts the test rows that stand in train, "clean" is the set's own metric without them.
+    """
+    found = lines(results)
+    few = any(line.shots is not None for line in found)
+    header = ["data set", *(["shots"] if few else []), "runs", *METRICS.values(), "leaks"]
+    header += [] if results.exclude_leaks else ["clean"]
+    rows = []
+    for line in found:
+        leaked = line.counts(LEAKED)
+        row = [line.dataset, *([str(line.shots or "all")] if few else []), str(len(line.records))]
+        row += [mean_and_sd(line.score(metric)) for metric in METRICS]
+        row.append(str(leaked[0]) if len(set(leaked)) == 1 else f"{min(leaked)} to {max(leaked)}")
+        if not results.exclude_leaks:
+            row.append(mean_and_sd(line.score(line.metric, clean=True)) if any(leaked) else "")
+        rows.append([*row, line.remarks])
+    return [*header, "remarks"], rows
+
+
+def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[str], Cells]:
+    """Header and rows: GUE's own metric of each set beside the published ones, and the average over the same sets.
+
+    Args:
+        results: Not of GUE, they give no rows.
+        wanted: Published models to show; () for all.
+    """
+    published = published_gue()
+    found = [line for line in lines(results) if results.gue and line.shots is None]
+    if not found:
+        return [], []
+    models = list(wanted or published[found[0].dataset])
+    rows = []
+    for line in found:
+        row = [line.dataset, METRICS[line.metric], mean_and_sd(line.score(line.metric))]
+        rows.append(row + [f"{published[line.dataset][model]:.1f}" for model in models])
+    ours = MeanSD.of([line.score(line.metric).mean for line in found])
+    theirs = average(line.dataset for line in found)
+    last = [f"average, {len(found)} of {len(GUE)} sets", "", f"{ours.mean:.1f}"]
+    rows.append(last + [f"{theirs[model]:.1f}" for model in models])
+    return ["data set", "metric", "this model", *models], rows
+
+
+def notes(results: Results) -> list[str]:
+    """What the tables cannot say, a line each."""
+    skipped = results.skipped
+    found = [f"skipped {i}/{len(skipped)}: {t}: {reason}" for i, (t, reason) in enumerate(skipped.items(), 1)]
+    if results.absent:
+        found.append(f"not found, {len(results.absent)}: {', '.join(results.absent)}")
+    return found
+
+
+def caption(results: Results) -> str:
+    """What the figures are."""
+    leaks = "without" if results.exclude_leaks else "with"
+    return (
+        f"{results.model}: test scores in percent, mean ± sd over runs, {leaks} test rows that stand in train"
+    )
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in markdown; cells must not hold ``|``."""
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows))
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write results.json, table.md and table.csv."""
+    write_json(folder / "results.json", results.as_json())
+    write_text(folder / "table.md", markdown(results))
+    write_text(folder / "table.csv", as_csv(results))
+
+
+def markdown(results: Results) -> str:
+    """Both tables and the notes."""
+    parts = [caption(results)]
+    for header, rows in (score_table(results), published_table(results)):
+        if rows:
+            parts.append(markdown_table(header, rows))
+    parts += ["\n".join(f"- {note}" for note in notes(results))] if notes(results) else []
+    return "\n\n".join(parts) + "\n"
+
+
+def as_csv(results: Results) -> str:
+    """One row a data set and number of shots: means and deviations in percent, empty where undefined."""
+    published = published_gue()
+    models = list(next(iter(published.values()))) if results.gue else []
+    measures = [(metric, clean) for metric in METRICS for clean in (False, True)]
+    header = ["dataset", "shots", "runs", "metric"]
+    for metric, clean in measures:
+        header += [f"{'clean ' if clean else ''}{metric}{end}" for end in ("", " sd")]
+    header += ["test sequences", "test sequences in train", "collapsed runs", "sequences cut", "skipped"]
+    rows = []
+    for line in lines(results):
+        row: list[Any] = [line.dataset, line.shots, len(line.records), line.metric]
+        for metric, clean in measures:
+            score = line.score(metric, clean=clean)
+            row += [score.mean, score.sd]
+        row += [max(line.counts("test sequences")), max(line.counts(LEAKED)), line.collapsed]
+        row += [max(line.counts("sequences cut")), ""]
+        figures = published[line.dataset] if results.gue and line.shots is None else {}
+        rows.append([*row, *(figures.get(model) for model in models)])
+    rows += [[title, *[None] * (len(header) - 2), reason] for title, reason in results.skipped.items()]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*header, *models])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def show(results: Results) -> None:
+    """Print both tables, narrow enough for a terminal, and the notes."""
+    console = Console()
+    print(caption(results))
+    header, rows = score_table(results)
+    scores = [name for name in header if name != "remarks"], [row[:-1] for row in rows]
+    for header, rows in (scores, published_table(results, SHOWN)):
+        if rows:
+            table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+            for name in header:
+                table.add_column(name, no_wrap=True)
+            for row in rows:
+                table.add_row(*(escape(cell.replace(" ± ", "±")) for cell in row))
+            console.print(table, "")
+    remarks = [f"{line.title}: {line.remarks}" for line in lines(results) if line.remarks]
+    for note in [*remarks, *notes(results)]:
+        print(note)
+
+
+def result_line(record: Record, title: str) -> str:
+    """A finished run of the set ``title`` in one line: 'prom/prom_core_tata: MCC 71.2, macro-F1 85.3, ...'."""
+    scores = [
+        f"{label} {100 * score_of(record, metric):.1f}"
+        for metric, label in METRICS.items()
+        if not math.isnan(score_of(record, metric))
+    ]
+    leaked = record["summary"].get(LEAKED)
+    more = [f"{leaked} test sequences stand in train"] if leaked else []
+    more += ["collapsed: one class predicted"] if record["summary"].get(CLASSES) == 1 else []
+    return f"{title}: {', '.join(scores)}" + "".join(f"; {text}" for text in more)

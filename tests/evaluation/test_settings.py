@@ -1,0 +1,68 @@
+"""Settings and models as overrides that the finetune recipe takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from cmgems import assets
+from cmgems.config import Component, load_config
+from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.evaluation.settings import DataSettings, OptimSettings, Settings, as_overrides, source_overrides
+from cmgems.models.lora import LoraConfig
+from cmgems.recipes import load_recipe
+from cmgems.training import ComputeConfig, LogConfig
+
+FINETUNE = load_recipe(assets.find_recipe("finetune")).config_schema
+
+
+def test_what_is_not_set_is_left_alone():
+    assert Settings().overrides() == []
+
+
+def test_every_kind_of_value_arrives():
+    settings = Settings(
+        epochs=3,
+        data=DataSettings(labels=("a", "b"), max_tokens=80),
+        optim=OptimSettings(lr=1e-5, schedule="cosine"),
+        lora=LoraConfig(r=4, targets=("query", "value")),
+    )
+    compute, log = (
+        ComputeConfig(device="cpu", recompute=True, threads=2),
+        LogConfig(every=7, tensorboard=True),
+    )
+    overrides = [*settings.overrides(), *as_overrides(compute, "compute"), *as_overrides(log, "log")]
+    config = load_config(FINETUNE, None, overrides)
+    assert (config.epochs, config.data.labels, config.data.max_tokens) == (3, ("a", "b"), 80)
+    assert (config.optim.lr, config.optim.schedule, config.optim.weight_decay) == (1e-5, "cosine", 0.01)
+    assert config.lora == settings.lora
+    assert (config.compute, config.log) == (compute, log)
+
+
+def test_every_setting_is_a_key_of_the_recipe():
+    """A key that it lacks would raise when it is set."""
+    everything = Settings(
+        epochs=1, max_steps=1, batch_size=1, optim=OptimSettings(1e-3, 0, "linear", 0.9, 0.0, 0.5)
+    )
+    config = load_config(FINETUNE, None, [*everything.overrides(), "model.dropout=0.2"])
+    assert (config.max_steps, config.optim.layer_decay, config.optim.clip) == (1, 0.9, 0.5)
+
+
+def test_a_registered_model_and_its_tokenizer(small_bpe):
+    overrides = source_overrides("logo_tiny", Component("bpe", {"file": small_bpe}))
+    config = load_config(FINETUNE, None, overrides)
+    assert config.model.init.name == "logo_tiny"
+    assert config.model.tokenizer.name == "bpe"
+    assert config.model.tokenizer.options["file"] == small_bpe
+
+
+def test_a_folder_is_a_checkpoint(tmp_path):
+    (tmp_path / "final").mkdir()
+    (tmp_path / "final" / "model.json").write_text("{}")
+    assert source_overrides(str(tmp_path), Component("kmer6", {})) == [f"model.checkpoint={tmp_path}"]
+
+
+def test_neither_a_folder_nor_a_model(tmp_path):
+    with pytest.raises(CmgemsError, match="did you mean 'logo_tiny'"):
+        source_overrides("logo_tyni", Component("kmer6", {}))
+    with pytest.raises(CheckpointError, match="no model found"):
+        source_overrides(str(tmp_path), Component("kmer6", {}))

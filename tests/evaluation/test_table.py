@@ -1,0 +1,146 @@
+"""The table of an evaluation: means and deviations by hand, leaks, collapse, published columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from cmgems.evaluation.results import Results, lines
+from cmgems.evaluation.table import as_csv, markdown, published_table, score_table, show, write
+
+
+def record(dataset, seed, mcc, *, shots=None, clean=None, classes=2, leaked=0, cut=0):
+    """A run whose scores all are ``mcc``."""
+    summary = {"test sequences": 50, "test sequences in train": leaked, "classes predicted": classes}
+    summary |= {"sequences cut": cut, **{f"test {m}": mcc for m in ("mcc", "macro_f1", "accuracy", "auc")}}
+    if clean is not None:
+        summary |= {f"clean test {m}": clean for m in ("mcc", "macro_f1", "accuracy", "auc")}
+    return {
+        "dataset": dataset,
+        "shots": shots,
+        "draw": None,
+        "seed": seed,
+        "metric": "mcc",
+        "summary": summary,
+    }
+
+
+@pytest.fixture
+def results():
+    found = Results("runs/x", gue=True, absent=["virus/covid"])
+    found.records = [
+        record("tf/0", 0, 0.6, leaked=3, clean=0.5),
+        record("tf/0", 1, 0.7, leaked=3, clean=0.6),
+        record("tf/0", 2, 0.8, leaked=3, clean=0.4),
+        record("tf/1", 0, 0.0, classes=1, cut=4),
+    ]
+    found.skipped = {"tf/2": "no test file in tf/2"}
+    return found
+
+
+def test_mean_and_deviation(results):
+    tf0, tf1 = lines(results)
+    assert (tf0.score("mcc").mean, tf0.score("mcc").sd) == pytest.approx((70, 10))
+    assert (tf0.score("mcc", clean=True).mean, tf0.score("mcc", clean=True).sd) == pytest.approx((50, 10))
+    assert tf1.score("mcc").count == 1
+    assert (tf0.collapsed, tf1.collapsed) == (0, 1)
+
+
+def test_rows(results):
+    header, rows = score_table(results)
+    assert header == [
+        "data set",
+        "runs",
+        "MCC",
+        "macro-F1",
+        "accuracy",
+        "AUC",
+        "leaks",
+        "clean",
+        "remarks",
+    ]
+    assert rows == [
+        ["tf/0", "3", *["70.0 ± 10.0"] * 4, "3", "50.0 ± 10.0", ""],
+        ["tf/1", "1", *["0.0"] * 4, "0", "", "collapsed in 1 of 1, 4 sequences cut"],
+    ]
+
+
+def test_leaks_are_excluded_when_asked(results):
+    results.exclude_leaks = True
+    header, rows = score_table(results)
+    assert "clean" not in header
+    assert rows[0][2] == "50.0 ± 10.0"
+    assert rows[1][2] == "0.0"
+
+
+def test_where_every_row_leaks_nothing_is_clean():
+    results = Results("x", exclude_leaks=True, records=[record("a", 0, 0.9, leaked=50)])
+    assert score_table(results)[1][0][2] == "–"
+
+
+def test_undefined_scores_are_left_out():
+    results = Results("x", records=[record("a", 0, None), record("a", 1, 0.5)])
+    assert score_table(results)[1][0][2] == "50.0"
+
+
+def test_published_columns_are_those_of_the_same_sets(results):
+    header, rows = published_table(results)
+    assert header[:4] == ["data set", "metric", "this model", "DNABERT-3mer"]
+    assert [row[0] for row in rows] == ["tf/0", "tf/1", "average, 2 of 28 sets"]
+    column = header.index("DNABERT-2")
+    assert [row[column] for row in rows] == ["72.0", "76.1", "74.0"]  # 71.99, 76.06
+    assert rows[2][2] == "35.0"
+
+
+def test_other_sets_and_few_shot_have_no_published_columns():
+    assert published_table(Results("x", records=[record("tf/0", 0, 0.5)])) == ([], [])
+    assert published_table(Results("x", gue=True, records=[record("tf/0", 0, 0.5, shots=10)])) == ([], [])
+
+
+def test_shots_have_lines_of_their_own():
+    results = Results("x", records=[record("a", 0, 0.5, shots=10), record("a", 0, 0.7, shots=100)])
+    header, rows = score_table(results)
+    assert header[1] == "shots"
+    assert [row[1:4] for row in rows] == [["10", "1", "50.0"], ["100", "1", "70.0"]]
+
+
+def test_markdown_names_what_was_skipped(results):
+    text = markdown(results)
+    assert "| tf/0 | 3 | 70.0 ± 10.0 |" in text
+    assert "- skipped 1/1: tf/2: no test file in tf/2\n- not found, 1: virus/covid\n" in text
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {10, 14}
+
+
+def test_csv_holds_every_figure(results):
+    rows = list(csv.DictReader(io.StringIO(as_csv(results))))
+    assert [row["dataset"] for row in rows] == ["tf/0", "tf/1", "tf/2"]
+    assert (rows[0]["mcc"], rows[0]["mcc sd"], rows[0]["clean auc"]) == ("70.0000", "10.0000", "50.0000")
+    assert (rows[1]["mcc sd"], rows[1]["collapsed runs"], rows[1]["DNABERT-2"]) == ("", "1", "76.0600")
+    assert (rows[2]["runs"], rows[2]["skipped"]) == ("", "no test file in tf/2")
+
+
+def test_files(results, tmp_path):
+    write(results, tmp_path)
+    assert (tmp_path / "table.md").read_text() == markdown(results)
+    assert (tmp_path / "table.csv").read_text() == as_csv(results)
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["runs"] == results.records
+    assert found["skipped"] == [{"dataset": "tf/2", "reason": "no test file in tf/2"}]
+    assert found["not found"] == ["virus/covid"]
+
+
+def test_a_terminal_of_80_columns_is_wide_enough(results, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "prom/prom_core_notata"
+    results.records = [
+        record(name, n, 0.5 + n / 10, leaked=30, clean=0.5 + n / 10, classes=1) for n in range(2)
+    ]
+    show(results)
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert "prom/prom_core_notata 2    55.0±7.1" in text
+    assert "prom/prom_core_notata: collapsed in 2 of 2\n" in text

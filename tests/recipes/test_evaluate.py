@@ -1,0 +1,373 @@
+"""The evaluate recipe on small sets: found, run, resumed, tabled; broken ones skipped by name."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import signal
+import statistics
+
+import numpy as np
+import pytest
+
+from cmgems import assets, training
+from cmgems.cli.main import run
+from cmgems.config import load_config
+from cmgems.recipes import load_recipe
+from cmgems.training import open_run
+
+
+def sequences(rng, count, gc=0.5):
+    return [
+        "".join(rng.choice(list("ACGT"), 30, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2]))
+        for _ in range(count)
+    ]
+
+
+def write_rows(path, rows, header="sequence,label"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+
+
+def make_set(folder, seed=0, leaks=0):
+    """A set with 24, 12 and 12 rows; the first ``leaks`` of test stand in train."""
+    rng = np.random.default_rng(seed)
+    splits = {
+        split: [(bases, i % 2) for i, bases in enumerate(sequences(rng, count))]
+        for split, count in (("train", 24), ("dev", 12), ("test", 12))
+    }
+    splits["test"][:leaks] = splits["train"][:leaks]
+    for split, rows in splits.items():
+        write_rows(folder / f"{split}.csv", rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gue(tmp_path_factory):
+    """Three sets of GUE: one with leaks, one without, one without a test file."""
+    folder = tmp_path_factory.mktemp("data") / "GUE"
+    make_set(folder / "prom" / "prom_core_tata", 1, leaks=3)
+    make_set(folder / "tf" / "0", 2)
+    (make_set(folder / "mouse" / "0", 3) / "test.csv").unlink()
+    return folder
+
+
+def command(folder, out, *overrides, config="gue"):
+    return [
+        "run", "evaluate", "--config", config, f"data.dir={folder}", "model=logo_tiny", "tokenizer=kmer3",
+        "finetune.epochs=1", "finetune.batch_size=8", "compute.threads=1", "compute.device=cpu", *overrides,
+        "-o", str(out),
+    ]  # fmt: skip
+
+
+def read(out):
+    return json.loads((out / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def evaluated(gue, tmp_path_factory):
+    out = tmp_path_factory.mktemp("evaluate") / "run"
+    assert run(command(gue, out, "seeds=2")) == 0
+    return out
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """``at_step(8, act)``: ``act()`` is called in the 8th step of all runs after this."""
+
+    def install(number, act):
+        real, calls = training.apply_gradients, itertools.count(1)
+
+        def apply(*arguments, **options):
+            if next(calls) == number:
+                act()
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(training, "apply_gradients", apply)
+
+    return install
+
+
+def test_every_set_found_is_scored_with_every_seed(evaluated):
+    found = read(evaluated)
+    assert [(r["dataset"], r["seed"]) for r in found["runs"]] == [
+        ("prom/prom_core_tata", 0), ("prom/prom_core_tata", 1), ("tf/0", 0), ("tf/0", 1),
+    ]  # fmt: skip
+    for record in found["runs"]:
+        assert {f"test {m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
+        assert record["summary"]["training sequences"] == 24
+
+
+def test_what_is_broken_or_absent_is_named(evaluated):
+    found = read(evaluated)
+    (skipped,) = found["skipped"]
+    assert skipped["dataset"] == "mouse/0"
+    assert skipped["reason"].startswith("no test file in ")
+    assert len(found["not found"]) == 25
+    text = (evaluated / "table.md").read_text()
+    assert "- skipped 1/1: mouse/0: no test file in " in text
+    assert "- not found, 25: EMP/H3, " in text
+
+
+def test_leaks_are_counted(evaluated):
+    leaks = {r["dataset"]: r["summary"]["test sequences in train"] for r in read(evaluated)["runs"]}
+    assert leaks == {"prom/prom_core_tata": 3, "tf/0": 0}
+
+
+def test_mean_and_deviation_are_those_of_the_runs(evaluated):
+    rows = {row["dataset"]: row for row in csv.DictReader((evaluated / "table.csv").open())}
+    for name, prefix in (("prom/prom_core_tata", "clean "), ("tf/0", "")):
+        summaries = [r["summary"] for r in read(evaluated)["runs"] if r["dataset"] == name]
+        for key, column in (("test auc", "auc"), (f"{prefix}test auc", "clean auc")):
+            values = [100 * summary[key] for summary in summaries]
+            assert float(rows[name][column]) == pytest.approx(statistics.mean(values), abs=1e-3)
+            assert float(rows[name][f"{column} sd"]) == pytest.approx(statistics.stdev(values), abs=1e-3)
+    assert rows["tf/0"]["DNABERT-2"] == "71.9900"
+    assert "| average, 2 of 28 sets |" in (evaluated / "table.md").read_text()
+
+
+def test_each_set_is_trained_with_its_own_settings(gue, tmp_path):
+    recipe = load_recipe(assets.find_recipe("evaluate"))
+    config = load_config(
+        recipe.config_schema,
+        assets.configs()["evaluate/gue"],
+        [f"data.dir={gue}", "model=logo_tiny", "finetune.epochs=1", "compute.threads=1"],
+    )
+    recipe.main(config, tmp_path)
+    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    tf, tata = (
+        load_config(schema, tmp_path / name / "seed0" / "config.yaml")
+        for name in ("tf/0", "prom/prom_core_tata")
+    )
+    assert (tf.epochs, tf.optim.warmup, tf.data.max_tokens) == (1, 30, 110)
+    assert (tata.epochs, tata.optim.warmup, tata.data.max_tokens) == (1, 50, 80)
+    assert (tf.task.name, tf.task.options, tf.optim.lr) == ("classification", {"metric": "mcc"}, 3e-5)
+
+
+def test_finished_runs_keep_their_scores_but_not_their_weights(evaluated):
+    folder = evaluated / "tf" / "0" / "seed0"
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "config.yaml",
+        "metrics.jsonl",
+        "summary.json",
+    }
+
+
+def test_the_same_command_again_trains_nothing(evaluated, gue, at_step):
+    before = (evaluated / "results.json").read_bytes()
+    at_step(1, lambda: pytest.fail("a step was trained"))
+    assert run(command(gue, evaluated, "seeds=2")) == 0
+    assert (evaluated / "results.json").read_bytes() == before
+
+
+def test_models_are_kept_when_asked(gue, tmp_path):
+    assert run(command(gue, tmp_path / "run", "datasets=[tf*]", "keep_models=true")) == 0
+    assert (tmp_path / "run" / "tf" / "0" / "seed0" / "best" / "model.safetensors").is_file()
+
+
+def test_seeds_may_be_added_later(gue, tmp_path, at_step):
+    out = tmp_path / "run"
+    assert run(command(gue, out, "datasets=[tf/0]")) == 0
+    first = read(out)["runs"]
+    assert run(command(gue, out, "datasets=[tf/0]", "seeds=2")) == 0
+    assert read(out)["runs"][0] == first[0]
+    assert len(read(out)["runs"]) == 2
+
+
+def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
+    before = (evaluated / "results.json").read_bytes()
+    assert run(command(gue, evaluated, "seeds=2", "finetune.optim.lr=1e-3")) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: run with another config in {evaluated}/prom/prom_core_tata/seed0: ")
+    assert "choose another -o" in error
+    assert (evaluated / "results.json").read_bytes() == before
+
+
+# 3 steps a run: in the second run, and in the first step of the third.
+@pytest.mark.parametrize(("step", "finished"), [(5, 1), (7, 2)])
+def test_interrupted_and_resumed_gives_the_same_results(
+    step, finished, evaluated, gue, tmp_path, at_step, monkeypatch
+):
+    out = tmp_path / "run"
+    at_step(step, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit) as left:
+        run(command(gue, out, "seeds=2"))
+    assert left.value.code == 143
+    assert len(read(out)["runs"]) == finished
+    monkeypatch.undo()
+    assert run(command(gue, out, "seeds=2")) == 0
+    for name in ("results.json", "table.md", "table.csv"):
+        assert (out / name).read_text() == (evaluated / name).read_text()
+
+
+def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
+    out = tmp_path / "run"
+    training.share_folder(out, load_recipe(assets.find_recipe("evaluate")).config_schema(), "evaluate")
+    folder = out / "tf" / "0" / "seed0"
+    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    with open_run(folder, schema(), "finetune"):
+        assert run(command(gue, out)) == 0
+    assert [r["dataset"] for r in read(out)["runs"]] == ["prom/prom_core_tata"]
+    assert "1 of 3 runs are with other processes" in capsys.readouterr().err
+    assert run(command(gue, out)) == 0
+    assert [r["dataset"] for r in read(out)["runs"]] == ["prom/prom_core_tata", "tf/0"]
+
+
+def test_leaks_are_excluded_by_option(evaluated, gue, capsys):
+    assert run(command(gue, evaluated, "seeds=2", "exclude_leaks=true")) == 0
+    assert "without test rows that stand in train" in capsys.readouterr().out
+    row = next(csv.DictReader((evaluated / "table.csv").open()))
+    assert (row["mcc"], row["auc"]) == (row["clean mcc"], row["clean auc"])
+    assert run(command(gue, evaluated, "seeds=2")) == 0  # as the other tests expect it
+
+
+BROKEN = {
+    "no_train": (None, [("ACGTACGTAC", 0)], "no train file in "),
+    "gap": ([("ACGTACGTAC", 0), ("ACGTACGTAA", 2)], [("ACGTACGTAT", 1)], "label '1' not in train in "),
+    "columns": ([("ACGTACGTAC", 0), ("ACGTACGTAA", 1, 7)], [("ACGTACGTAT", 1)], "more cells than columns in "),
+    "one_class": ([("ACGTACGTAC", 0), ("ACGTACGTAA", 0)], [("ACGTACGTAT", 0)], "one class only in "),
+    "empty_label": ([("ACGTACGTAC", 0), ("ACGTACGTAA", "")], [("ACGTACGTAT", 0)], "sequence or label missing in "),
+    "no_rows": ([("ACGTACGTAC", 0), ("ACGTACGTAA", 1)], [], "no rows in "),
+    "protein": ([("MKVLAAGIQW", 0), ("ACGTACGTAA", 1)], [("ACGTACGTAT", 0)], ""),
+}  # fmt: skip
+
+
+@pytest.fixture
+def broken(tmp_path):
+    folder = tmp_path / "data"
+    for name, (train, test, _) in BROKEN.items():
+        for split, rows in (("train", train), ("test", test)):
+            if rows is not None:
+                write_rows(folder / name / f"{split}.csv", rows)
+    return folder
+
+
+def test_broken_sets_are_skipped_and_the_others_run(broken, tmp_path, capsys):
+    make_set(broken / "good")
+    assert run(command(broken, tmp_path / "run", config="tiny")) == 0
+    found = read(tmp_path / "run")
+    assert [record["dataset"] for record in found["runs"]] == ["good"]
+    reasons = {skipped["dataset"]: skipped["reason"] for skipped in found["skipped"]}
+    assert set(reasons) == set(BROKEN)
+    for name, (_, _, reason) in BROKEN.items():
+        assert reasons[name].startswith(reason)
+    warnings = [line for line in capsys.readouterr().err.splitlines() if " skipped: " in line]
+    assert len(warnings) == len(BROKEN)
+
+
+def test_when_every_set_is_broken_it_is_an_error(broken, tmp_path, capsys):
+    assert run(command(broken, tmp_path / "run", config="tiny")) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: no data set could be used in ")
+    assert len(read(tmp_path / "run")["skipped"]) == len(BROKEN)
+
+
+def test_long_sequences_are_cut_and_counted(tmp_path, capsys):
+    make_set(tmp_path / "data" / "a")
+    assert (
+        run(command(tmp_path / "data", tmp_path / "run", "finetune.data.max_tokens=20", config="tiny")) == 0
+    )
+    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences cut"] == 48
+    assert "a: " in (out := capsys.readouterr().out)
+    assert "48 sequences cut" in out
+
+
+def test_collapse_is_marked(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = [(bases, int(i == 0)) for i, bases in enumerate(sequences(rng, 40))]
+    write_rows(tmp_path / "data" / "a" / "train.csv", rows)
+    write_rows(tmp_path / "data" / "a" / "test.csv", [(b, i % 2) for i, b in enumerate(sequences(rng, 10))])
+    arguments = ["finetune.optim.lr=1e-2", "finetune.epochs=2"]
+    assert run(command(tmp_path / "data", tmp_path / "run", *arguments, config="tiny")) == 0
+    assert "a: collapsed in 1 of 1" in capsys.readouterr().out
+    assert next(csv.DictReader((tmp_path / "run" / "table.csv").open()))["collapsed runs"] == "1"
+
+
+def test_our_few_shot_draws_differ_by_seed_and_keep_clear_of_the_test_set(gue, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["shots=[3,100]", "draws=2", "datasets=[*tata]"]
+    assert run(command(gue, out, *arguments, config="few_shot")) == 0
+    found = read(out)
+    assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [(3, None, 0), (3, None, 1)]
+    assert [r["summary"]["training sequences"] for r in found["runs"]] == [6, 6]
+    assert [r["summary"]["test sequences in train"] for r in found["runs"]] == [0, 0]
+    (skipped,) = found["skipped"]
+    assert skipped["dataset"] == "prom/prom_core_tata, 100-shot"
+    assert skipped["reason"].startswith("fewer rows than shots in data.shots")
+    assert (out / "prom" / "prom_core_tata" / "3-shot" / "seed1" / "summary.json").is_file()
+
+
+def test_published_draws_are_read_as_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data" / "Splice-40"
+    kmers = [" ".join(bases[i : i + 6] for i in range(25)) for bases in sequences(rng, 24)]
+    for split, rows in (("10/train", kmers[:18]), ("3/train", kmers[:18]), ("test", kmers[18:])):
+        path = folder / f"{split}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("sequence\tlabel\n" + "".join(f"{row}\t{i % 3}\n" for i, row in enumerate(rows)))
+    out = tmp_path / "run"
+    arguments = ["shots=[3,10,50]", "seeds=2", "finetune.epochs=1"]
+    assert run(command(tmp_path / "data", out, *arguments, config="few_shot")) == 0
+    found = read(out)
+    # 18 rows of 3 classes are two draws of 3, and no draw of 10.
+    assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [
+        (3, 0, 0),
+        (3, 0, 1),
+        (3, 1, 0),
+        (3, 1, 1),
+    ]
+    assert {r["summary"]["training sequences"] for r in found["runs"]} == {9}
+    assert [skipped["dataset"] for skipped in found["skipped"]] == ["Splice-40, 10-shot"]
+    assert found["not found"] == ["Splice-40, 50-shot"]
+
+
+def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
+    pretrained = tmp_path / "pretrained"
+    pretrain = ["run", "pretrain", "--config", "tiny", *small_genome.overrides(), "data.split.block_bp=2000"]
+    assert run([*pretrain, "steps=2", "-o", str(pretrained)]) == 0
+    out = tmp_path / "run"
+    assert run(command(gue, out, f"model={pretrained}", "datasets=[tf/0]")) == 0
+    assert f"checkpoint: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
+
+
+def test_an_edited_recipe_is_used(gue, tmp_path):
+    assert run(["cp", "finetune", str(tmp_path / "mine.py")]) == 0
+    text = (tmp_path / "mine.py").read_text()
+    (tmp_path / "mine.py").write_text(text.replace('"best epoch": ', '"edited": True, "best epoch": '))
+    out = tmp_path / "run"
+    assert run(command(gue, out, f"finetune.recipe={tmp_path / 'mine.py'}", "datasets=[tf/0]")) == 0
+    assert read(out)["runs"][0]["summary"]["edited"] is True
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model=logo_tyni", "error: no model 'logo_tyni' in model: it is neither a folder nor a registered model; did"),
+        ("datasets=[promm*]", "error: no data set 'promm*' in datasets; "),
+        ("finetune.optim.lr=-1", "error: `lr` must be above 0, but is -1.0 in command line (optim.lr)"),
+        ("finetune.optim.lrr=1", "error: unknown key 'lrr' in command line (finetune.optim.lrr); did you mean 'lr'?"),
+        ("finetune.recipe=finetun", "error: unknown recipe 'finetun'; did you mean 'finetune'?"),
+        ("seeds=0", "error: `seeds` and `draws` must be 1 or more in command line (seeds)"),
+        ("shots=[10,10]", "error: `shots` must be different numbers, each 1 or more in command line (shots)"),
+        ("datasets=[]", "error: `datasets` must name one or more in command line (datasets)"),
+        ("data.dir=/no/such/folder", "error: no such folder in /no/such/folder; set data.dir"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_exit_2(override, message, gue, tmp_path, capsys):
+    assert run([*command(gue, tmp_path / "run"), override]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("evaluate/")])
+def test_every_shipped_config_runs_on_a_cpu(name, gue, tmp_path):
+    recipe = load_recipe(assets.find_recipe("evaluate"))
+    overrides = [
+        f"data.dir={gue}", "model=logo_tiny", "datasets=[tf/0]", "compute.device=cpu", "compute.threads=1",
+        "finetune.epochs=1",
+    ]  # fmt: skip
+    if name == "evaluate/few_shot":
+        overrides += ["shots=[2]", "draws=1"]
+    recipe.main(load_config(recipe.config_schema, assets.configs()[name], overrides), tmp_path / "run")
+    assert len(read(tmp_path / "run")["runs"]) == 1
