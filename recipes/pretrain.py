@@ -16,7 +16,7 @@ from cmgems.config import Component, component
 from cmgems.data import FixedValidation, GenomeData, PretrainingData
 from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
-from cmgems.models import MODELS, fit_to_tokenizer, save_model
+from cmgems.models import MODELS, fit_to_tokenizer, load_masked_lm_into, save_model
 from cmgems.report import plot_pretraining
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
@@ -61,11 +61,14 @@ class Config:
         steps: Optimizer steps of the whole run.
         accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
         seed: Decides weights, order, windows and masks.
+        start: A run, checkpoint or model folder whose weights to start from; None for random ones. Optimizer, schedule
+            and curriculum begin anew.
     """
 
     steps: int = 10_000
     accumulation: int = 25
     seed: int = 0
+    start: Path | None = None
     tokenizer: Component = component(TOKENIZERS, "kmer6")
     model: Component = component(MODELS, "logo")
     data: GenomeData = field(default_factory=GenomeData)
@@ -94,7 +97,10 @@ def main(config: Config, out: Path) -> None:
 
         tokenizer = config.tokenizer.build(TOKENIZERS)
         model_config = fit_to_tokenizer(config.model.build(MODELS), tokenizer)
-        model = model_config.masked_lm().to(compute.device)
+        model = model_config.masked_lm()
+        if config.start is not None:
+            load_masked_lm_into(model, config.start, config=model_config, tokenizer=tokenizer)
+        model.to(compute.device)
         loss = prepare_model(model, config.parallel, compute, world, MaskedLMLoss(model))
         optimizer = build_optimizer(model, config.optim)
 

@@ -13,7 +13,14 @@ from cmgems.models.dnabert import BertConfig
 from cmgems.models.dnabert2 import DNABERT2Config
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
 from cmgems.models.nucleotide_transformer import NTv1Config, NTv2Config
-from cmgems.models.saved import SavedModel, find_model_folder, load_encoder_into, load_model, save_model
+from cmgems.models.saved import (
+    SavedModel,
+    find_model_folder,
+    load_encoder_into,
+    load_masked_lm_into,
+    load_model,
+    save_model,
+)
 
 __all__ = [
     "MODELS",
@@ -33,6 +40,7 @@ __all__ = [
     "fit_to_tokenizer",
     "load_adapters",
     "load_encoder_into",
+    "load_masked_lm_into",
     "load_model",
     "merge_lora",
     "save_adapters",

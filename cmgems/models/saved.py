@@ -194,6 +194,37 @@ def load_encoder_into(
         CheckpointError: if the saved model is of another shape, family or tokenizer.
     """
     saved = load_model(path)
+    _check_same(saved, config, tokenizer)
+    cast(nn.Module, classifier.encoder).load_state_dict(cast(nn.Module, saved.model.encoder).state_dict())
+    return saved
+
+
+def load_masked_lm_into(model: nn.Module, path: Path, *, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Copy all weights of a saved masked language model into ``model``, to pretrain it further.
+
+    Args:
+        model: Receives the weights.
+        path: The saved model, as for :func:`find_model_folder`.
+        config: The model's config; it may differ from the saved one in dropout only.
+        tokenizer: The tokenizer it will be fed with.
+
+    Raises:
+        CheckpointError: if the saved model is of another shape, family or tokenizer, or was fine-tuned.
+    """
+    saved = load_model(path)
+    _check_same(saved, config, tokenizer)
+    if saved.head != "masked_lm":
+        raise CheckpointError(
+            "not a masked language model",
+            where=saved.folder,
+            why=f"its head is {saved.head}",
+            fix="give the pretrained model",
+        )
+    model.load_state_dict(saved.model.state_dict())
+
+
+def _check_same(saved: SavedModel, config: ModelConfig, tokenizer: Tokenizer) -> None:
+    """Raise if the model or tokenizer is another, dropout aside."""
     ours, theirs = _described(config, tokenizer), _described(saved.config, saved.tokenizer)
     differences = [
         f"{key} is {theirs.get(key)} there, {ours.get(key)} here"
@@ -207,8 +238,6 @@ def load_encoder_into(
             why=", ".join(differences),
             fix="use the checkpoint's own model and tokenizer, or another checkpoint",
         )
-    cast(nn.Module, classifier.encoder).load_state_dict(cast(nn.Module, saved.model.encoder).state_dict())
-    return saved
 
 
 def _described(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:

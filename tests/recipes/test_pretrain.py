@@ -152,3 +152,19 @@ def test_compiled_training_follows_eager_training(small_genome, tmp_path):
         assert run(command(small_genome, tmp_path / mode, *overrides)) == 0
         losses.append([r["loss"] for r in figures(tmp_path / mode) if "loss" in r])
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_starts_from_the_weights_of_another_run(finished, small_genome, tmp_path):
+    out = tmp_path / "run"
+    assert run(command(small_genome, out, f"start={finished}", "steps=1", "optim.lr=1e-12", "seed=7")) == 0
+    ours, theirs = (load_model(folder).model.state_dict() for folder in (out, finished))
+    assert all(torch.allclose(ours[name], theirs[name], rtol=0, atol=1e-9) for name in theirs)
+    again = tmp_path / "again"
+    assert run(command(small_genome, again, f"start={finished}", "steps=5", "seed=7")) == 0
+    assert figures(again)[0]["loss"] != figures(finished)[0]["loss"]
+
+
+def test_the_weights_of_another_model_are_refused(finished, small_genome, tmp_path, capsys):
+    other = [f"start={finished}", "tokenizer=kmer4", "masking.curriculum=fixed"]
+    assert run(command(small_genome, tmp_path / "run", *other)) == 2
+    assert "checkpoint of another model" in capsys.readouterr().err
