@@ -12,16 +12,20 @@ import typer
 
 from cmgems import __version__
 from cmgems.cli import (
+    compare,
     demo,
     embed,
+    explain,
     export,
     genome,
     info,
+    labels,
     launch,
     mask,
     pmi,
     predict,
     recipes,
+    report,
     score,
     tokenizer,
     variants,
@@ -43,10 +47,14 @@ for _command in (
     recipes.cp,
     recipes.validate,
     recipes.run,
+    compare.compare,
     predict.predict,
     embed.embed,
     score.score,
     variants.variants,
+    explain.explain,
+    explain.motifs,
+    report.report,
     export.export,
     info.info,
 ):
@@ -57,6 +65,7 @@ for _name, _group in (
     ("pmi", pmi.app),
     ("mask", mask.app),
     ("tokenizer", tokenizer.app),
+    ("labels", labels.app),
 ):
     app.add_typer(_group, name=_name)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rich.markup import escape as escape_markup
 
 from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
+from cmgems.report.page import heading, html_page, paragraph
 
 # Colours that colour-blind readers tell apart (Okabe and Ito); the marks say the same without colour.
 STYLES = {VISIBLE: "", PARTLY: "black on #56B4E9", HIDDEN: "bold black on #E69F00"}
@@ -101,16 +102,8 @@ def _coloured(bases: str, states: npt.NDArray[np.uint8]) -> str:
 
 
 STYLE = """
-:root { color-scheme: light dark; --back: #fff; --text: #1a1a1a; --dim: #666; --line: #ddd;
-  --hidden: #e69f00; --partly: #9fd3f2; --on: #111; }
-@media (prefers-color-scheme: dark) { :root { --back: #16181c; --text: #e8e8e8; --dim: #9a9a9a; --line: #333;
-  --partly: #2f7fae; } }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 1rem; max-width: 70rem; background: var(--back); color: var(--text);
-  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
-h1 { font-size: 1.4rem } h2 { font-size: 1.15rem; margin: 2rem 0 .2rem; border-top: 1px solid var(--line);
-  padding-top: 1rem } h3 { font-size: .95rem; font-weight: 600; margin: 1rem 0 .3rem }
-p { margin: .2rem 0; color: var(--dim) }
+:root { --hidden: #e69f00; --partly: #9fd3f2; --on: #111 }
+@media (prefers-color-scheme: dark) { :root { --partly: #2f7fae } }
 .s { display: flex; flex-wrap: wrap; gap: .3rem .5rem; font: 14px/1.15 ui-monospace, monospace }
 .g { display: inline-flex; position: relative; padding-top: 1.1em }
 .g::before { content: attr(data-at); position: absolute; top: 0; left: 0; color: var(--dim); font-size: .75em;
@@ -128,9 +121,9 @@ def preview_page(blocks: Sequence[Block], title: str) -> str:
     """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
     body = []
     for block in blocks:
-        body.append(f"<h2>{escape(block.title)}</h2>\n<p>{escape(block.note)}</p>")
+        body.append(f"<h2>{escape(block.title)}</h2>\n{paragraph(block.note)}")
         for sequence in block.sequences:
-            body.append(f"<h3>{escape(sequence.name)}</h3>\n<p>{escape(sequence.summary())}</p>")
+            body.append(f"<h3>{escape(sequence.name)}</h3>\n{paragraph(sequence.summary())}")
             body.append(f'<div class="s">{_groups(sequence)}</div>')
     ranks = any(sequence.tenths for block in blocks for sequence in block.sequences)
     legend = (
@@ -139,15 +132,8 @@ def preview_page(blocks: Sequence[Block], title: str) -> str:
         '<p class="s k"><span class="g"><i class="p"><b>A</b></i></span> partly: some are, the others give '
         "it away (dotted line)</p>"
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{legend}\n"
-        + (f"<p>{escape(RANK_NOTE)}</p>\n" if ranks else "")
-        + "\n".join(body)
-        + "\n</body>\n</html>\n"
-    )
+    note = paragraph(RANK_NOTE) if ranks else ""
+    return html_page(title, "\n".join([heading(title), legend, note, *body]), STYLE)
 
 
 def _groups(sequence: MaskedSequence) -> str:

@@ -1,0 +1,158 @@
+"""The report of `cmgems compare`: markdown, and the learning curves as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cmgems.evaluation.comparison import Comparison, Pretraining, Score, rows
+from cmgems.evaluation.statistics import Difference, MeanSD
+from cmgems.evaluation.table import markdown_table
+from cmgems.files import write_text
+from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION, save_png
+
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY_BLUE, "#CC79A7", "#F0E442", "#000000", GREY)
+LINES = ("-", "--", ":", "-.")
+CURVE_STEPS = 8
+NOTE = (
+    "± is the standard deviation over runs. Differences are taken pair by pair (same seed, same task, same training "
+    "examples) and their intervals bootstrapped over pairs: of three pairs an interval is no more than their range. "
+    "**Bold**: the interval leaves out 0."
+)
+
+
+def write_comparison(comparison: Comparison, baseline: str) -> Path:
+    """Write report.md, with curves.png beside it, from the runs that have finished; returns its path.
+
+    Args:
+        comparison: The runs.
+        baseline: The strategy that the others are held against.
+    """
+    strategies, runs, scores = comparison.strategies, comparison.pretrainings(), comparison.scores()
+    parts = ["# Masking strategies compared"]
+    if runs:
+        plot_curves(runs, strategies, comparison.out / "curves.png")
+        parts += ["## Pretraining", _pretraining_table(runs, strategies, baseline)]
+        parts += ["![Validation loss of every strategy](curves.png)", _curve_table(runs, strategies)]
+    if scores:
+        parts += ["## Downstream", _scores_table(scores, strategies)]
+        parts += [
+            f"Less `{baseline}`, mean [95 % interval]:",
+            _differences_table(scores, strategies, baseline),
+        ]
+    parts.append(NOTE if runs or scores else "No run has finished yet.")
+    path = comparison.out / "report.md"
+    write_text(path, "\n\n".join(parts) + "\n")
+    return path
+
+
+def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], path: Path) -> None:
+    """Draw the fixed-mask validation loss of each strategy, mean and range over seeds."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, strategy in enumerate(strategies):
+        steps, losses_RS = _curves([p for p in pretrainings if p.strategy == strategy])
+        if not len(losses_RS):
+            continue
+        colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
+        axes.plot(steps, losses_RS.mean(0), line, color=colour, label=strategy)
+        axes.fill_between(steps, losses_RS.min(0), losses_RS.max(0), color=colour, alpha=0.15, linewidth=0)
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel("validation loss, one fixed mask (nats per masked token)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    save_png(figure, path)
+
+
+def _curves(runs: Sequence[Pretraining]) -> tuple[list[int], np.ndarray]:
+    """The steps at which all runs validated, and the losses there, one row a run."""
+    curves = [dict(run.curve) for run in runs]
+    steps = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
+    return steps, np.array([[curve[step] for step in steps] for curve in curves])
+
+
+def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], baseline: str) -> str:
+    losses = [Score(run.strategy, (run.seed,), run.loss) for run in runs]
+    lines = []
+    for row in rows(losses, strategies, baseline):
+        mine = [run for run in runs if run.strategy == row.strategy]
+        switches = ["never" if run.switched_at is None else f"{run.switched_at:,}" for run in mine]
+        lines.append(
+            [
+                f"`{row.strategy}`",
+                str(len(mine)),
+                f"{100 * np.mean([run.masked_share for run in mine]):.1f} %",
+                " / ".join(switches) if set(switches) != {"never"} else "-",
+                f"{np.mean([run.tokens for run in mine]) / 1e6:.1f} M",
+                f"{np.mean([run.seconds for run in mine]) / 60:.1f}",
+                _spread(row.values),
+                _signed(row.difference),
+            ]
+        )
+    head = ["strategy", "runs", "masked", "switched at step", "tokens seen", "minutes"]
+    return markdown_table([*head, "validation loss at the end", f"less `{baseline}`"], lines)
+
+
+def _curve_table(runs: Sequence[Pretraining], strategies: Sequence[str]) -> str:
+    """Mean losses at a few steps spread over the run."""
+    lines, shown = [], None
+    for strategy in strategies:
+        steps, losses_RS = _curves([run for run in runs if run.strategy == strategy])
+        if not steps:
+            continue
+        chosen = np.unique(np.linspace(0, len(steps) - 1, CURVE_STEPS).round().astype(int))
+        shown = [f"{steps[i]:,}" for i in chosen]
+        lines.append([f"`{strategy}`", *(f"{losses_RS[:, i].mean():.3f}" for i in chosen)])
+    return markdown_table(["validation loss at step", *(shown or [])], lines)
+
+
+def _scores_table(downstream: Mapping[str, Sequence[Score]], strategies: Sequence[str]) -> str:
+    cells = {
+        task: {row.strategy: _spread(row.values) for row in rows(scores, strategies, "")}
+        for task, scores in downstream.items()
+    }
+    lines = [
+        [f"`{strategy}`", *(found.get(strategy, "") for found in cells.values())]
+        for strategy in strategies
+        if any(strategy in found for found in cells.values())
+    ]
+    return markdown_table(["strategy", *cells], lines)
+
+
+def _differences_table(
+    downstream: Mapping[str, Sequence[Score]], strategies: Sequence[str], baseline: str
+) -> str:
+    """One column a task, and one over the pairs of all tasks."""
+    everything = [
+        Score(score.strategy, (task, *score.pair), score.value)
+        for task, scores in downstream.items()
+        for score in scores
+    ]
+    columns = {**downstream, "all tasks": everything}
+    cells = {
+        task: {row.strategy: _signed(row.difference) for row in rows(scores, strategies, baseline)}
+        for task, scores in columns.items()
+    }
+    lines = [
+        [f"`{strategy}`", *(found.get(strategy, "") for found in cells.values())]
+        for strategy in strategies
+        if strategy != baseline and strategy in cells["all tasks"]
+    ]
+    return markdown_table(["strategy", *cells], lines)
+
+
+def _spread(values: MeanSD) -> str:
+    return f"{values.mean:.3f}" + ("" if math.isnan(values.sd) else f" ± {values.sd:.3f}")
+
+
+def _signed(difference: Difference | None) -> str:
+    if difference is None:
+        return ""
+    if difference.pairs == 1:
+        return f"{difference.mean:+.3f}"
+    text = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f"**{text}**" if difference.clear else text

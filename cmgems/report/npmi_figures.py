@@ -1,0 +1,128 @@
+"""Pictures of NPMI: of all k-mers, and of what the phases of a run mask."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.pmi import PMITable
+from cmgems.pmi.definitions import kmer
+from cmgems.report import page
+from cmgems.report.charts import PHASE_COLOURS
+from cmgems.report.phase_masks import PhaseMask
+from cmgems.report.runs import Floats
+from cmgems.report.svg import COLOURS, DIM, inline_svg, new_figure, page_style, percent
+
+BINS = 40
+
+
+def table_figure(table: PMITable, name: str) -> str:
+    """The distribution of NPMI over the k-mers of the table, those with CpG apart."""
+    scored = np.isfinite(table.npmi)
+    cpg = np.array(["CG" in kmer(number, table.k) for number in range(4**table.k)])
+    edges = np.linspace(table.npmi[scored].min(), table.npmi[scored].max(), BINS + 1)
+    parts = {
+        f"{table.k}-mers without CpG": table.npmi[scored & ~cpg],
+        f"{table.k}-mers with CpG": table.npmi[scored & cpg],
+    }
+    counts = [np.histogram(npmi, edges)[0] for npmi in parts.values()]
+    median = float(np.median(table.npmi[scored]))
+    with page_style():
+        figure = new_figure()
+        axes = figure.add_subplot()
+        axes.hist(list(parts.values()), bins=edges.tolist(), stacked=True, color=[COLOURS[0], COLOURS[1]])
+        axes.set_xlabel("NPMI (nats)")
+        axes.set_ylabel(f"{table.k}-mers")
+        svg = inline_svg(
+            figure,
+            name,
+            f"Histogram of the NPMI of {scored.sum():,} {table.k}-mers, from {edges[0]:.3f} to {edges[-1]:.3f}, median "
+            f"{median:.3f}. {np.count_nonzero(scored & cpg):,} of them hold CpG.",
+        )
+    entries = [(page.key_area(f"c{number + 1}"), label) for number, label in enumerate(parts)]
+    caption = (
+        f"How tightly the bases of each {table.k}-mer are bound in the PMI table (definition {table.definition}); "
+        f"the median is {median:.3f}."
+    )
+    title = f"NPMI of the {table.k}-mers"
+    rows = _bins(edges, counts)
+    return page.figure(
+        name,
+        title,
+        caption,
+        svg + page.key(entries),
+        page.table(["NPMI", *parts], rows, f"{title}: the numbers"),
+    )
+
+
+def masks_figure(masks: list[PhaseMask], name: str) -> str:
+    """The NPMI of the tokens that each phase hides, against all tokens."""
+    scored = np.concatenate([mask.npmi_M for mask in masks])
+    edges = np.linspace(scored.min(), scored.max(), BINS + 1)
+    shares = [np.histogram(mask.npmi_M, edges)[0] / max(1, len(mask.npmi_M)) for mask in masks]
+    entries = []
+    with page_style():
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for place, (mask, share) in enumerate(zip(masks, shares, strict=True)):
+            if mask.number < 0:
+                axes.stairs(share, edges, fill=True, color=DIM, alpha=0.3)
+                entries.append((page.key_area("dim", 0.3), mask.label))
+                continue
+            colour = PHASE_COLOURS[mask.number % len(PHASE_COLOURS)]
+            later = mask.number == masks[place - 1].number  # the same strategy, further on
+            axes.stairs(share, edges, color=COLOURS[colour], linewidth=1.8, linestyle="--" if later else "-")
+            entries.append(
+                (page.key_line(f"c{colour + 1}", "5 3" if later else ""), f"masked by {mask.label}")
+            )
+        axes.set_xlabel("NPMI (nats)")
+        axes.set_ylabel("share of these tokens")
+        axes.yaxis.set_major_formatter(percent())
+        words = "Histograms of NPMI. " + " ".join(
+            f"{mask.label}: {len(mask.ranks_M):,} tokens, mean NPMI {page.cell_text(_mean(mask.npmi_M))}."
+            for mask in masks
+        )
+        svg = inline_svg(figure, name, words)
+    title = "NPMI of what each phase masks"
+    caption = (
+        f"The same {len(masks[0].ranks_M):,} tokens of training windows, masked as each phase of this run masks. "
+        "The further to the right of the grey area, the more tightly bound the hidden tokens."
+    )
+    numbers = page.table(
+        ["NPMI", *(mask.label for mask in masks)], _bins(edges, shares), f"{title}: the numbers"
+    )
+    return page.figure(name, title, caption, svg + page.key(entries), numbers)
+
+
+def masks_table(masks: list[PhaseMask]) -> str:
+    """The figures of each phase."""
+    ranked = np.unique(masks[0].ranks_M)
+    limit = ranked[(len(ranked) - 1) // 10]
+    rows = [
+        (
+            mask.label,
+            round(100 * mask.share, 1),
+            _mean(mask.npmi_M),
+            _mean(mask.ranks_M),
+            round(100 * _mean(mask.ranks_M <= limit), 1),
+        )
+        for mask in masks
+    ]
+    headings = ["phase", "tokens masked (%)", "mean NPMI", "mean rank", "of the best-ranked tenth (%)"]
+    return page.table(headings, rows, "What each phase masks")
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _bins(edges: Floats, columns: Sequence[npt.NDArray[Any]]) -> list[list[object]]:
+    """A row a bin: where it begins and ends, and its value in each column."""
+    return [
+        [f"{low:.3f} to {high:.3f}", *(column[i].item() for column in columns)]
+        for i, (low, high) in enumerate(itertools.pairwise(edges))
+    ]

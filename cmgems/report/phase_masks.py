@@ -1,0 +1,132 @@
+"""What the phases of a run mask: the NPMI of the tokens that its own masking hides in its own windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.data import PretrainingData
+from cmgems.errors import CmgemsError
+from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
+from cmgems.models import MODELS, fit_to_tokenizer
+from cmgems.pmi import PMITable
+from cmgems.pmi.definitions import kmer
+from cmgems.pmi.strings import string_npmi
+from cmgems.report.phases import strategies, switches
+from cmgems.report.runs import Floats, LoggedRun
+from cmgems.report.sections import Sections
+from cmgems.tokenization import TOKENIZERS, Tokenizer
+
+SAMPLE_TOKENS = 100_000
+
+
+@dataclass(frozen=True)
+class PhaseMask:
+    """What one phase hides of the sampled windows.
+
+    Attributes:
+        label: The strategy, with the step if it changes on the way.
+        number: Of its strategy, in the order of the run; -1 if it stands for no mask, but all tokens.
+        share: Of the maskable tokens.
+        npmi_M: float64, of the hidden tokens that have a score.
+        ranks_M: int32, of all hidden tokens, 1 = most tightly bound.
+    """
+
+    label: str
+    number: int
+    share: float
+    npmi_M: Floats
+    ranks_M: npt.NDArray[np.int32]
+
+
+def load_table(sections: Sections) -> PMITable:
+    """The table that the run's masking looks at.
+
+    Raises:
+        CmgemsError: if there is none, or it cannot be read.
+    """
+    if sections.masking.table is None:
+        raise CmgemsError("the run has no PMI table")
+    return PMITable.load(sections.masking.table)
+
+
+def token_npmi(table: PMITable, tokenizer: Tokenizer) -> Floats:
+    """NPMI of each token id, float64 [tokenizer.vocab_size]; NaN for what has none."""
+    tokens = tokenizer.vocabulary()
+    if tokenizer.k:
+        by_kmer = {kmer(number, table.k): npmi for number, npmi in enumerate(table.npmi.tolist())}
+        scores = np.array([by_kmer.get(token, -np.inf) for token in tokens])
+    else:
+        scores = string_npmi(tokens, table.count, table.k)
+    return np.where(np.isfinite(scores), scores, np.nan)
+
+
+def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[PhaseMask]:
+    """Mask the same windows of the run's training data as each of its phases does; first, all of their tokens.
+
+    Raises:
+        CmgemsError: if the genome store is missing or does not fit.
+    """
+    tokenizer = sections.tokenizer.build(TOKENIZERS)
+    model = fit_to_tokenizer(sections.model.build(MODELS), tokenizer)
+    data = PretrainingData(sections.data, tokenizer, model.max_positions, sections.seed)
+    masker = Masker(sections.masking, tokenizer, sections.steps, sections.seed)
+    windows = list(data.sample_ids(SAMPLE_TOKENS))
+    if sections.masking.target_rate is not None:
+        masker.calibrate(windows)
+    known = np.concatenate([ids_BS[np.isin(ids_BS, tokenizer.known_ids)] for ids_BS in windows])
+    npmi_V = token_npmi(table, tokenizer)
+
+    def measured(label: str, number: int, ids_M: npt.NDArray[np.int32]) -> PhaseMask:
+        npmi_M = npmi_V[ids_M]
+        return PhaseMask(
+            label,
+            number,
+            len(ids_M) / max(1, len(known)),
+            npmi_M[~np.isnan(npmi_M)],
+            masker.token_ranks_V[ids_M],
+        )
+
+    found = [measured("all tokens", -1, known)]
+    for label, number, strategy in _phase_strategies(run, masker):
+        name = strategies(run)[number]
+        rate = masker.rate(name, strategy)
+        hidden, first = [], 0
+        for ids_BS in windows:
+            batch = mask_batch(
+                ids_BS,
+                np.arange(first, first + len(ids_BS), dtype=np.uint64),
+                tokenizer,
+                masker.token_ranks_V,
+                (name, strategy),
+                rate=rate,
+                seed=sections.seed,
+                rank_by=sections.masking.rank_by,
+            )
+            hidden.append(batch.labels_M)
+            first += len(ids_BS)
+        found.append(measured(label, number, np.concatenate(hidden)))
+    return found
+
+
+def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, Strategy]]:
+    """(label, number of the strategy, strategy) at the first logged step of each, and at the last if it changed."""
+    taken = [step for step, _ in switches(run)]
+    found: list[tuple[str, int, Strategy]] = []
+    for number, name in enumerate(strategies(run)):
+        steps = [step for step, logged in run.texts("strategy") if logged == name]
+        ends = []
+        for step in (steps[0], steps[-1]):
+            switched = max((at for at in taken if at < step), default=None)
+            masker.state = CurriculumState(switched_at=switched)
+            chosen, strategy = masker.strategy(step - 1)
+            ends.append(strategy if chosen == name else STRATEGIES.get(name))
+        if ends[0] == ends[1]:
+            found.append((name, number, ends[0]))
+        else:
+            found += [
+                (f"{name} at step {s:,}", number, e) for s, e in zip((steps[0], steps[-1]), ends, strict=True)
+            ]
+    return found

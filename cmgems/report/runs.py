@@ -1,0 +1,163 @@
+"""Runs as a report reads them: from their folders, also while they are still going."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from cmgems.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+CONFIG, METRICS, SUMMARY = "config.yaml", "metrics.jsonl", "summary.json"
+# What the recipes `evaluate` and `compare` write of the runs below.
+TABLES = ("table.md", "report.md")
+# Folders of a run that hold no runs.
+INNER = {"checkpoints", "best", "final", "tensorboard", "wandb"}
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """What a run left in its folder.
+
+    Attributes:
+        folder: Where.
+        name: What the report calls it.
+        config: The resolved config; empty if there is none.
+        records: Of `metrics.jsonl`, in the order written.
+        summary: Of `summary.json`; empty while the run goes on.
+    """
+
+    folder: Path
+    name: str
+    config: dict[str, Any]
+    records: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+    @property
+    def pretraining(self) -> bool:
+        """Whether it is a pretraining run, not a fine-tuning run."""
+        return any("strategy" in record or "validation_loss" in record for record in self.records)
+
+    def series(self, key: str) -> tuple[Floats, Floats]:
+        """The steps that have a number under ``key``, and the numbers; undefined ones are left out."""
+        found = [(r["step"], r[key]) for r in self.records if isinstance(r.get(key), int | float)]
+        steps, values = np.array(found, np.float64).reshape(-1, 2).T
+        known = np.isfinite(values)
+        return steps[known], values[known]
+
+    def texts(self, key: str) -> list[tuple[int, str]]:
+        """(step, text) of the records that have a text under ``key``."""
+        return [(r["step"], r[key]) for r in self.records if isinstance(r.get(key), str)]
+
+    def setting(self, dotted: str) -> Any:
+        """A value of the config by its dotted key, None if it is not there; a component is its name."""
+        value: Any = self.config
+        for key in dotted.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value["name"] if isinstance(value, dict) and "name" in value else value
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in the folders given.
+
+    Attributes:
+        runs: Runs with at least one record.
+        evaluations: The tables of evaluations and comparisons, Markdown.
+        empty: Runs that have not written a record yet.
+    """
+
+    runs: list[LoggedRun]
+    evaluations: list[Path]
+    empty: list[Path]
+
+
+def find_runs(paths: Sequence[Path]) -> Found:
+    """The runs in the folders ``paths``, or anywhere below them.
+
+    Raises:
+        DataError: if a folder holds none, a run named has no records yet, or one cannot be read.
+    """
+    folders: list[Path] = []
+    for path in paths:
+        below = list(_below(path))
+        if not below:
+            raise DataError(
+                "no run",
+                where=path,
+                why=f"no {METRICS} or {CONFIG} there or below" if path.is_dir() else "no such folder",
+                fix="give the -o folder of `cmgems run`",
+            )
+        folders += [folder for folder in below if folder not in folders]
+    evaluations = [table for folder in folders if (table := _table(folder)) is not None]
+    others = [folder for folder in folders if _table(folder) is None]
+    read = [_read(folder, name) for folder, name in zip(others, _names(others), strict=True)]
+    # A table has the fine-tuning runs below it in it.
+    runs = [
+        run
+        for run in read
+        if run.pretraining or not any(table.parent in run.folder.parents for table in evaluations)
+    ]
+    empty = [run.folder for run in runs if not run.records]
+    named = [folder for folder in empty if folder in paths]
+    if named or (empty and len(empty) == len(folders)):
+        raise DataError(
+            "no records yet",
+            where=(named or empty)[0] / METRICS,
+            why="the run has not logged a step",
+            fix="wait for its first line, or lower log.every",
+        )
+    return Found([run for run in runs if run.records], evaluations, empty)
+
+
+def _table(folder: Path) -> Path | None:
+    """The table of an evaluation or comparison in ``folder``."""
+    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """``folder`` if it is a run, else the runs and evaluations in it and below, in order of their names."""
+    evaluation = _table(folder) is not None
+    if evaluation or any((folder / name).is_file() for name in (CONFIG, METRICS)):
+        yield folder
+        if not evaluation:
+            return
+    if folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if child.is_dir() and child.name not in INNER and not child.name.startswith("."):
+                yield from _below(child)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names; where two are equal, their paths below what all have in common."""
+    full = [folder.resolve() for folder in folders]
+    short = [folder.name for folder in full]
+    if len(set(short)) == len(short):
+        return short
+    common = os.path.commonpath(full)
+    return [str(folder.relative_to(common)) for folder in full]
+
+
+def _read(folder: Path, name: str) -> LoggedRun:
+    from cmgems.training.metrics import read_metrics
+
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text()) if (folder / CONFIG).is_file() else {}
+        records = read_metrics(folder / METRICS) if (folder / METRICS).is_file() else []
+        summary = json.loads((folder / SUMMARY).read_text()) if (folder / SUMMARY).is_file() else {}
+        whole = isinstance(config, dict) and isinstance(summary, dict)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError("cannot read the run", where=folder, why=str(error)) from error
+    if not whole:
+        raise DataError("not a run", where=folder, why=f"{CONFIG} or {SUMMARY} is no mapping")
+    steps = [r for r in records if isinstance(r, dict) and isinstance(r.get("step"), int)]
+    return LoggedRun(folder, name, config, steps, summary)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from cmgems.cli.main import run
+
+STEPS = 4
+
+
+def command(small_genome, small_labelled, out, *more):
+    return [
+        "compare", "--strategies", "random_span,genemask+rate=0.3,none", "--steps", str(STEPS), "--seeds", "2",
+        "--config", "tiny", "--tasks", f"{small_labelled.name},{small_labelled.name}@5",
+        "--data", str(small_labelled.parent / "sets"), "--finetune", "epochs=1", "--finetune", "compute.threads=1",
+        *small_genome.overrides(), "compute.threads=1", "validation.every=2", "-o", str(out), *more,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(small_genome, small_labelled, tmp_path_factory):
+    sets = small_labelled.parent / "sets"
+    sets.mkdir(exist_ok=True)
+    if not (sets / small_labelled.name).exists():
+        os.symlink(small_labelled, sets / small_labelled.name)
+    out = tmp_path_factory.mktemp("compare") / "out"
+    assert run(command(small_genome, small_labelled, out)) == 0
+    return out
+
+
+def summaries(out):
+    return {path.relative_to(out): path.stat().st_mtime_ns for path in out.rglob("summary.json")}
+
+
+def test_every_strategy_and_seed_is_pretrained_and_fine_tuned(finished):
+    trained = {path.name for path in (finished / "pretrain").iterdir()}
+    assert trained == {f"{s}-seed{n}" for s in ("random_span", "genemask+rate=0.3") for n in (0, 1)}
+    assert len(list((finished / "finetune").rglob("summary.json"))) == 3 * 2 * 2
+
+
+def test_the_report_has_every_strategy_in_every_table(finished):
+    report = (finished / "report.md").read_text()
+    assert report.count("`none`") == 2  # no pretraining figures
+    assert report.count("`random_span`") >= 4
+    assert "@" not in report
+    assert "5-shot" in report
+    assert (finished / "curves.png").stat().st_size > 10_000
+
+
+def test_the_strategies_differ_in_their_masks_and_share_the_rest(finished):
+    shares, tokens = [], []
+    for strategy in ("random_span", "genemask+rate=0.3"):
+        folder = finished / "pretrain" / f"{strategy}-seed0"
+        records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        shares.append(max(r.get("masked_share", 0) for r in records))
+        tokens.append(json.loads((folder / "summary.json").read_text())["tokens seen"])
+    assert shares[1] > shares[0]
+    assert tokens[0] == tokens[1]
+
+
+def test_the_same_command_again_repeats_nothing(finished, small_genome, small_labelled):
+    before, report = summaries(finished), (finished / "report.md").read_text()
+    assert run(command(small_genome, small_labelled, finished)) == 0
+    assert summaries(finished) == before
+    assert (finished / "report.md").read_text() == report
+
+
+def test_one_more_seed_runs_only_that(finished, small_genome, small_labelled):
+    before = summaries(finished)
+    assert run(command(small_genome, small_labelled, finished, "--seeds", "3")) == 0
+    after = summaries(finished)
+    assert before.items() <= after.items()
+    assert {path.parts[1][-5:] for path in after.keys() - before.keys()} == {"seed2"}
+
+
+def test_a_run_in_other_hands_is_left_to_them(tmp_path, small_genome, capsys):
+    import fcntl
+
+    folder = tmp_path / "out" / "pretrain" / "random_span-seed0"
+    folder.mkdir(parents=True)
+    (tmp_path / "out" / "config.yaml").touch()
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run([
+            "compare", "--strategies", "random_span,uniform", "--steps", "2", "--seeds", "1", "--config", "tiny",
+            *small_genome.overrides(), "-o", str(tmp_path / "out"),
+        ]) == 0  # fmt: skip
+    assert "1 of 2 were with other processes" in capsys.readouterr().err
+    assert not (folder / "summary.json").exists()
+    assert "`uniform`" in (tmp_path / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strategies", "random_span,cm_gem"], "unknown strategy 'cm_gem'"),
+        (["--strategies", "genemask,genemask"], "must be different"),
+        (["--strategies", "genemask", "--baseline", "uniform"], "`baseline` must be one of the strategies"),
+        (["--strategies", "genemask+rate=2"], "must be between 0 and 1"),
+        (["--strategies", "genemask", "--tasks", "nowhere"], "no such folder"),
+        (["--strategies", "genemask", "optim.rl=1"], "unknown key"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_before_the_first_run(tmp_path, small_genome, capsys, arguments, message):
+    out = tmp_path / "out"
+    fixed = ["--config", "tiny", "--data", str(tmp_path / "no"), *small_genome.overrides(), "-o", str(out)]
+    assert run(["compare", *arguments, *fixed]) == 2
+    assert message in capsys.readouterr().err
+    assert not (out / "pretrain").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, small_genome, capsys):
+    (tmp_path / "thesis.tex").touch()
+    assert run(["compare", "--config", "tiny", *small_genome.overrides(), "-o", str(tmp_path)]) == 2
+    assert "output folder in use" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
