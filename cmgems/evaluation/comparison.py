@@ -10,7 +10,7 @@ from statistics import fmean
 
 from cmgems.errors import CmgemsError
 from cmgems.evaluation.benchmarks import GUE, Dataset, find_datasets
-from cmgems.evaluation.runs import Repeat, repeats
+from cmgems.evaluation.runs import Repeat, draws_there
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
 from cmgems.registry import did_you_mean
@@ -149,13 +149,21 @@ class Comparison:
     def fine_tunings(self, strategy: str, seed: int) -> Iterator[tuple[Dataset, Repeat, Path]]:
         """(task, repeat, folder) of the runs from one pretraining: one on a whole set, `draws` on few examples.
 
-        Every pretraining seed has seeds (and draws, if they are ours) of its own, the same under every strategy.
+        Every pretraining seed has seeds and draws of its own (of published ones as long as they last), shared by all
+        strategies.
         """
         for task in self.tasks:
-            for repeat in repeats(task, 1, self.draws):
-                own_draw = task.shots is not None and not task.drawn
-                repeat = Repeat(seed * self.draws + repeat.seed if own_draw else seed, repeat.draw)
+            for repeat in self._repeats(task, seed):
                 yield task, repeat, self.out / "finetune" / f"{strategy}-seed{seed}" / task.path / repeat.name
+
+    def _repeats(self, task: Dataset, seed: int) -> list[Repeat]:
+        if task.shots is None:
+            return [Repeat(seed)]
+        numbers = range(seed * self.draws, (seed + 1) * self.draws)
+        if not task.drawn:
+            return [Repeat(number) for number in numbers]
+        published = draws_there(task)
+        return [Repeat(seed, number % published) for number in numbers[:published]]
 
     def pretrainings(self) -> list[Pretraining]:
         """The figures of all that have finished."""

@@ -58,10 +58,19 @@ def repeats(dataset: Dataset, seeds: int, draws: int) -> list[Repeat]:
         return [Repeat(seed) for seed in range(seeds)]
     if not dataset.drawn:
         return [Repeat(seed) for seed in range(draws)]
+    return [Repeat(seed, draw) for draw in range(min(draws, draws_there(dataset))) for seed in range(seeds)]
+
+
+def draws_there(dataset: Dataset) -> int:
+    """How many published draws its training file holds.
+
+    Raises:
+        DataError: if it does not hold whole draws.
+    """
     path = find_split(dataset.folder, "train")
     assert path is not None  # or it would not have been found to hold draws
-    there = min(draws, count_draws(path, dataset.shots))
-    return [Repeat(seed, draw) for draw in range(there) for seed in range(seeds)]
+    assert dataset.shots is not None
+    return count_draws(path, dataset.shots)
 
 
 def run_config(

@@ -91,6 +91,15 @@ def test_pretraining_seeds_have_draws_of_their_own_and_strategies_share_them(tmp
     assert len(set(folders)) == 12
 
 
+def test_published_draws_are_gone_through_and_begun_again(tmp_path):
+    labelled_set(tmp_path / "Splice" / "5", rows_a_class=15)  # three draws
+    (tmp_path / "Splice" / "5" / "test.csv").rename(tmp_path / "Splice" / "test.csv")
+    tasks = tuple(find_tasks(tmp_path, ["Splice@5"]))
+    comparison = Comparison(tmp_path / "out", ("a",), 2, tasks, draws=2)
+    draws = [[(r.seed, r.draw) for _, r, _ in comparison.fine_tunings("a", seed)] for seed in range(2)]
+    assert draws == [[(0, 0), (0, 1)], [(1, 2), (1, 0)]]
+
+
 def finished_pretraining(folder, losses, switch=None):
     folder.mkdir(parents=True)
     lines = ['{"step": 1, "loss": 5.0, "masked_share": 0.1}', '{"step": 2, "loss": 4.0, "masked_share": 0.2}']
