@@ -112,7 +112,7 @@ def find_datasets(
         folder: Holds sets at any depth, or is one.
         gue: The sets of GUE and no others.
         shots: Examples of each class, as often as there are numbers; () for whole sets.
-        wanted: Names, their last parts, or globs.
+        wanted: Names, their last parts (`tf/0` of `GUE/tf/0`), or globs.
 
     Raises:
         DataError: if there is no such folder, none of the sets, or a set twice.
@@ -161,7 +161,7 @@ def _at_shots(name: str, place: Path, gue: bool, shots: Sequence[int]) -> tuple[
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.rpartition("/")[2], pattern)
+    return fnmatchcase(f"/{name}", f"*/{pattern}")
 
 
 def _gue_places(folder: Path) -> dict[str, Path]:
