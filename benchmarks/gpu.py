@@ -1,21 +1,24 @@
-"""Training on a GPU: ours padded and packed against Hugging Face's, all compiled in bf16, and eager against compiled.
+"""Training on a GPU: ours padded and packed against Hugging Face's, from the same weights, all compiled, in bf16.
 
-    python benchmarks/gpu.py
+    python benchmarks/gpu.py                     everything; torch.compile takes most of the time
+    python benchmarks/gpu.py --runs logo         one model alone, where time is short
 
 Tokens a second count real tokens only. MFU is the model FLOPs of our steps over the GPU's peak by its datasheet.
-Packed rows have no attention dropout: DNABERT is measured with its own 0.1, padded, and without, padded and packed.
+"peak GB" is what a side adds to the memory: weights, optimizer, activations. "start" builds the model and takes a step
+over every batch, which compiles all shapes. Packed rows have no attention dropout: DNABERT is measured with its own
+0.1, padded, and without, padded and packed.
 """
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import cycle
+from dataclasses import dataclass, replace
+from itertools import cycle, product
 
 import torch
-from side_by_side import arguments, measure, ratio, report, table
-from torch import nn
+from on_gpu import Page, compiled_graphs, start, wait
+from side_by_side import arguments, measure, ratio
 from training import LENGTHS, batches, our_step, their_step
 
 from cmgems.masking import MaskedBatch
@@ -25,106 +28,154 @@ from cmgems.training.flops import peak_flops, training_flops
 from cmgems.training.step import MaskedLMLoss, loss_sum
 
 # Preset, attention dropout, sequences in a step.
-RUNS = (("dnabert", 0.1, 64), ("dnabert", 0.0, 64), ("logo", 0.0, 256))
+RUNS = {
+    "logo": ("logo", 0.0, 256),
+    "dnabert": ("dnabert", 0.0, 64),
+    "dnabert_dropout": ("dnabert", 0.1, 64),
+}
 BATCHES = 8
 THEIRS = "Hugging Face"
+MOST_APART = 0.02  # nats a masked token; bf16 keeps three digits of a loss of 8
+HEADER = (
+    "model, attention dropout, lengths, side, M tokens/s, MFU, peak GB, start s, graphs, times Hugging Face"
+)
+
+Step = Callable[[MaskedBatch], object]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A way to train, with every shape compiled.
+
+    Attributes:
+        call: A step over the next batch; returns when the GPU has done it.
+        start: Seconds to build it and to take a step over every batch.
+        graphs: That torch.compile made for it.
+        memory: Bytes it added to the GPU's memory at most.
+    """
+
+    call: Callable[[], object]
+    start: float
+    graphs: int
+    memory: int
+
+
+def ways(config: BertConfig, compute: Compute) -> dict[str, Callable[[], Step]]:
+    """What builds each side; flex_attention knows no dropout, and on a CPU no backward pass."""
+    found = {"padded": lambda: our_step(config, replace(compute, packing="off"))}
+    if compute.device.type == "cuda" and not config.attention_dropout:
+        found["packed"] = lambda: our_step(config, replace(compute, packing="on"))
+    found[THEIRS] = lambda: their_step(config, compute)
+    return found
 
 
 def largest_difference(config: BertConfig, compute: Compute, batch: MaskedBatch) -> float:
-    """Between the losses a token of the eager, the compiled and the packed model, in training without dropout."""
-    torch.manual_seed(0)
+    """Between the losses a token of eager, padded, packed and Hugging Face's, in training without dropout."""
     still = replace(config, hidden_dropout=0.0, attention_dropout=0.0)
+    torch.manual_seed(0)
     loss = MaskedLMLoss(still.masked_lm().to(compute.device))
-    ways = [replace(compute, compiled=False, packing="off")]
-    ways += [replace(compute, packing=packing) for packing in packings(compute, still)]
-    losses = [loss_sum(way.compile(loss), batch, way, training=True).item() for way in ways]
-    return (max(losses) - min(losses)) / len(batch.labels_M)
+    modes = [replace(compute, compiled=False, packing="off")]
+    modes += [replace(compute, packing=mode) for mode in ("off", "on") if mode == "off" or compute.compiled]
+    losses = [
+        loss_sum(mode.compile(loss), batch, mode, training=True).item() / len(batch.labels_M)
+        for mode in modes
+    ]
+    torch.manual_seed(0)
+    theirs = their_step(still, compute)(batch)  # the loss before the step
+    assert isinstance(theirs, float)
+    return max(*losses, theirs) - min(*losses, theirs)
 
 
-def packings(compute: Compute, config: BertConfig) -> list[str]:
-    """The layouts to measure: flex_attention knows no dropout, and on a CPU no backward pass."""
-    return ["off", "on"] if compute.device.type == "cuda" and not config.attention_dropout else ["off"]
-
-
-def turns(step: Callable[[MaskedBatch], object], made: list[MaskedBatch]) -> Callable[[], object]:
-    """Takes a step over the next batch."""
-    following = cycle(made)
-    for batch in made:  # every shape is compiled before the clock runs
+def warmed_up(build: Callable[[], Step], made: list[MaskedBatch], compute: Compute) -> Side:
+    """Builds a side from the seed's weights and takes it through all batches."""
+    on_gpu = compute.device.type == "cuda"
+    before = torch.cuda.memory_allocated() if on_gpu else 0
+    began, graphs = time.perf_counter(), compiled_graphs()
+    torch.manual_seed(0)
+    step = build()
+    for batch in made:
         step(batch)
-    return lambda: step(next(following))
+    wait(compute)
+    seconds = time.perf_counter() - began
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    for batch in made:
+        step(batch)
+    wait(compute)
+    memory = torch.cuda.max_memory_allocated() - before if on_gpu else 0
+    following = cycle(made)
+
+    def call() -> None:
+        step(next(following))
+        wait(compute)  # else the optimizer's last kernels run on the next side's clock
+
+    return Side(call, seconds, compiled_graphs() - graphs, memory)
 
 
-def peak_gb(compute: Compute, step: Callable[[], object]) -> str:
-    if compute.device.type != "cuda":
-        return "-"
-    torch.cuda.reset_peak_memory_stats()
-    step()
-    return f"{torch.cuda.max_memory_allocated() / 1e9:.1f}"
-
-
-def rows_of(
-    config: BertConfig, name: str, lengths: str, count: int, compute: Compute, rounds: int
-) -> list[list[str]]:
-    made = batches(count, lengths, BATCHES)
-    calls = {}
-    for packing in packings(compute, config):
-        side = "packed" if packing == "on" else "padded"
-        calls[side] = turns(our_step(config, replace(compute, packing=packing)), made)
-    calls[THEIRS] = turns(their_step(config, compute), made)
-    memory = {side: peak_gb(compute, call) for side, call in calls.items()}
-    found = measure(calls, rounds, seconds=1.0)
-    tokens = sum(int(batch.attention_BS.sum()) for batch in made) / BATCHES
-    model: nn.Module = config.masked_lm()
-    flops = training_flops(model, config).of(made) / BATCHES
+def rows_of(page: Page, config: BertConfig, name: str, lengths: str, count: int) -> list[list[str]]:
+    compute = page.compute
+    on_gpu = compute.device.type == "cuda"
+    made = batches(count, lengths, BATCHES if on_gpu else 2)
+    sides: dict[str, Side] = {}
+    for side, build in ways(config, compute).items():
+        with page.attempt(f"`{name}`, {lengths}, {side}"):
+            sides[side] = warmed_up(build, made, compute)
+    graphs = compiled_graphs()
+    found = measure({side: ready.call for side, ready in sides.items()}, page.rounds, seconds=0.5 * on_gpu)
+    if compiled_graphs() > graphs:
+        page.fail(f"`{name}`, {lengths}: {compiled_graphs() - graphs} graphs were compiled under the clock")
+    tokens = sum(int(batch.attention_BS.sum()) for batch in made) / len(made)
+    flops = training_flops(config.masked_lm(), config).of(made) / len(made)
     peak = peak_flops(compute)
     lines = []
-    for side in calls:
-        seconds = sorted(found[side])[rounds // 2]
-        mfu = f"{flops / seconds / peak:.1%}" if peak else "-"
-        speed = f"{tokens / seconds / 1e6:.3f}"
-        times = f"{ratio(found, THEIRS, side):.2f}"
-        lines.append([name, f"{config.attention_dropout}", lengths, side, speed, mfu, memory[side], times])
+    for side, ready in sides.items():
+        seconds = sorted(found[side])[len(found[side]) // 2]
+        lines.append(
+            [
+                f"`{name}`",
+                f"{config.attention_dropout}",
+                lengths,
+                side,
+                f"{tokens / seconds / 1e6:.3f}",
+                f"{flops / seconds / peak:.1%}" if peak else "-",
+                f"{ready.memory / 1e9:.1f}" if ready.memory else "-",
+                f"{ready.start:.0f}",
+                f"{ready.graphs}",
+                f"{ratio(found, THEIRS, side):.2f}" if THEIRS in found else "-",
+            ]
+        )
     return lines
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", "gpu.md").parse_args()
-    if not torch.cuda.is_available() and not options.quick:
-        sys.exit("error: no GPU: PyTorch sees no CUDA device; run it where there is one")
-    on_gpu = torch.cuda.is_available()
-    compute = Compute(torch.device("cuda" if on_gpu else "cpu"), bf16=on_gpu, compiled=on_gpu)
+    parser = arguments(__doc__ or "", "gpu.md")
+    parser.add_argument("--runs", nargs="+", default=list(RUNS), choices=list(RUNS))
+    options = parser.parse_args()
+    compute = start(options.quick)
+    sequences = ", ".join(f"{name} {RUNS[name][2]}" for name in options.runs)
+    notes = ["" if options.quick else f"Sequences a step: {sequences}."]
     rounds = 1 if options.quick else options.rounds
-    rows, checks = [], []
-    for name, dropout, count in RUNS:
+    page = Page(options.output, "GPU", "gpu.py", compute, rounds, HEADER.split(", "), notes)
+    for run, lengths in product(options.runs, LENGTHS):
+        name, dropout, count = RUNS[run]
         config = MODELS.get(name)
         assert isinstance(config, BertConfig)
         config = replace(config, attention_dropout=dropout)
         if options.quick:
-            config, count = replace(config, layers=1, hidden=48, heads=4, ffn=64), 2
-        difference = largest_difference(config, compute, batches(count, LENGTHS[1], 1)[0])
-        checks.append(f"`{name}` {difference:.1e}")
-        for lengths in LENGTHS:
+            config, count = replace(config, layers=1, hidden=64, heads=4, ffn=64), 2
+        torch.compiler.reset()
+        page.add(rows_of(page, config, name, lengths, count))
+        if lengths == LENGTHS[1] and not dropout:
             torch.compiler.reset()
-            rows += rows_of(config, f"`{name}`", lengths, count, compute, rounds)
-    gpu = torch.cuda.get_device_name() if on_gpu else "no GPU"
-    header = [
-        "model",
-        "attention dropout",
-        "lengths",
-        "side",
-        "M tokens/s",
-        "MFU",
-        "peak GB",
-        "times Hugging Face",
-    ]
-    notes = (
-        f"{gpu}, {compute.describe()}; sequences a step: "
-        + ", ".join(f"{name} {count}" for name, _, count in RUNS)
-        + ". Largest difference of the loss a masked token between eager, compiled and packed: "
-        + ", ".join(checks)
-        + "."
-    )
-    report(options.output, "GPU", "gpu.py", rounds, ["torch", "transformers"], notes, table(header, rows))
+            with page.attempt(f"`{name}`, losses"):
+                apart = largest_difference(config, compute, batches(count, lengths, 1)[0])
+                page.notes.append(
+                    f"`{name}`: losses of the same weights lie at most {apart:.1e} nats a token apart, eager, "
+                    "padded, packed and Hugging Face's."
+                )
+                if apart > MOST_APART:
+                    page.fail(f"`{name}`: losses of the same weights lie {apart:.3f} nats apart")
+    page.finish()
 
 
 if __name__ == "__main__":

@@ -1,39 +1,27 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU: the suite on it, speed and memory against Hugging Face's, and how long the step waits for
-# data. Tables in docs/results/gpu.md; about half an hour.
+# Everything that needs a GPU: attention, training against Hugging Face's, whole pretraining runs, the suite.
+# Pages in docs/results/, each written anew after every row. Most of the time goes to torch.compile; where a command
+# may take only minutes, run the parts one by one:
 #
-#   benchmarks/gpu.sh FASTA OUT      FASTA: a genome of some Mbp at least; OUT: an empty folder for the runs
-set -euo pipefail
-fasta=$(realpath "$1")
-mkdir -p "$2"
-out=$(realpath "$2")
-top=$(cd "$(dirname "$0")/.." && pwd)
-cd "$top"
+#   benchmarks/gpu.sh OUT [FASTA]      OUT: an empty folder for the runs; FASTA: a genome, else one is simulated
+#
+#   python benchmarks/packed_attention.py
+#   python benchmarks/gpu.py --runs logo --output docs/results/gpu_logo.md          also: dnabert, dnabert_dropout
+#   python benchmarks/gpu_pretraining.py OUT --configs logo_cm_gems                 also: dnabert_cm_gems
+set -uo pipefail
+mkdir -p "$1"
+out=$(realpath "$1")
+fasta=(${2:+--fasta "$(realpath "$2")"})
+cd "$(dirname "$0")/.."
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 
-pytest -q tests/models tests/training tests/recipes/test_pretrain.py
-python benchmarks/gpu.py
-
-cmgems genome build "$fasta" -o "$out/store"
-cmgems pmi build "$out/store" -o "$out/pmi.safetensors"
-for model in dnabert logo; do
-  # The paper's 250 sequences in one batch: a large GPU has room for them.
-  cmgems run pretrain --config ${model}_cm_gems data.store="$out/store" masking.table="$out/pmi.safetensors" \
-    steps=300 accumulation=1 data.batch_size=250 validation.every=150 log.every=1 -o "$out/$model"
-done
-
-python - "$out" <<'PY' | tee -a docs/results/gpu.md
-import statistics
-import sys
-from pathlib import Path
-
-from cmgems.training import read_metrics
-
-print("\nPretraining runs of 300 steps, medians of the steps after the 50th:\n")
-print("| config | M tokens/s | MFU | share of the step spent waiting for data |")
-print("| --- | --- | --- | --- |")
-for model in ("dnabert", "logo"):
-    steps = [r for r in read_metrics(Path(sys.argv[1], model, "metrics.jsonl")) if "wait_share" in r and r["step"] > 50]
-    speed, wait = (statistics.median(r[key] for r in steps) for key in ("tokens_per_second", "wait_share"))
-    mfu = statistics.median(r.get("mfu", 0.0) for r in steps)
-    print(f"| `{model}_cm_gems` | {speed / 1e6:.3f} | {mfu:.1%} | {wait:.2%} |")
-PY
+status=0
+part() { # what fails costs its own figures alone
+  printf '\n== %s (%d s)\n' "$*" "$SECONDS"
+  "$@" || { status=1 && echo "failed: $*" >&2; }
+}
+part python benchmarks/packed_attention.py
+part python benchmarks/gpu.py
+part python benchmarks/gpu_pretraining.py "$out" "${fasta[@]}"
+part python -m pytest -q tests/models tests/training tests/recipes/test_pretrain.py
+exit $status

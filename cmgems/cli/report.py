@@ -22,7 +22,7 @@ def report(
     Example: cmgems report runs/logo runs/ft -o report.html
     """
     from cmgems.plugins import load_plugins
-    from cmgems.report.report import write_report
+    from cmgems.report.runs import write_report
 
     load_plugins(plugin or [])
     about = write_report(runs, out)

@@ -50,14 +50,14 @@ def compression_of(path: Path) -> str | None:
     if not path.exists():
         raise DataError("no such file", where=path, fix="check the path")
     if not path.is_file():
-        raise DataError("not a file", where=path, fix="give the FASTA files themselves, plain or compressed")
+        raise DataError("not a file", where=path, fix="give the files themselves, plain or compressed")
     try:
         with open(path, "rb") as handle:
             start = handle.read(8)
     except OSError as error:
         raise DataError("cannot read", where=path, why=error.strerror or str(error)) from error
     if not start:
-        raise DataError("empty file", where=path, fix=NO_FASTA_FIX)
+        raise DataError("empty file", where=path, fix="write or fetch it again")
     for magic, kind in MAGIC.items():
         if start.startswith(magic):
             return kind

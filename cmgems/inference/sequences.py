@@ -1,8 +1,4 @@
-"""Sequences to use a model on: FASTA, CSV with a column ``sequence``, or BED intervals of a genome store.
-
-BED is read by a strict reader of our own: it is three to six columns of text, the libraries for it bring pandas or a
-compiled toolkit, and none of them checks the intervals against the store.
-"""
+"""Sequences to use a model on: FASTA, CSV with a column ``sequence``, or BED intervals of a genome store."""
 
 from __future__ import annotations
 
@@ -18,10 +14,11 @@ from cmgems.errors import DataError
 from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.fasta import LETTERS
+from cmgems.inference.bed import read_bed
 from cmgems.registry import did_you_mean
 
 CONTIGS_COMPARED = 50  # a draft genome has a hundred thousand, and looking for near misses is slow
-STRANDS = ("", "+", "-", ".")
+BED = (".bed", ".bed.gz", ".bed.bgz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class NamedSequence:
 
 
 def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]:
-    """Read a file of sequences, told apart by its name: ``.csv``, ``.bed``, anything else is FASTA.
+    """Read a file of sequences, told apart by its name: ``.csv``, ``.bed``, ``.bed.gz``, anything else is FASTA.
 
     Args:
         path: The file. CSV needs a column ``sequence`` and may have ``name``; rows without are named by their number.
@@ -53,19 +50,20 @@ def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]
 
     Raises:
         DataError: if the file is no such file, holds no sequence, or a letter is no nucleotide code.
+        CmgemsError: if bx-python, which reads BED, is not installed.
     """
-    kind = path.suffix.lower()
-    if (store is None) == (kind == ".bed"):
+    is_csv = path.suffix.lower() == ".csv"
+    if (store is None) == path.name.lower().endswith(BED):
         raise DataError(
             "BED without a genome store" if store is None else "a store without BED",
             where=path,
             fix="give both: intervals.bed and --store STORE",
         )
-    if kind in (".csv", ".bed") and not path.is_file():
+    if is_csv and not path.is_file():
         raise DataError("no such file", where=path, fix="check the path")
     if store is not None:
-        sequences = list(_read_bed(path, Contigs(GenomeStore.open(store))))
-    elif kind == ".csv":
+        sequences = list(_from_bed(path, store))
+    elif is_csv:
         sequences = list(_read_csv(path))
     else:
         sequences = [
@@ -163,28 +161,18 @@ def _encode(bases: str, where: str) -> Codes:
     return encode(bases.encode())
 
 
-def _read_bed(path: Path, contigs: Contigs) -> Iterator[NamedSequence]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("cannot read", where=path, why=str(error)) from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
-            continue
-        where = f"{path}:{number}"
-        contig, start_text, end_text, name, _, strand, *_ = [*line.split("\t"), *[""] * 5]
-        if not (start_text.isdecimal() and end_text.isdecimal()) or strand not in STRANDS:
+def _from_bed(path: Path, store: Path) -> Iterator[NamedSequence]:
+    intervals, contigs = read_bed(path), Contigs(GenomeStore.open(store))
+    for interval in intervals:
+        start, end, whole = interval.start, interval.end, contigs.find(interval.contig, interval.where)
+        if not 0 <= start < end <= len(whole):
             raise DataError(
-                "not a BED line",
-                where=where,
-                why=repr(line[:60]),
-                fix="write contig, start, end, parted by tabs",
-            )
-        start, end, whole = int(start_text), int(end_text), contigs.find(contig, where)
-        if not start < end <= len(whole):
-            raise DataError(
-                "interval out of range", where=where, why=f"{start}-{end}, {contig} has {len(whole):,} bp"
+                "interval out of range",
+                where=interval.where,
+                why=f"{start}-{end}, {interval.contig} has {len(whole):,} bp",
             )
         codes = whole[start:end]
-        name = name if name not in ("", ".") else f"{contig}:{start}-{end}"
-        yield NamedSequence(name, reverse_complement(codes) if strand == "-" else codes, where)
+        name = interval.name or f"{interval.contig}:{start}-{end}"
+        yield NamedSequence(
+            name, reverse_complement(codes) if interval.strand == "-" else codes, interval.where
+        )

@@ -24,13 +24,16 @@ def check_logos() -> None:
     optional("logomaker", extra="plots", needed_for="sequence logos")
 
 
-def draw_logo(shares_W4: npt.NDArray[np.float64], axes: Axes, colours: Mapping[str, str]) -> None:
+def draw_logo(shares_W4: npt.NDArray[np.float64], axes: Axes, colours: Mapping[str, str]) -> float:
     """Letters whose heights are shares of the information of their place (bits).
 
     Args:
         shares_W4: Of A, T, C, G at each place.
         axes: Where to draw.
         colours: Of A, C, G and T.
+
+    Returns:
+        The height of the tallest place (bits); the axis goes to 2.
     """
     import logomaker
     import pandas as pd
@@ -46,3 +49,4 @@ def draw_logo(shares_W4: npt.NDArray[np.float64], axes: Axes, colours: Mapping[s
     axes.set_ylabel("bits")
     axes.grid(visible=False)
     axes.spines[["top", "right"]].set_visible(False)
+    return float(heights_W4.sum(axis=1).max())

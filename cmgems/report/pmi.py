@@ -11,12 +11,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cmgems.errors import CmgemsError, DataError
+from cmgems.errors import DataError
 from cmgems.genome.alphabet import BASES
 from cmgems.pmi.table import PMITable
-from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION, save_png
+from cmgems.report.figure import BLUE, GREY, SKY_BLUE, VERMILLION, save_png
+from cmgems.report.logo import PICTURE_COLOURS, check_logos, draw_logo
 
-LOGO_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILLION}
 RANK_BINS = 64
 
 
@@ -82,12 +82,7 @@ def _panels(table: PMITable, top: int) -> dict[str, Callable[[Axes], None]]:
     if scored == 0:
         fix = "build it from more sequence or with a lower --min-count"
         raise DataError("nothing to draw", where="PMI table", why="it scores no k-mer", fix=fix)
-    try:
-        import logomaker  # noqa: F401
-    except ImportError as error:
-        fix = "pip install 'cmgems[plots]'"
-        raise CmgemsError("sequence logos need logomaker", why="it is not installed", fix=fix) from error
-
+    check_logos()
     top = min(top, scored)
     ranked = table.order()[:scored]  # rank 1 to the last scored
     bases = _bases(table.k)[ranked]
@@ -131,21 +126,12 @@ def _draw_by_rank(value: npt.NDArray[np.float64], label: str, axes: Axes) -> Non
 
 
 def _draw_logo(bases: npt.NDArray[np.int64], label: str, axes: Axes) -> None:
-    """Sequence logo: letter heights are shares of the information of their position (Schneider, Stephens, 1990)."""
-    import logomaker
-    import pandas as pd
-
-    share = np.stack([np.mean(bases == code, axis=0) for code in range(4)], axis=1)
-    entropy = -np.sum(share * np.log2(share, where=share > 0, out=np.zeros_like(share)), axis=1)
-    # Never quite 0: logomaker warns of a logo without height.
-    heights = share * np.maximum(2 - entropy, 1e-6)[:, None]
-    frame = pd.DataFrame(heights, columns=list(BASES), index=range(1, len(heights) + 1))
-    logomaker.Logo(frame, ax=axes, color_scheme=LOGO_COLOURS)
-    axes.set_ylim(0, max(float(heights.sum(axis=1).max()) * 1.05, 0.1))
+    """Sequence logo, its axis cut to what there is: the ends of a ranking say little about single bases."""
+    shares_W4 = np.stack([np.mean(bases == code, axis=0) for code in range(4)], axis=1)
+    tallest = draw_logo(shares_W4, axes, PICTURE_COLOURS)
+    axes.set_ylim(0, max(tallest * 1.05, 0.1))
     axes.set_title(label, fontsize="medium")
     axes.set_xlabel("position in the k-mer")
-    axes.set_ylabel("information (bits)")
-    _open_frame(axes)
 
 
 def _bases(k: int) -> npt.NDArray[np.int64]:

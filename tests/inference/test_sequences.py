@@ -37,6 +37,7 @@ def test_bed(tmp_path, store):
     bed = "# made by hand\ntrack name=x\nchr1\t0\t4\nchr1\t2\t6\tpeak\t0\t-\n\nchr2\t0\t5\t.\t0\t+\r\n"
     found = read(tmp_path, "s.bed", bed, store)
     assert found == [("chr1:0-4", "ACGT"), ("peak", "CAAC"), ("chr2:0-5", "GGGGA")]
+    assert read(tmp_path, "s.bed.gz", gzip.compress(bed.encode()), store) == found
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_bed(tmp_path, store):
         ("s.bed", "chr1 0 4\n", r"not a BED line in .*s\.bed:1"),
         ("s.bed", "chr1\t0\tx\n", "not a BED line"),
         ("s.bed", "chr1\t0\t4\ta\t0\t?\n", "not a BED line"),
-        ("s.bed", "chr1\t0\t4\nchr1\t-1\t4\n", r"s\.bed:2"),
+        ("s.bed", "chr1\t0\t4\nchr1\t-1\t4\n", r"interval out of range in .*s\.bed:2: -1-4"),
         ("s.bed", "chr1\t4\t4\n", r"interval out of range in .*: 4-4, chr1 has 10 bp"),
         ("s.bed", "chr2\t0\t6\n", "chr2 has 5 bp"),
         ("s.bed", "Chr1\t0\t4\n", "contig 'Chr1' is not in the store .*did you mean 'chr1'"),
@@ -71,6 +72,8 @@ def test_a_store_and_bed_go_together(tmp_path, store):
         read(tmp_path, "s.fa", ">a\nACGT\n", store)
     with pytest.raises(DataError, match="no such file"):
         read_sequences(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="no such file"):
+        read_sequences(tmp_path / "none.bed", store)
 
 
 @pytest.mark.parametrize(

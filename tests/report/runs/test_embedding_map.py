@@ -11,7 +11,7 @@ import torch
 from cmgems.errors import CheckpointError
 from cmgems.models import load_model
 from cmgems.pmi import PMITable
-from cmgems.report.embedding_map import embedding_map, gc_figure, principal_components, rank_figure
+from cmgems.report.runs.embedding_map import embedding_map, gc_figure, principal_components, rank_figure
 
 
 def test_principal_components():

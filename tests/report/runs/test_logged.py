@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cmgems.errors import DataError
-from cmgems.report.phases import Phase, in_words, phases, strategies
-from cmgems.report.runs import LoggedRun, find_runs
+from cmgems.report.runs.logged import LoggedRun, find_runs
+from cmgems.report.runs.phases import Phase, in_words, phases, strategies
 
 
 def write_run(folder: Path, *records: dict, summary: dict | None = None) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 from cmgems import __version__
 from cmgems.files import write_text
 from cmgems.report import page
-from cmgems.report.downstream import evaluation_section, finetuning_section
-from cmgems.report.pretraining import comparison_section, pretraining_section
-from cmgems.report.runs import find_runs
+from cmgems.report.runs.downstream import evaluation_section, finetuning_section
+from cmgems.report.runs.logged import find_runs
+from cmgems.report.runs.pretraining import comparison_section, pretraining_section
 
 
 def write_report(folders: Sequence[Path], path: Path) -> str:

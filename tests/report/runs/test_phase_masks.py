@@ -10,10 +10,10 @@ import pytest
 from cmgems.errors import DataError
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
-from cmgems.report import phase_masks
-from cmgems.report.phase_masks import load_table, sample_masks, token_npmi
-from cmgems.report.runs import find_runs
-from cmgems.report.sections import load_sections
+from cmgems.report.runs import phase_masks
+from cmgems.report.runs.logged import find_runs
+from cmgems.report.runs.phase_masks import load_table, sample_masks, token_npmi
+from cmgems.report.runs.sections import load_sections
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmgems.report.runs import LoggedRun
+from cmgems.report.runs.logged import LoggedRun
 
 # With more changes than this a ribbon of single stretches cannot be read; shares in equal parts can.
 MOST_STRETCHES = 12

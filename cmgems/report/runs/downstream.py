@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cmgems.errors import DataError
 from cmgems.report import page
-from cmgems.report.charts import Chart, Line, lines_of
-from cmgems.report.runs import LoggedRun
+from cmgems.report.runs.charts import Chart, Line, lines_of
+from cmgems.report.runs.logged import LoggedRun
 
 MOST_COMPARED = 8
 SETTINGS = {

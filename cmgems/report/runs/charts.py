@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from cmgems.report import page
-from cmgems.report.phases import Phase
-from cmgems.report.runs import Floats, LoggedRun
+from cmgems.report.runs.logged import Floats, LoggedRun
+from cmgems.report.runs.phases import Phase
 from cmgems.report.svg import BACK, COLOURS, FONT, TEXT, inline_svg, new_figure, page_style, percent
 
 MOST_POINTS = 120

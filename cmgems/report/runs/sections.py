@@ -16,7 +16,7 @@ from cmgems.data import GenomeData
 from cmgems.errors import ConfigError, DataError
 from cmgems.masking import MaskingConfig
 from cmgems.models import MODELS
-from cmgems.report.runs import CONFIG, LoggedRun
+from cmgems.report.runs.logged import CONFIG, LoggedRun
 from cmgems.tokenization import TOKENIZERS
 
 

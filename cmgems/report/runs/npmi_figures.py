@@ -12,9 +12,9 @@ import numpy.typing as npt
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.report import page
-from cmgems.report.charts import PHASE_COLOURS
-from cmgems.report.phase_masks import PhaseMask
-from cmgems.report.runs import Floats
+from cmgems.report.runs.charts import PHASE_COLOURS
+from cmgems.report.runs.logged import Floats
+from cmgems.report.runs.phase_masks import PhaseMask
 from cmgems.report.svg import COLOURS, DIM, inline_svg, new_figure, page_style, percent
 
 BINS = 40

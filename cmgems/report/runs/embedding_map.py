@@ -22,7 +22,7 @@ from cmgems.genome.alphabet import BASES
 from cmgems.models import SavedModel
 from cmgems.report import page
 from cmgems.report.page import RAMP
-from cmgems.report.runs import Floats
+from cmgems.report.runs.logged import Floats
 from cmgems.report.svg import RAMP_COLOURS, inline_svg, new_figure, page_style
 
 ROUNDS = 4

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cmgems.report import phase_masks
 from cmgems.report.page import THEME
-from cmgems.report.pretraining import comparison_section
-from cmgems.report.report import write_report
-from cmgems.report.runs import find_runs
+from cmgems.report.runs import phase_masks
+from cmgems.report.runs.logged import find_runs
+from cmgems.report.runs.pretraining import comparison_section
+from cmgems.report.runs.report import write_report
 
 FIGURES = [
     "run1-loss", "run1-perplexity", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi", "run1-masked",

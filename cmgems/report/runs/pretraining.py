@@ -8,9 +8,9 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.report import page
-from cmgems.report.charts import Chart, Line, lines_of
-from cmgems.report.phases import in_words, phases, strategies, switches
-from cmgems.report.runs import LoggedRun
+from cmgems.report.runs.charts import Chart, Line, lines_of
+from cmgems.report.runs.logged import LoggedRun
+from cmgems.report.runs.phases import in_words, phases, strategies, switches
 
 MOST_COMPARED = 8
 MOST_TROUBLES = 10
@@ -172,9 +172,9 @@ def _waiting(run: LoggedRun) -> str:
 
 def _masks(run: LoggedRun, name: str) -> str:
     """NPMI over the k-mers, and of what each phase masks."""
-    from cmgems.report.npmi_figures import masks_figure, masks_table, table_figure
-    from cmgems.report.phase_masks import load_table, sample_masks
-    from cmgems.report.sections import load_sections
+    from cmgems.report.runs.npmi_figures import masks_figure, masks_table, table_figure
+    from cmgems.report.runs.phase_masks import load_table, sample_masks
+    from cmgems.report.runs.sections import load_sections
 
     try:
         sections = load_sections(run)
@@ -194,9 +194,9 @@ def _masks(run: LoggedRun, name: str) -> str:
 def _embedding(run: LoggedRun, name: str) -> str:
     """The map of the tokens, coloured by GC and, if there is a table, by rank."""
     from cmgems.models import load_model
-    from cmgems.report.embedding_map import embedding_map, gc_figure, rank_figure
-    from cmgems.report.phase_masks import load_table
-    from cmgems.report.sections import load_sections
+    from cmgems.report.runs.embedding_map import embedding_map, gc_figure, rank_figure
+    from cmgems.report.runs.phase_masks import load_table
+    from cmgems.report.runs.sections import load_sections
 
     try:
         saved = load_model(run.folder)

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from cmgems.report.charts import MOST_POINTS, TABLE_ROWS, Chart, Line, thinned
-from cmgems.report.phases import Phase
+from cmgems.report.runs.charts import MOST_POINTS, TABLE_ROWS, Chart, Line, thinned
+from cmgems.report.runs.phases import Phase
 
 
 def line(count: int, label="loss", dots=False) -> Line:

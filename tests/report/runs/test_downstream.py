@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cmgems.report.downstream import evaluation_section, finetuning_section, markdown_html
-from cmgems.report.runs import LoggedRun, find_runs
+from cmgems.report.runs.downstream import evaluation_section, finetuning_section, markdown_html
+from cmgems.report.runs.logged import LoggedRun, find_runs
 
 
 def test_markdown():

@@ -14,9 +14,9 @@ from cmgems.models import MODELS, fit_to_tokenizer
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.pmi.strings import string_npmi
-from cmgems.report.phases import strategies, switches
-from cmgems.report.runs import Floats, LoggedRun
-from cmgems.report.sections import Sections
+from cmgems.report.runs.logged import Floats, LoggedRun
+from cmgems.report.runs.phases import strategies, switches
+from cmgems.report.runs.sections import Sections
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 SAMPLE_TOKENS = 100_000
