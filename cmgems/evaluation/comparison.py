@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
@@ -49,16 +50,18 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class Score:
-    """A figure of one run.
+    """A figure of one run. Runs of two strategies with the same seed and repeat are a pair.
 
     Attributes:
         strategy: How its model was pretrained.
-        pair: What else tells the run apart: the seeds, the task. Runs of two strategies with the same are a pair.
+        seed: Of the pretraining.
+        repeat: What tells fine-tuning runs from the same weights apart, their task aside.
         value: The figure.
     """
 
     strategy: str
-    pair: tuple[int | str, ...]
+    seed: int
+    repeat: str
     value: float
 
 
@@ -69,6 +72,21 @@ class Row:
     strategy: str
     values: MeanSD
     difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Overall:
+    """A strategy against the baseline over all tasks.
+
+    Attributes:
+        difference: Of the means over tasks, one pair a pretraining seed: what was fine-tuned from the same weights is
+            no evidence of its own.
+        better, pairs: In how many pairs of runs it is above the baseline, and of how many.
+    """
+
+    difference: Difference
+    better: int
+    pairs: int
 
 
 def masking_overrides(strategy: str) -> list[str]:
@@ -167,28 +185,23 @@ class Comparison:
 
     def pretrainings(self) -> list[Pretraining]:
         """The figures of all that have finished."""
-        places = [
-            (s, seed, self.pretraining_folder(s, seed)) for s in self.strategies for seed in range(self.seeds)
-        ]
-        found = [read_pretraining(folder, strategy, seed) for strategy, seed, folder in places]
+        runs = product(self.strategies, range(self.seeds))
+        found = [read_pretraining(self.pretraining_folder(*run), *run) for run in runs]
         return [run for run in found if run is not None]
 
-    def scores(self) -> dict[str, list[Score]]:
-        """Test scores by task and metric, 'tf/0: mcc' (its own, and AUC), of all finished runs."""
-        found: dict[str, list[Score]] = {
-            f"{task.title}: {metric}": [] for task in self.tasks for metric in (task.metric, "auc")
-        }
-        for strategy in self.strategies:
-            for seed in range(self.seeds):
-                for task, repeat, folder in self.fine_tunings(strategy, seed):
-                    summary = read_summary(folder) or {}
-                    for metric in (task.metric, "auc"):
-                        value = summary.get(f"test {metric}", math.nan)
-                        if not math.isnan(value):
-                            found[f"{task.title}: {metric}"].append(
-                                Score(strategy, (seed, repeat.name), value)
-                            )
-        return {name: scores for name, scores in found.items() if scores}
+    def metrics(self) -> list[str]:
+        """The tasks' own metrics, and AUC."""
+        return list(dict.fromkeys([*(task.metric for task in self.tasks), "auc"]))
+
+    def scores(self, metric: str) -> dict[str, list[Score]]:
+        """Test scores of all finished runs, by the titles of the tasks whose own metric this is; AUC is everybody's."""
+        found: dict[str, list[Score]] = {}
+        for strategy, seed in product(self.strategies, range(self.seeds)):
+            for task, repeat, folder in self.fine_tunings(strategy, seed):
+                value = (read_summary(folder) or {}).get(f"test {metric}", math.nan)
+                if metric in (task.metric, "auc") and not math.isnan(value):
+                    found.setdefault(task.title, []).append(Score(strategy, seed, repeat.name, value))
+        return found
 
 
 def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | None:
@@ -211,18 +224,35 @@ def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | No
 
 def rows(scores: Sequence[Score], strategies: Iterable[str], baseline: str) -> list[Row]:
     """A row for each strategy that has scores; what stands on one side only is left out of the difference."""
-    by_strategy: dict[str, dict[tuple[int | str, ...], float]] = {}
-    for score in scores:
-        by_strategy.setdefault(score.strategy, {})[score.pair] = score.value
-    theirs = by_strategy.get(baseline, {})
+    theirs = _values(scores, baseline)
     found = []
     for strategy in strategies:
-        mine = by_strategy.get(strategy, {})
-        if not mine:
-            continue
+        mine = _values(scores, strategy)
         pairs = [pair for pair in mine if pair in theirs]
         difference = None
         if pairs and strategy != baseline:
             difference = paired_difference([mine[p] for p in pairs], [theirs[p] for p in pairs])
-        found.append(Row(strategy, MeanSD.of(list(mine.values())), difference))
+        if mine:
+            found.append(Row(strategy, MeanSD.of(list(mine.values())), difference))
     return found
+
+
+def overall(tasks: Mapping[str, Sequence[Score]], strategy: str, baseline: str) -> Overall | None:
+    """``strategy`` against ``baseline`` over all tasks; None if no run of both is a pair."""
+    by_seed: dict[int, list[tuple[float, float]]] = {}
+    for scores in tasks.values():
+        mine, theirs = _values(scores, strategy), _values(scores, baseline)
+        for pair in mine.keys() & theirs.keys():
+            by_seed.setdefault(pair[0], []).append((mine[pair], theirs[pair]))
+    if not by_seed:
+        return None
+    means = [
+        (fmean(ours), fmean(theirs)) for ours, theirs in (zip(*p, strict=True) for p in by_seed.values())
+    ]
+    pairs = [pair for of_seed in by_seed.values() for pair in of_seed]
+    difference = paired_difference([ours for ours, _ in means], [theirs for _, theirs in means])
+    return Overall(difference, sum(ours > theirs for ours, theirs in pairs), len(pairs))
+
+
+def _values(scores: Sequence[Score], strategy: str) -> dict[tuple[int, str], float]:
+    return {(score.seed, score.repeat): score.value for score in scores if score.strategy == strategy}

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from cmgems.evaluation.comparison import Comparison, Pretraining, Score, rows
+from cmgems.evaluation.comparison import Comparison, Pretraining, Score, overall, rows
+from cmgems.evaluation.results import METRICS
 from cmgems.evaluation.statistics import Difference, MeanSD
 from cmgems.evaluation.table import markdown_table
 from cmgems.files import write_text
@@ -19,9 +20,10 @@ COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY_BLUE, "#CC79A7", "#F0E442", "#00
 LINES = ("-", "--", ":", "-.")
 CURVE_STEPS = 8
 NOTE = (
-    "± is the standard deviation over runs. Differences are taken pair by pair (same seed, same task, same training "
-    "examples) and their intervals bootstrapped over pairs: of three pairs an interval is no more than their range. "
-    "**Bold**: the interval leaves out 0."
+    "± is the standard deviation over runs. Differences are means over pairs of runs (same seed, same training "
+    "examples), with 95 % intervals bootstrapped over the pairs; of all tasks, over the pretraining seeds, whose "
+    "fine-tuning runs are averaged first. Of three pairs an interval is no more than their range. **Bold**: it leaves "
+    "out 0."
 )
 
 
@@ -32,19 +34,17 @@ def write_comparison(comparison: Comparison, baseline: str) -> Path:
         comparison: The runs.
         baseline: The strategy that the others are held against.
     """
-    strategies, runs, scores = comparison.strategies, comparison.pretrainings(), comparison.scores()
+    strategies, runs = comparison.strategies, comparison.pretrainings()
     parts = ["# Masking strategies compared"]
     if runs:
         plot_curves(runs, strategies, comparison.out / "curves.png")
         parts += ["## Pretraining", _pretraining_table(runs, strategies, baseline)]
         parts += ["![Validation loss of every strategy](curves.png)", _curve_table(runs, strategies)]
-    if scores:
-        parts += ["## Downstream", _scores_table(scores, strategies)]
-        parts += [
-            f"Less `{baseline}`, mean [95 % interval]:",
-            _differences_table(scores, strategies, baseline),
-        ]
-    parts.append(NOTE if runs or scores else "No run has finished yet.")
+    for metric in comparison.metrics():
+        if scores := comparison.scores(metric):
+            parts += [f"## Test {METRICS[metric]}", _scores_table(scores, strategies)]
+            parts += [f"Less `{baseline}`:", _differences_table(scores, strategies, baseline)]
+    parts.append(NOTE if len(parts) > 1 else "No run has finished yet.")
     path = comparison.out / "report.md"
     write_text(path, "\n\n".join(parts) + "\n")
     return path
@@ -76,7 +76,7 @@ def _curves(runs: Sequence[Pretraining]) -> tuple[list[int], np.ndarray]:
 
 
 def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], baseline: str) -> str:
-    losses = [Score(run.strategy, (run.seed,), run.loss) for run in runs]
+    losses = [Score(run.strategy, run.seed, "", run.loss) for run in runs]
     lines = []
     for row in rows(losses, strategies, baseline):
         mine = [run for run in runs if run.strategy == row.strategy]
@@ -110,37 +110,33 @@ def _curve_table(runs: Sequence[Pretraining], strategies: Sequence[str]) -> str:
     return markdown_table(["validation loss at step", *(shown or [])], lines)
 
 
-def _scores_table(downstream: Mapping[str, Sequence[Score]], strategies: Sequence[str]) -> str:
+def _scores_table(tasks: Mapping[str, Sequence[Score]], strategies: Sequence[str]) -> str:
     cells = {
         task: {row.strategy: _spread(row.values) for row in rows(scores, strategies, "")}
-        for task, scores in downstream.items()
+        for task, scores in tasks.items()
     }
+    return _by_strategy(strategies, cells)
+
+
+def _differences_table(tasks: Mapping[str, Sequence[Score]], strategies: Sequence[str], baseline: str) -> str:
+    """One column a task, then all tasks together."""
+    others = [strategy for strategy in strategies if strategy != baseline]
+    cells = {
+        task: {row.strategy: _signed(row.difference) for row in rows(scores, strategies, baseline)}
+        for task, scores in tasks.items()
+    }
+    over_all = {other: found for other in others if (found := overall(tasks, other, baseline)) is not None}
+    cells["all tasks"] = {other: _signed(found.difference) for other, found in over_all.items()}
+    cells["pairs better"] = {other: f"{found.better} of {found.pairs}" for other, found in over_all.items()}
+    return _by_strategy(others, cells)
+
+
+def _by_strategy(strategies: Sequence[str], cells: Mapping[str, Mapping[str, str]]) -> str:
+    """A row for each strategy that has any cell, columns by their headings."""
     lines = [
         [f"`{strategy}`", *(found.get(strategy, "") for found in cells.values())]
         for strategy in strategies
         if any(strategy in found for found in cells.values())
-    ]
-    return markdown_table(["strategy", *cells], lines)
-
-
-def _differences_table(
-    downstream: Mapping[str, Sequence[Score]], strategies: Sequence[str], baseline: str
-) -> str:
-    """One column a task, and one over the pairs of all tasks."""
-    everything = [
-        Score(score.strategy, (task, *score.pair), score.value)
-        for task, scores in downstream.items()
-        for score in scores
-    ]
-    columns = {**downstream, "all tasks": everything}
-    cells = {
-        task: {row.strategy: _signed(row.difference) for row in rows(scores, strategies, baseline)}
-        for task, scores in columns.items()
-    }
-    lines = [
-        [f"`{strategy}`", *(found.get(strategy, "") for found in cells.values())]
-        for strategy in strategies
-        if strategy != baseline and strategy in cells["all tasks"]
     ]
     return markdown_table(["strategy", *cells], lines)
 

@@ -12,6 +12,7 @@ from cmgems.evaluation.comparison import (
     Score,
     find_tasks,
     masking_overrides,
+    overall,
     read_pretraining,
     rows,
 )
@@ -126,14 +127,28 @@ def test_scores_are_those_of_finished_runs_without_undefined_ones(tmp_path):
     ((_, _, folder),) = comparison.fine_tunings("a", 0)
     folder.mkdir(parents=True)
     write_json(folder / "summary.json", {"test mcc": 0.5, "test auc": math.nan})
-    assert comparison.scores() == {"mine: mcc": [Score("a", (0, "seed0"), 0.5)]}
+    assert comparison.metrics() == ["mcc", "auc"]
+    assert comparison.scores("mcc") == {"mine": [Score("a", 0, "seed0", 0.5)]}
+    assert comparison.scores("auc") == {}
 
 
 def test_rows_pair_runs_and_leave_out_what_stands_alone():
-    scores = [Score("a", (seed,), value) for seed, value in enumerate([0.1, 0.5, 0.9])]
-    scores += [Score("b", (seed,), value) for seed, value in enumerate([0.2, 0.6])]
+    scores = [Score("a", seed, "", value) for seed, value in enumerate([0.1, 0.5, 0.9])]
+    scores += [Score("b", seed, "", value) for seed, value in enumerate([0.2, 0.6])]
     first, second = rows(scores, ["a", "b", "absent"], "a")
     assert (first.strategy, first.difference) == ("a", None)
     assert second.values.mean == pytest.approx(0.4)
     assert second.difference.pairs == 2
     assert second.difference.mean == pytest.approx(0.1)
+
+
+def test_over_all_tasks_a_pretraining_seed_counts_once():
+    tasks = {
+        "one": [Score(s, seed, "", 0.5 + gain) for s, gain in (("a", 0), ("b", 0.1)) for seed in range(3)],
+        "two": [Score(s, seed, "", 0.7 + gain) for s, gain in (("a", 0), ("b", -0.02)) for seed in range(2)],
+    }
+    found = overall(tasks, "b", "a")
+    assert found.difference.pairs == 3
+    assert found.difference.mean == pytest.approx((0.04 + 0.04 + 0.1) / 3)
+    assert (found.better, found.pairs) == (3, 5)
+    assert overall(tasks, "absent", "a") is None

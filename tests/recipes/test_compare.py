@@ -41,11 +41,15 @@ def test_every_strategy_and_seed_is_pretrained_and_fine_tuned(finished):
 
 
 def test_the_report_has_every_strategy_in_every_table(finished):
-    report = (finished / "report.md").read_text()
-    assert report.count("`none`") == 2  # no pretraining figures
-    assert report.count("`random_span`") >= 4
-    assert "@" not in report
-    assert "5-shot" in report
+    pretraining, *downstream = (finished / "report.md").read_text().split("## Test ")
+    assert "`none`" not in pretraining
+    assert [part.split("\n")[0] for part in downstream] == ["MCC", "accuracy", "AUC"]
+    for part in downstream:
+        scores, differences = part.split("Less `random_span`:")
+        assert all(f"| `{name}` |" in scores for name in ("random_span", "genemask+rate=0.3", "none"))
+        assert all(f"| `{name}` |" in differences for name in ("genemask+rate=0.3", "none"))
+    assert "5-shot" in downstream[1]
+    assert "of 4 |" in downstream[2]  # two tasks, two seeds
     assert (finished / "curves.png").stat().st_size > 10_000
 
 
