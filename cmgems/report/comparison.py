@@ -19,6 +19,7 @@ from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY_BLUE, "#CC79A7", "#F0E442", "#000000", GREY)
 LINES = ("-", "--", ":", "-.")
 CURVE_STEPS = 8
+MOST_SHADED = 4  # ranges of more strategies hide each other
 NOTE = (
     "± is the standard deviation over runs. Differences are means over pairs of runs (same seed, same training "
     "examples), with 95 % intervals bootstrapped over the pairs; of all tasks, over the pretraining seeds, whose "
@@ -51,8 +52,8 @@ def write_comparison(comparison: Comparison, baseline: str) -> Path:
 
 
 def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], path: Path) -> None:
-    """Draw the fixed-mask validation loss of each strategy, mean and range over seeds."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    """Draw the fixed-mask validation loss of each strategy, mean over seeds, of a few strategies the range too."""
+    figure = Figure(figsize=(8, 5 + 0.15 * len(strategies)), layout="constrained")
     axes = figure.add_subplot()
     for number, strategy in enumerate(strategies):
         steps, losses_RS = _curves([p for p in pretrainings if p.strategy == strategy])
@@ -60,11 +61,14 @@ def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], 
             continue
         colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
         axes.plot(steps, losses_RS.mean(0), line, color=colour, label=strategy)
-        axes.fill_between(steps, losses_RS.min(0), losses_RS.max(0), color=colour, alpha=0.15, linewidth=0)
+        if len(strategies) <= MOST_SHADED:
+            axes.fill_between(
+                steps, losses_RS.min(0), losses_RS.max(0), color=colour, alpha=0.15, linewidth=0
+            )
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("validation loss, one fixed mask (nats per masked token)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     save_png(figure, path)
 
 
