@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The figures of docs/results/curriculum.md: masking strategies from a shared warm start, on few-shot tasks, 3 seeds.
-# About three hours of one CPU core with bf16; start it again in a second terminal to use another core.
+# About four hours of one CPU core with bf16; once the warm starts are there, start it again in a second terminal to use
+# another core.
 #
 #   benchmarks/curriculum.sh DATA OUT      DATA holds genomes/, fewshot/ and gue/GUE/tf/0
 set -euo pipefail
