@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from cmgems.config import config_dict, load_config
+from cmgems.config import load_config
 from cmgems.data import count_draws
 from cmgems.data.label_files import find_split
 from cmgems.errors import CheckpointError
@@ -22,7 +21,7 @@ from cmgems.evaluation.benchmarks import Dataset
 from cmgems.evaluation.scoring import LEAKED
 from cmgems.recipes import Recipe
 from cmgems.training import read_summary
-from cmgems.training.run import CONFIG, FREE_SECTIONS, Run
+from cmgems.training.run import config_difference
 
 Record = dict[str, Any]
 
@@ -91,7 +90,8 @@ def run_config(
     if repeat.draw is not None:
         own.append(f"data.draw={repeat.draw}")
     config = load_config(recipe.config_schema, None, [*own, *overrides])
-    _refuse_another(out, config)
+    if difference := config_difference(out, config):
+        raise CheckpointError("run with another config", where=out, why=difference, fix="choose another -o")
     return config
 
 
@@ -172,23 +172,3 @@ def score_of(record: Record, metric: str, *, clean: bool = False) -> float:
 def _json_value(value: Any) -> Any:
     """NaN has no place in JSON."""
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _refuse_another(out: Path, config: object) -> None:
-    """Raise if ``out`` holds a run with another config. Its checkpoints may be gone, its scores still count."""
-    stored = out / CONFIG
-    if not stored.is_file() or not (read_summary(out) or Run(out).checkpoints.all()):
-        return
-    there, here = _decisive(yaml.safe_load(stored.read_text())), _decisive(config_dict(config))
-    different = [key for key in here if there.get(key) != here[key]]
-    if different:
-        raise CheckpointError(
-            "run with another config",
-            where=out,
-            why=f"section or key {different[0]}: {there.get(different[0])} there, {here[different[0]]} here",
-            fix="choose another -o",
-        )
-
-
-def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in FREE_SECTIONS}

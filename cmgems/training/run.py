@@ -23,7 +23,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from cmgems.config import dump_config
+from cmgems.config import config_dict, dump_config
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError, disk_error
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
@@ -87,18 +87,36 @@ def read_summary(folder: Path) -> dict[str, Any] | None:
     return summary
 
 
-def _decisive(config: str) -> str:
-    """A dumped config without the sections that a run may change on its way."""
-    values = yaml.safe_load(config)
-    kept = {key: value for key, value in values.items() if key not in FREE_SECTIONS}
-    return yaml.safe_dump(kept, sort_keys=False, width=10_000)
+def config_difference(out: Path, config: object, recipe: str | None = None) -> str:
+    """How the run in ``out`` was configured otherwise, in words; "" if it was not, or left nothing to protect.
 
+    A run that failed before its first checkpoint, for a mistake in its config say, left nothing. Of a finished one the
+    summary counts, though its checkpoints may be gone.
 
-def _first_difference(old: str, new: str) -> str:
-    for old_line, new_line in zip(old.splitlines(), new.splitlines(), strict=False):
+    Args:
+        out: A run folder, or what may become one.
+        config: The config that it is wanted for.
+        recipe: Its recipe, None for any.
+    """
+    stored = out / CONFIG
+    if not stored.is_file() or not (Run(out).checkpoints.all() or (out / SUMMARY).is_file()):
+        return ""
+    there, here = yaml.safe_load(stored.read_text()), {"recipe": recipe, **config_dict(config)}
+    if recipe is None:
+        there["recipe"] = None
+    old, new = _decisive_lines(there), _decisive_lines(here)
+    if old == new:
+        return ""
+    for old_line, new_line in zip(old, new, strict=False):
         if old_line != new_line:
             return f"there it says {old_line.strip()!r}, here {new_line.strip()!r}"
     return "one of them has more lines"
+
+
+def _decisive_lines(values: dict[str, Any]) -> list[str]:
+    """A config as lines, without the sections that a run may change on its way."""
+    kept = {key: value for key, value in values.items() if key not in FREE_SECTIONS}
+    return yaml.safe_dump(kept, sort_keys=False, width=10_000).splitlines()
 
 
 def share_folder(out: Path, config: object, recipe: str) -> None:
@@ -124,23 +142,16 @@ def _strangers(out: Path) -> CmgemsError:
     )
 
 
-def _refuse_strangers(out: Path, dumped: str) -> None:
+def _refuse_strangers(out: Path, config: object, recipe: str) -> None:
     """Raise if ``out`` holds anything but nothing, or a run with this config."""
-    existing = out / CONFIG
-    if not existing.is_file():
-        if any(path.name != LOCK for path in out.iterdir()):
-            (out / LOCK).unlink()
-            raise _strangers(out)
-        return
-    # A run that failed before its first checkpoint, for a mistake in its config say, holds nothing to protect.
-    if not Run(out).checkpoints.all():
-        return
-    old, new = _decisive(existing.read_text()), _decisive(dumped)
-    if old != new:
+    if not (out / CONFIG).is_file() and any(path.name != LOCK for path in out.iterdir()):
+        (out / LOCK).unlink()
+        raise _strangers(out)
+    if difference := config_difference(out, config, recipe):
         raise CmgemsError(
             "output folder in use",
             where=out,
-            why=f"it holds a run with another config ({_first_difference(old, new)})",
+            why=f"it holds a run with another config ({difference})",
             fix="choose another -o, or repeat that run's own command to resume it",
         )
 
@@ -156,7 +167,6 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
     if world is not None and not world.leads:
         yield Run(out)
         return
-    dumped = dump_config(config, recipe)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
@@ -170,8 +180,8 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
         _sweep(out)
-        _refuse_strangers(out, dumped)
-        write_text(out / CONFIG, dumped)
+        _refuse_strangers(out, config, recipe)
+        write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
 
 

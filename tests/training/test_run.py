@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cmgems.errors import CmgemsError
 from cmgems.training import MetricsLog, open_run, read_metrics
+from cmgems.training.run import config_difference
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
     message = r"there it says 'steps: 4', here 'steps: 3'"
     with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3), "pretrain"):
         pass
+
+
+def test_another_config_is_refused_of_a_finished_run_without_checkpoints(tmp_path):
+    with open_run(tmp_path, Config(), "pretrain") as run:
+        run.finish("done", {"steps": 3})
+    with pytest.raises(CmgemsError, match="another config"), open_run(tmp_path, Config(rate=0.3), "pretrain"):
+        pass
+    assert config_difference(tmp_path, Config(), "finetune") == (
+        "there it says 'recipe: pretrain', here 'recipe: finetune'"
+    )
+    assert config_difference(tmp_path, Config()) == ""
 
 
 def test_two_runs_never_share_a_folder(tmp_path):
