@@ -86,6 +86,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise CmgemsError(f"`seeds` must be 1 or more, but is {self.seeds}")
+        if not self.strategies:
+            raise CmgemsError("`strategies` must name one or more")
         if len(set(self.strategies)) < len(self.strategies):
             raise CmgemsError("`strategies` must be different")
         if self.baseline not in self.strategies:
@@ -115,11 +117,12 @@ def main(config: Config, out: Path) -> None:
     busy = 0
     for number, (strategy, seed, values) in enumerate(plan, 1):
         print(f"[{number}/{len(plan)}] {strategy}, seed {seed}", file=sys.stderr, flush=True)
+        news = not comparison.finished(strategy, seed)
         weights = comparison.pretraining_folder(strategy, seed)
         try:
             if strategy == UNTRAINED:
                 source = [
-                    f"model.init={values.model.name}",
+                    *as_overrides(values.model, "model.init"),
                     *as_overrides(values.tokenizer, "model.tokenizer"),
                 ]
             else:
@@ -130,7 +133,9 @@ def main(config: Config, out: Path) -> None:
         except RunBusyError:
             busy += 1
             print(f"{strategy}, seed {seed}: another process is at it", file=sys.stderr)
-        report = write_comparison(comparison, config.baseline)
+        if news and number < len(plan):
+            write_comparison(comparison, config.baseline)
+    report = write_comparison(comparison, config.baseline)
     if busy:
         print(f"{busy} of {len(plan)} were with other processes; the last to end has it all", file=sys.stderr)
     print(f"report: {report}")

@@ -67,7 +67,7 @@ def compare(
     values = replace(
         defaults,
         strategies=names,
-        baseline=baseline or names[0],
+        baseline=baseline or next(iter(names), ""),
         seeds=seeds,
         pretrain=replace(defaults.pretrain, config=config, overrides=tuple(shared)),
         finetune=replace(

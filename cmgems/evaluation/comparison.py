@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -16,6 +17,7 @@ from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
 from cmgems.registry import did_you_mean
 from cmgems.training import read_metrics, read_summary
+from cmgems.training.run import SUMMARY
 
 # The strategy of models that are not pretrained at all.
 UNTRAINED = "none"
@@ -180,8 +182,20 @@ class Comparison:
         numbers = range(seed * self.draws, (seed + 1) * self.draws)
         if not task.drawn:
             return [Repeat(number) for number in numbers]
-        published = draws_there(task)
+        published = self._published[task.title]
         return [Repeat(seed, number % published) for number in numbers[:published]]
+
+    @cached_property
+    def _published(self) -> dict[str, int]:
+        """How many published draws the tasks hold that hold any; their files are read once for all runs."""
+        return {task.title: draws_there(task) for task in self.tasks if task.drawn}
+
+    def finished(self, strategy: str, seed: int) -> bool:
+        """Whether nothing is left to run of a strategy and seed."""
+        folders = [folder for _, _, folder in self.fine_tunings(strategy, seed)]
+        if strategy != UNTRAINED:
+            folders.append(self.pretraining_folder(strategy, seed))
+        return all((folder / SUMMARY).is_file() for folder in folders)
 
     def pretrainings(self) -> list[Pretraining]:
         """The figures of all that have finished."""
@@ -198,8 +212,10 @@ class Comparison:
         found: dict[str, list[Score]] = {}
         for strategy, seed in product(self.strategies, range(self.seeds)):
             for task, repeat, folder in self.fine_tunings(strategy, seed):
+                if metric not in (task.metric, "auc"):
+                    continue
                 value = (read_summary(folder) or {}).get(f"test {metric}", math.nan)
-                if metric in (task.metric, "auc") and not math.isnan(value):
+                if not math.isnan(value):
                     found.setdefault(task.title, []).append(Score(strategy, seed, repeat.name, value))
         return found
 

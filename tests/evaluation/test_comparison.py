@@ -132,6 +132,21 @@ def test_scores_are_those_of_finished_runs_without_undefined_ones(tmp_path):
     assert comparison.scores("auc") == {}
 
 
+def test_finished_is_when_nothing_is_left_to_run(tmp_path):
+    labelled_set(tmp_path / "data" / "mine")
+    tasks = tuple(find_tasks(tmp_path / "data", ["mine"]))
+    comparison = Comparison(tmp_path / "out", ("a", "none"), 1, tasks)
+    for strategy in ("a", "none"):
+        ((_, _, folder),) = comparison.fine_tunings(strategy, 0)
+        folder.mkdir(parents=True)
+        assert not comparison.finished(strategy, 0)
+        write_json(folder / "summary.json", {})
+    assert not comparison.finished("a", 0)
+    assert comparison.finished("none", 0)
+    finished_pretraining(comparison.pretraining_folder("a", 0), [(1, 2.0)])
+    assert comparison.finished("a", 0)
+
+
 def test_rows_pair_runs_and_leave_out_what_stands_alone():
     scores = [Score("a", seed, "", value) for seed, value in enumerate([0.1, 0.5, 0.9])]
     scores += [Score("b", seed, "", value) for seed, value in enumerate([0.2, 0.6])]

@@ -101,6 +101,7 @@ def test_a_run_in_other_hands_is_left_to_them(tmp_path, small_genome, capsys):
     [
         (["--strategies", "random_span,cm_gem"], "unknown strategy 'cm_gem'"),
         (["--strategies", "genemask,genemask"], "must be different"),
+        (["--strategies", ","], "`strategies` must name one or more"),
         (["--strategies", "genemask", "--baseline", "uniform"], "`baseline` must be one of the strategies"),
         (["--strategies", "genemask+rate=2"], "must be between 0 and 1"),
         (["--strategies", "genemask", "--tasks", "nowhere"], "no such folder"),
