@@ -5,14 +5,12 @@ Both sum the same gradients, so they train alike up to the order of float32 sums
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
 
 from cmgems.distributed import World
 from cmgems.training.compute import Compute
@@ -76,6 +74,10 @@ def shard(model: Any, compute: Compute, world: World) -> None:
     Precision is autocast's, as in a replicated model: weights travel in fp32, twice the bytes of FSDP's own bf16
     policy, but LayerNorms and reductions see the same numbers in either mode.
     """
+    # Half a second to import, which most commands and runs have no use for.
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import FSDPModule, fully_shard
+
     mesh = init_device_mesh(compute.device.type, (world.size,))
     for layer in getattr(model.encoder, "layers", ()):
         if compute.compiled:
@@ -92,14 +94,15 @@ def shard(model: Any, compute: Compute, world: World) -> None:
 
 def is_sharded_model(model: nn.Module) -> bool:
     """Whether :func:`prepare_model` has split it."""
-    return isinstance(model, FSDPModule)
+    fsdp = sys.modules.get("torch.distributed.fsdp")  # not imported: nothing has been split
+    return fsdp is not None and isinstance(model, fsdp.FSDPModule)
 
 
 def whole_weights(model: nn.Module, world: World) -> dict[str, torch.Tensor]:
     """The model's tensors on rank 0, gathered and in main memory; empty on other ranks. Every rank calls it."""
     weights = {}
     for name, tensor in model.state_dict().items():
-        whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
         if world.leads:
             weights[name] = whole.detach().cpu().contiguous()
     return weights

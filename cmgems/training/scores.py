@@ -1,25 +1,21 @@
 """Scores of predictions, NaN where they are undefined.
 
+scikit-learn and scipy.stats are imported where they score: they take a second, and most commands score nothing.
+
 Shape suffixes: N examples, C classes, labels or quantities.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    f1_score,
-    matthews_corrcoef,
-    roc_auc_score,
-)
 
 Scores = dict[str, float]
 
 
 def class_scores(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
     """Accuracy, macro-F1 and MCC (0 when one class is predicted) of the most probable class."""
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
     predicted_N = probabilities_NC.argmax(1)
     one_class = len(np.union1d(labels_N, predicted_N)) == 1  # scikit-learn says 0 too, but warns
     return {
@@ -31,6 +27,8 @@ def class_scores(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
 
 def class_auc(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> float:
     """Area under the ROC curve, one class against the rest, mean over classes; NaN when ``labels_N`` lacks one."""
+    from sklearn.metrics import roc_auc_score
+
     classes = probabilities_NC.shape[1]
     if len(np.unique(labels_N)) != classes:
         return float("nan")
@@ -48,6 +46,8 @@ def label_scores(labels_NC: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
     AUC is the mean over the labels that some examples have and some have not, average precision over those that some
     have. A label that nobody has or predicts counts as F1 0, as in scikit-learn.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     held, predicted = labels_NC > 0.5, probabilities_NC > 0.5
     hits_C, either_C = (held & predicted).sum(0), held.sum(0) + predicted.sum(0)
     columns = list(zip(held.T, probabilities_NC.T, strict=True))
@@ -66,6 +66,8 @@ def quantity_scores(targets_NC: np.ndarray, predicted_NC: np.ndarray) -> Scores:
 
     A correlation with a constant, and R2 of constant targets, is undefined: such a quantity is left out of the mean.
     """
+    from scipy.stats import rankdata
+
     columns = list(zip(targets_NC.T.astype(np.float64), predicted_NC.T.astype(np.float64), strict=True))
     return {
         "pearson": _mean([_pearson(t_N, p_N) for t_N, p_N in columns]),

@@ -22,11 +22,6 @@ from cmgems.errors import disk_error
 from cmgems.training.training_state import set_random_state, targets
 
 
-def is_sharded(folder: Path) -> bool:
-    """Whether a checkpoint folder holds shards."""
-    return any(folder.glob("shard-*.safetensors"))
-
-
 def write_shards(folder: Path | None, tensors: Mapping[str, Tensor], group: dist.ProcessGroup) -> None:
     """Write each rank's part of ``tensors`` into one folder; returns when all have. Every rank calls it.
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
@@ -99,6 +98,11 @@ def load_whole(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     restore_whole(folder, tensors, model, optimizer, rank)
 
 
+def is_sharded(folder: Path) -> bool:
+    """Whether a checkpoint folder holds shards (sharded.py) in place of whole files."""
+    return any(folder.glob("shard-*.safetensors"))
+
+
 def read_training_json(folder: Path) -> dict[str, Any]:
     """The recipe's own state."""
     state: dict[str, Any] = json.loads((folder / TRAINING_JSON).read_text())
@@ -114,10 +118,12 @@ def restore_whole(
     rank: int = 0,
 ) -> None:
     """Copy ``tensors``, read from ``folder``, to where :func:`targets` says."""
-    wanted = targets(tensors, model, optimizer, rank, folder)
+    wanted: dict[str, Any] = targets(tensors, model, optimizer, rank, folder)
     for name, target in wanted.items():
         value = tensors[name]
-        if isinstance(target, DTensor):  # every rank has read the whole and keeps its part
+        if hasattr(target, "device_mesh"):  # a DTensor: every rank has read the whole and keeps its part
+            from torch.distributed.tensor import distribute_tensor
+
             value = distribute_tensor(value, target.device_mesh, target.placements, src_data_rank=None)
         target.copy_(value)
     set_random_state(wanted, rank)
