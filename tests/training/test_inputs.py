@@ -1,6 +1,7 @@
-"""Padded, packed and static: other tensors, the same loss and gradients."""
+"""Padded, packed and static: other tensors, the same loss and gradients; compiled, a graph a shape and no more."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.models.packing import Packing
-from cmgems.training import ComputeConfig, start_compute
+from cmgems.training import ComputeConfig, OptimConfig, World, build_optimizer, start_compute, train_step
 from cmgems.training.inputs import loss_inputs
 from cmgems.training.step import MaskedLMLoss
 
@@ -81,3 +82,60 @@ def test_auto_packs_where_there_is_much_padding(lengths, packed):
     layout = inputs_of(batch_of(lengths, 20), "auto", static=False)[1]
     assert isinstance(layout, Packing) is packed
     assert (layout is None) is (lengths == [20, 20])
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_only_rows_with_padding_have_a_mask(static):
+    assert inputs_of(batch_of([20, 20], 20), "off", static=static)[1] is None
+    assert inputs_of(batch_of([20, 19], 20), "off", static=static)[1].sum() == 39
+
+
+def graphs_made():
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """Compute that compiles as on a GPU, graph by graph, but generates no code."""
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    return dataclasses.replace(COMPUTE, compiled=True, packing="off")
+
+
+@pytest.mark.parametrize("preset", ["logo_tiny", *PRESETS])
+def test_steps_after_warm_up_compile_nothing(preset, compiling):
+    model = dataclasses.replace(MODELS.get(preset), layers=1).masked_lm()
+    loss = compiling.compile(MaskedLMLoss(model))  # refuses a graph break
+    config = OptimConfig()
+    optimizer = build_optimizer(model, config)
+    full = [[32] * 6, [64] * 6]
+    rng = np.random.default_rng(0)
+    short = [[width, *rng.integers(5, width, 5)] for width in (32, 64) for _ in range(2)]
+    batches = [batch_of(lengths, max(lengths), seed) for seed, lengths in enumerate([*full, *short, *full])]
+
+    def train(lr):
+        for batch in batches:
+            train_step(model, loss, [batch], optimizer, config, lr, compiling, World())
+
+    train(1e-3)
+    kinds = [loss_inputs(batch, compiling, static=True) for batch in batches]
+    assert graphs_made() == len({(i.shape, p.shape, layout is None) for i, layout, p, _ in kinds}) <= 8
+    warm = graphs_made()
+    train(5e-4)
+    assert graphs_made() == warm
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_packed_rows_as_on_a_gpu_compile_once_a_shape(preset, compiling, monkeypatch):
+    monkeypatch.setattr(Packing, "of", partial(Packing.of, fused=True))
+    config = dataclasses.replace(MODELS.get(preset), layers=1, attention_dropout=0.0)
+    loss = torch.compile(MaskedLMLoss(config.masked_lm()), backend="eager", dynamic=False, fullgraph=True)
+    rng = np.random.default_rng(0)
+    shapes = set()
+    for seed in range(10):
+        inputs = inputs_of(batch_of([64, *rng.integers(5, 65, 9)], 64, seed), "on", static=True)
+        with torch.no_grad():  # flex_attention has no backward pass on a CPU
+            loss(*inputs)
+        shapes.add((inputs[0].shape, inputs[2].shape))
+    assert graphs_made() == len(shapes) < 8
