@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -143,6 +143,14 @@ def find_datasets(
     return found, absent
 
 
+def with_gue_settings(dataset: Dataset) -> Dataset:
+    """``dataset`` with GUE's settings and metric if it is a whole set and lies where GUE has one, else as it is."""
+    name = _gue_name(dataset.folder)
+    if name is None or dataset.shots is not None:
+        return dataset
+    return replace(dataset, metric=GUE_METRICS.get(name, "mcc"), settings=GUE[name])
+
+
 def _at_shots(name: str, place: Path, gue: bool, shots: Sequence[int]) -> tuple[list[Dataset], list[str]]:
     """A set at every number of shots, and the titles of published draws that are not there."""
     found, absent = [], []
@@ -164,11 +172,16 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(f"/{name}", f"*/{pattern}")
 
 
+def _gue_name(place: Path) -> str | None:
+    """'tf/0' of any folder 0 in a folder tf."""
+    return next((name for name in GUE if f"/{place.absolute().as_posix()}".endswith(f"/{name}")), None)
+
+
 def _gue_places(folder: Path) -> dict[str, Path]:
     """Folders of the sets of GUE, however deep ``folder`` is above them, or in them."""
     places: dict[str, Path] = {}
     for place in _folders(folder):
-        name = next((n for n in GUE if f"/{place.absolute().as_posix()}".endswith(f"/{n}")), None)
+        name = _gue_name(place)
         if name is None or not _has_splits(place):
             continue
         if name in places:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean
 
 from cmgems.errors import CmgemsError
-from cmgems.evaluation.benchmarks import GUE, Dataset, find_datasets
+from cmgems.evaluation.benchmarks import Dataset, find_datasets, with_gue_settings
 from cmgems.evaluation.runs import Repeat, draws_there
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
@@ -133,12 +133,11 @@ def find_tasks(folder: Path, names: Sequence[str]) -> list[Dataset]:
         pattern, at, shots = name.partition("@")
         if at and not (shots.isdecimal() and int(shots)):
             raise CmgemsError(f"`tasks` has shots that are no number: {name!r}", fix="write NAME@10")
-        of_gue = not at and any(pattern in (known, known.rpartition("/")[2]) for known in GUE)
         numbers = (int(shots),) if at else ()
-        datasets, absent = find_datasets(folder, gue=of_gue, shots=numbers, wanted=(pattern,))
+        datasets, absent = find_datasets(folder, shots=numbers, wanted=(pattern,))
         if absent:
             raise CmgemsError(f"no data set {absent[0]!r}", where=folder, fix="leave it out of tasks")
-        found |= {dataset.title: dataset for dataset in datasets}
+        found |= {dataset.title: with_gue_settings(dataset) for dataset in datasets}
     return list(found.values())
 
 

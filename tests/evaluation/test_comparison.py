@@ -66,6 +66,7 @@ def test_whole_sets_of_gue_get_its_settings_and_few_shot_ones_the_protocols(tmp_
     labelled_set(tmp_path / "mine")
     tata, few, mine = find_tasks(tmp_path, ["prom_core_tata", "prom_core_tata@10", "mine"])
     assert tata.settings["epochs"] == 10
+    assert find_tasks(tmp_path, ["prom*"]) == find_tasks(tmp_path, ["GUE/prom/prom_core_tata"]) == [tata]
     assert find_tasks(tmp_path, ["prom/prom_core_tata@10"]) == [few]
     assert (few.shots, few.settings["optim.lr"]) == (10, 1e-4)
     assert not mine.settings
