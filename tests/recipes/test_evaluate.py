@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import signal
 import statistics
@@ -70,23 +69,6 @@ def evaluated(gue, tmp_path_factory):
     out = tmp_path_factory.mktemp("evaluate") / "run"
     assert run(command(gue, out, "seeds=2")) == 0
     return out
-
-
-@pytest.fixture
-def at_step(monkeypatch):
-    """``at_step(8, act)``: ``act()`` is called in the 8th step of all runs after this."""
-
-    def install(number, act):
-        real, calls = training.apply_gradients, itertools.count(1)
-
-        def apply(*arguments, **options):
-            if next(calls) == number:
-                act()
-            return real(*arguments, **options)
-
-        monkeypatch.setattr(training, "apply_gradients", apply)
-
-    return install
 
 
 def test_every_set_found_is_scored_with_every_seed(evaluated):

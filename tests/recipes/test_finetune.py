@@ -2,19 +2,16 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import itertools
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 
-from cmgems import assets, training
+from cmgems import assets
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
@@ -64,38 +61,12 @@ def test_the_best_dev_epoch_is_the_one_kept(finished):
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-def test_kill_9_continues_to_the_bit(finished, small_labelled, tmp_path):
+def test_kill_9_continues_to_the_bit(finished, small_labelled, tmp_path, kill_after):
     out = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cmgems", *command(small_labelled, out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    metrics = out / "metrics.jsonl"
-    while process.poll() is None and (not metrics.is_file() or metrics.read_text().count('"loss"') < 20):
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_after(20, command(small_labelled, out), out)
     assert run(command(small_labelled, out)) == 0
     assert figures(out) == figures(finished)
     assert summary(out) == summary(finished)
-
-
-@pytest.fixture
-def at_step(monkeypatch):
-    """``at_step(8, act)``: ``act()`` is called in the 8th step of every run after this."""
-
-    def install(number, act):
-        real, calls = training.apply_gradients, itertools.count(1)
-
-        def apply(*arguments, **options):
-            if next(calls) == number:
-                act()
-            return real(*arguments, **options)
-
-        monkeypatch.setattr(training, "apply_gradients", apply)
-
-    return install
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
@@ -64,18 +59,9 @@ def test_a_finished_run_says_so_and_does_nothing(finished, small_genome, capsys)
     assert (finished / "metrics.jsonl").read_bytes() == before
 
 
-def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_path):
+def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_path, kill_after):
     out = tmp_path / "killed"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cmgems", *command(small_genome, out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    metrics = out / "metrics.jsonl"
-    while process.poll() is None and (not metrics.is_file() or metrics.read_text().count('"loss"') < 8):
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_after(8, command(small_genome, out), out)
     assert 8 <= len([r for r in figures(out) if "loss" in r]) < 20
 
     assert run(command(small_genome, out)) == 0
