@@ -5,7 +5,6 @@ Both sum the same gradients, so they train alike up to the order of float32 sums
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,8 +93,7 @@ def shard(model: Any, compute: Compute, world: World) -> None:
 
 def is_sharded_model(model: nn.Module) -> bool:
     """Whether :func:`prepare_model` has split it."""
-    fsdp = sys.modules.get("torch.distributed.fsdp")  # not imported: nothing has been split
-    return fsdp is not None and isinstance(model, fsdp.FSDPModule)
+    return any(hasattr(parameter, "device_mesh") for parameter in model.parameters())  # DTensors
 
 
 def whole_weights(model: nn.Module, world: World) -> dict[str, torch.Tensor]:

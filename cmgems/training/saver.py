@@ -19,10 +19,10 @@ from cmgems.errors import CheckpointError
 from cmgems.files import atomic_folder, write_text
 from cmgems.training.checkpoint import TRAINING_JSON, CheckpointConfig, Checkpoints, step_of
 from cmgems.training.parallel import is_sharded_model, whole_weights
+from cmgems.training.sharded import is_sharded, load_shards, write_shards
 from cmgems.training.training_state import (
     MODEL,
     gather_random_tensors,
-    is_sharded,
     load_whole,
     model_tensors,
     optimizer_tensors,
@@ -80,11 +80,7 @@ class Saver:
         if step < 0:
             return None
         folder = self.checkpoints.path(step)
-        load = load_whole
-        if is_sharded(folder):
-            from cmgems.training.sharded import load_shards
-
-            load = load_shards
+        load = load_shards if is_sharded(folder) else load_whole
         try:
             load(folder, self.model, self.optimizer, self.world.rank)
             return read_training_json(folder)
@@ -151,24 +147,17 @@ class Saver:
             best = self.checkpoints.best() if self.config.keep_best else None
             self.checkpoints.retain(self.config.keep, also=best)
         elif self._group is not None:
-            self._write_shards(None, tensors, self._group)
+            write_shards(None, tensors, self._group)
 
     def _fill(self, step: int, tensors: Mapping[str, Tensor], text: str, folder: Path) -> None:
         if self._group is not None:
-            self._write_shards(folder, tensors, self._group)
+            write_shards(folder, tensors, self._group)
             write_text(folder / TRAINING_JSON, text)
             return
         weights = {name.removeprefix(MODEL): t for name, t in tensors.items() if name.startswith(MODEL)}
         self._write_model(folder, weights, step)
         training = {name: t for name, t in tensors.items() if not name.startswith(MODEL)}
         write_training_files(folder, training, text)
-
-    def _write_shards(
-        self, folder: Path | None, tensors: Mapping[str, Tensor], group: dist.ProcessGroup
-    ) -> None:
-        from cmgems.training.sharded import write_shards  # slow to import, and few runs are sharded
-
-        write_shards(folder, tensors, group)
 
     def __enter__(self) -> Saver:
         return self

@@ -2,6 +2,8 @@
 
 Its storage in safetensors is used, not the default one: that keeps an index ``.metadata`` which is a pickle and would
 run code of whoever wrote it. Here the index is the JSON header of each file, so reading is safe whatever the file.
+
+DCP is imported where it is used: it takes half a second, and few runs are sharded.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from cmgems.errors import disk_error
 from cmgems.training.training_state import set_random_state, targets
+
+
+def is_sharded(folder: Path) -> bool:
+    """Whether a checkpoint folder holds shards."""
+    return any(folder.glob("shard-*.safetensors"))
 
 
 def write_shards(folder: Path | None, tensors: Mapping[str, Tensor], group: dist.ProcessGroup) -> None:
@@ -34,6 +37,10 @@ def write_shards(folder: Path | None, tensors: Mapping[str, Tensor], group: dist
     Raises:
         CmgemsError: on every rank, if one cannot write.
     """
+    from torch.distributed.checkpoint import state_dict_saver
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+
     told = [str(folder)]
     dist.broadcast_object_list(told, src=0, group=group)
     writer = HuggingFaceStorageWriter(told[0], save_distributed=True)
@@ -53,6 +60,10 @@ def load_shards(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     Raises:
         CheckpointError: if the checkpoint is of another model.
     """
+    from torch.distributed.checkpoint import state_dict_loader
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+
     reader = HuggingFaceStorageReader(str(folder))
     found = reader.read_metadata().state_dict_metadata
     stored = {

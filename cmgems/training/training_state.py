@@ -98,11 +98,6 @@ def load_whole(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer,
     restore_whole(folder, tensors, model, optimizer, rank)
 
 
-def is_sharded(folder: Path) -> bool:
-    """Whether a checkpoint folder holds shards (sharded.py) in place of whole files."""
-    return any(folder.glob("shard-*.safetensors"))
-
-
 def read_training_json(folder: Path) -> dict[str, Any]:
     """The recipe's own state."""
     state: dict[str, Any] = json.loads((folder / TRAINING_JSON).read_text())
