@@ -155,8 +155,8 @@ def _at_shots(name: str, place: Path, gue: bool, shots: Sequence[int]) -> tuple[
     """A set at every number of shots, and the titles of published draws that are not there."""
     found, absent = [], []
     if not shots:
-        settings = GUE[name] if gue else {}
-        return [Dataset(name, place, GUE_METRICS.get(name, "mcc") if gue else "mcc", settings)], []
+        whole = Dataset(name, place)
+        return [with_gue_settings(whole) if gue else whole], []
     drawn = find_split(place, "train") is None and bool(_published_shots(place))
     for number in shots:
         folder = place / str(number) if drawn else place
