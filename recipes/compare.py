@@ -14,14 +14,14 @@ from typing import Any
 
 from cmgems import assets
 from cmgems.config import load_config
-from cmgems.errors import CmgemsError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.evaluation.comparison import (
     UNTRAINED,
     Comparison,
     find_tasks,
     masking_overrides,
 )
-from cmgems.evaluation.runs import run_task
+from cmgems.evaluation.runs import run_config, run_task
 from cmgems.evaluation.settings import as_overrides
 from cmgems.recipes import load_recipe
 from cmgems.report.comparison import write_comparison
@@ -112,30 +112,46 @@ def main(config: Config, out: Path) -> None:
         overrides = [*shared, *masking, f"seed={seed}"]
         return load_config(pretrain.config_schema, base, overrides)
 
+    def source(strategy: str, seed: int, values: Any) -> list[str]:
+        if strategy != UNTRAINED:
+            return [f"model.checkpoint={comparison.pretraining_folder(strategy, seed)}"]
+        return [*as_overrides(values.model, "model.init"), *as_overrides(values.tokenizer, "model.tokenizer")]
+
     # Every config once before the first run: a mistake in the last of them should not cost a night.
     plan = [(s, seed, pretrain_config(s, seed)) for seed in range(config.seeds) for s in config.strategies]
-    busy = 0
+    for strategy, seed, values in plan:
+        for task, repeat, folder in comparison.fine_tunings(strategy, seed):
+            weights = source(strategy, seed, values)
+            run_config(finetune, task, weights, repeat, folder, config.finetune.overrides)
+
+    busy, skipped = 0, dict[str, str]()
     for number, (strategy, seed, values) in enumerate(plan, 1):
         print(f"[{number}/{len(plan)}] {strategy}, seed {seed}", file=sys.stderr, flush=True)
         news = not comparison.finished(strategy, seed)
-        weights = comparison.pretraining_folder(strategy, seed)
+        runs = list(comparison.fine_tunings(strategy, seed))
+        waiting = False
         try:
-            if strategy == UNTRAINED:
-                source = [
-                    *as_overrides(values.model, "model.init"),
-                    *as_overrides(values.tokenizer, "model.tokenizer"),
-                ]
-            else:
-                pretrain.main(values, weights)
-                source = [f"model.checkpoint={weights}"]
-            for task, repeat, folder in comparison.fine_tunings(strategy, seed):
-                run_task(finetune, task, source, repeat, folder, config.finetune.overrides)
+            if strategy != UNTRAINED:
+                pretrain.main(values, comparison.pretraining_folder(strategy, seed))
         except RunBusyError:
+            waiting, runs = True, []
+        for task, repeat, folder in runs:
+            if task.title in skipped:
+                continue
+            weights = source(strategy, seed, values)
+            try:
+                run_task(finetune, task, weights, repeat, folder, config.finetune.overrides)
+            except RunBusyError:
+                waiting = True
+            except DataError as error:
+                skipped[task.title] = error.line()
+                print(f"warning: {task.title} skipped: {error.line()}", file=sys.stderr)
+        if waiting:
             busy += 1
             print(f"{strategy}, seed {seed}: another process is at it", file=sys.stderr)
         if news and number < len(plan):
-            write_comparison(comparison, config.baseline)
-    report = write_comparison(comparison, config.baseline)
+            write_comparison(comparison, config.baseline, skipped)
+    report = write_comparison(comparison, config.baseline, skipped)
     if busy:
         print(f"{busy} of {len(plan)} were with other processes; the last to end has it all", file=sys.stderr)
     print(f"report: {report}")

@@ -101,6 +101,8 @@ class Config:
             raise CmgemsError("`epochs` and `batch_size` must be 1 or more")
         if self.max_steps is not None and self.max_steps < 1:
             raise CmgemsError(f"`max_steps` must be 1 or more, but is {self.max_steps}")
+        if not 0 <= self.seed < 2**64:
+            raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
 def main(config: Config, out: Path) -> None:

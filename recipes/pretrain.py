@@ -84,6 +84,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.accumulation < 1:
             raise CmgemsError("`steps` and `accumulation` must be 1 or more")
+        if not 0 <= self.seed < 2**64:
+            raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
 def main(config: Config, out: Path) -> None:

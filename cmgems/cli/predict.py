@@ -13,7 +13,9 @@ from cmgems.cli.recipes import Plugins
 
 def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Fine-tuning run or model folder.")],
-    sequences: Annotated[Path, typer.Argument(metavar="FASTA", help="Sequences, plain or compressed FASTA.")],
+    sequences: Annotated[
+        Path, typer.Argument(metavar="SEQUENCES", help="FASTA, or CSV with a column `sequence`.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
     batch_size: BatchSize = 64,
     overlap: Overlap = None,

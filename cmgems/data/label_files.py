@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
     Attributes:
         path: The file.
-        line: Line number, from 1.
+        line: Line it begins in, from 1.
         bases: The sequence.
         cells: The text of each label column, stripped.
     """
@@ -94,13 +94,17 @@ def read_rows(
             reader = csv.reader(handle, delimiter=DELIMITERS[path.suffix])
             header = [name.strip() for name in next(reader, [])]
             places = [_place(header, name, path) for name in ("sequence", *columns)]
-            for cells in filter(None, reader):
-                where = f"{path}:{reader.line_num}"
+            following = reader.line_num + 1
+            for cells in reader:
+                line, following = following, reader.line_num + 1  # a quoted cell may go over several lines
+                if not cells:
+                    continue
+                where = f"{path}:{line}"
                 _check_width(cells, header, places, where)
                 text, *labels = [cells[i].strip() for i in places]
                 if not text or ("" in labels and not may_be_empty):
                     raise DataError("sequence or label missing", where=where, fix="mend or drop the row")
-                yield Row(path, reader.line_num, bases_of(text, where), tuple(labels))
+                yield Row(path, line, bases_of(text, where), tuple(labels))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError("cannot read", where=path, why=str(error)) from error
 

@@ -126,9 +126,10 @@ def find_datasets(
             f"no {kind} found", where=folder, fix="data.dir must hold folders with train and test files"
         )
     known = [*places, *(name for name in GUE if gue and name not in places)]
+    for pattern in wanted:
+        if not any(_matches(name, pattern) for name in known):
+            raise DataError(f"no data set {pattern!r}", where="datasets", fix=did_you_mean(pattern, known))
     chosen = [name for name in known if any(_matches(name, pattern) for pattern in wanted)]
-    if not chosen:
-        raise DataError(f"no data set {wanted[0]!r}", where="datasets", fix=did_you_mean(wanted[0], known))
     found: list[Dataset] = []
     absent: list[str] = []
     for name in sorted(chosen):
@@ -152,12 +153,15 @@ def with_gue_settings(dataset: Dataset) -> Dataset:
 
 
 def _at_shots(name: str, place: Path, gue: bool, shots: Sequence[int]) -> tuple[list[Dataset], list[str]]:
-    """A set at every number of shots, and the titles of published draws that are not there."""
+    """A set at every number of shots, and the titles of those that are not there."""
     found, absent = [], []
+    published = _published_shots(place)
+    drawn = find_split(place, "train") is None and bool(published)
     if not shots:
+        if drawn:
+            return [], [f"{name} whole (of its draws take some: shots=[{','.join(published)}])"]
         whole = Dataset(name, place)
         return [with_gue_settings(whole) if gue else whole], []
-    drawn = find_split(place, "train") is None and bool(_published_shots(place))
     for number in shots:
         folder = place / str(number) if drawn else place
         dataset = Dataset(name, folder, "accuracy", few_shot_settings(number), number, drawn)

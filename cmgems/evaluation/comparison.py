@@ -81,8 +81,7 @@ class Overall:
     """A strategy against the baseline over all tasks.
 
     Attributes:
-        difference: Of the means over tasks, one pair a pretraining seed: what was fine-tuned from the same weights is
-            no evidence of its own.
+        difference: Of the means over tasks, one pair a pretraining seed.
         better, pairs: In how many pairs of runs it is above the baseline, and of how many.
     """
 
@@ -239,34 +238,43 @@ def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | No
 
 def rows(scores: Sequence[Score], strategies: Iterable[str], baseline: str) -> list[Row]:
     """A row for each strategy that has scores; what stands on one side only is left out of the difference."""
-    theirs = _values(scores, baseline)
     found = []
     for strategy in strategies:
         mine = _values(scores, strategy)
-        pairs = [pair for pair in mine if pair in theirs]
-        difference = None
-        if pairs and strategy != baseline:
-            difference = paired_difference([mine[p] for p in pairs], [theirs[p] for p in pairs])
+        pairs = {} if strategy == baseline else _pairs([scores], strategy, baseline)
         if mine:
+            difference = _difference_of_seeds(pairs) if pairs else None
             found.append(Row(strategy, MeanSD.of(list(mine.values())), difference))
     return found
 
 
 def overall(tasks: Mapping[str, Sequence[Score]], strategy: str, baseline: str) -> Overall | None:
     """``strategy`` against ``baseline`` over all tasks; None if no run of both is a pair."""
-    by_seed: dict[int, list[tuple[float, float]]] = {}
-    for scores in tasks.values():
-        mine, theirs = _values(scores, strategy), _values(scores, baseline)
-        for pair in mine.keys() & theirs.keys():
-            by_seed.setdefault(pair[0], []).append((mine[pair], theirs[pair]))
+    by_seed = _pairs(tasks.values(), strategy, baseline)
     if not by_seed:
         return None
-    means = [
-        (fmean(ours), fmean(theirs)) for ours, theirs in (zip(*p, strict=True) for p in by_seed.values())
-    ]
     pairs = [pair for of_seed in by_seed.values() for pair in of_seed]
-    difference = paired_difference([ours for ours, _ in means], [theirs for _, theirs in means])
-    return Overall(difference, sum(ours > theirs for ours, theirs in pairs), len(pairs))
+    better = sum(ours > theirs for ours, theirs in pairs)
+    return Overall(_difference_of_seeds(by_seed), better, len(pairs))
+
+
+def _pairs(
+    tasks: Iterable[Sequence[Score]], strategy: str, baseline: str
+) -> dict[int, list[tuple[float, float]]]:
+    """(of ``strategy``, of ``baseline``) of the runs that are pairs, by pretraining seed."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for scores in tasks:
+        mine, theirs = _values(scores, strategy), _values(scores, baseline)
+        for run in mine:
+            if run in theirs:
+                found.setdefault(run[0], []).append((mine[run], theirs[run]))
+    return found
+
+
+def _difference_of_seeds(pairs: Mapping[int, Sequence[tuple[float, float]]]) -> Difference:
+    """One pair a pretraining seed: what was fine-tuned from the same weights is no evidence of its own."""
+    means = [(fmean(ours), fmean(theirs)) for ours, theirs in (zip(*p, strict=True) for p in pairs.values())]
+    return paired_difference([ours for ours, _ in means], [theirs for _, theirs in means])
 
 
 def _values(scores: Sequence[Score], strategy: str) -> dict[tuple[int, str], float]:

@@ -106,8 +106,8 @@ def source_overrides(model: str, tokenizer: Component) -> list[str]:
     """
     path = Path(model).expanduser()
     if path.exists():
-        find_model_folder(path)
-        return [f"model.checkpoint={path}"]
+        # The very folder: a run that goes on has another later, whose scores must not mix with these.
+        return [f"model.checkpoint={find_model_folder(path)}"]
     if model in MODELS.names():
         return [f"model.init={model}", *as_overrides(tokenizer, "model.tokenizer")]
     raise CmgemsError(

@@ -97,8 +97,9 @@ def caption(results: Results) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in markdown; cells must not hold ``|``."""
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows))
+    """A table in markdown."""
+    lines = [[cell.replace("|", r"\|") for cell in cells] for cells in (header, ["---"] * len(header), *rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def write(results: Results, folder: Path) -> None:
@@ -137,7 +138,8 @@ def as_csv(results: Results) -> str:
         row += [max(line.counts("sequences cut")), ""]
         figures = published[line.dataset] if results.gue and line.shots is None else {}
         rows.append([*row, *(figures.get(model) for model in models)])
-    rows += [[title, *[None] * (len(header) - 2), reason] for title, reason in results.skipped.items()]
+    blank, unpublished = [None] * (len(header) - 2), [None] * len(models)
+    rows += [[title, *blank, reason, *unpublished] for title, reason in results.skipped.items()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*header, *models])

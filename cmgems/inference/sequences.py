@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmgems.data.label_files import LONGEST_CELL
 from cmgems.errors import DataError
 from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
 from cmgems.genome.alphabet import Codes
@@ -57,7 +58,7 @@ def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]
         raise DataError(
             "BED without a genome store" if store is None else "a store without BED",
             where=path,
-            fix="give both: intervals.bed and --store STORE",
+            fix="give both, intervals.bed and --store STORE, to a command that has it; others take FASTA and CSV",
         )
     if is_csv and not path.is_file():
         raise DataError("no such file", where=path, fix="check the path")
@@ -128,7 +129,8 @@ class Contigs:
 
 def _read_csv(path: Path) -> Iterator[NamedSequence]:
     try:
-        with open(path, newline="", encoding="utf-8") as handle:
+        with open(path, newline="", encoding="utf-8-sig") as handle:
+            csv.field_size_limit(LONGEST_CELL)
             reader = csv.DictReader(handle)
             columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
             if "sequence" not in columns:
@@ -140,6 +142,9 @@ def _read_csv(path: Path) -> Iterator[NamedSequence]:
                 )
             for number, row in enumerate(reader, start=1):
                 where = f"{path}:{reader.line_num}"
+                if row.get(None):
+                    fix = "quote cells that hold a comma"
+                    raise DataError("more cells than columns", where=where, fix=fix)
                 bases = (row[columns["sequence"]] or "").strip()
                 name = row[columns["name"]] if "name" in columns else str(number)
                 yield NamedSequence(name or str(number), _encode(bases, where), where)

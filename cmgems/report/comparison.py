@@ -22,18 +22,18 @@ CURVE_STEPS = 8
 MOST_SHADED = 4  # ranges of more strategies hide each other
 NOTE = (
     "± is the standard deviation over runs. Differences are means over pairs of runs (same seed, same training "
-    "examples), with 95 % intervals bootstrapped over the pairs; of all tasks, over the pretraining seeds, whose "
-    "fine-tuning runs are averaged first. Of three pairs an interval is no more than their range. **Bold**: it leaves "
-    "out 0."
+    "examples), with 95 % intervals bootstrapped over the pretraining seeds, whose fine-tuning runs are averaged first. "
+    "Of three seeds an interval is no more than their range. **Bold**: it leaves out 0."
 )
 
 
-def write_comparison(comparison: Comparison, baseline: str) -> Path:
+def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None = None) -> Path:
     """Write report.md, with curves.png beside it, from the runs that have finished; returns its path.
 
     Args:
         comparison: The runs.
         baseline: The strategy that the others are held against.
+        skipped: Titles of tasks that could not be used, and why.
     """
     strategies, runs = comparison.strategies, comparison.pretrainings()
     parts = ["# Masking strategies compared"]
@@ -46,6 +46,9 @@ def write_comparison(comparison: Comparison, baseline: str) -> Path:
             parts += [f"## Test {METRICS[metric]}", _scores_table(scores, strategies)]
             parts += [f"Less `{baseline}`:", _differences_table(scores, strategies, baseline)]
     parts.append(NOTE if len(parts) > 1 else "No run has finished yet.")
+    if skipped:
+        notes = [f"- skipped {i}/{len(skipped)}: {t}: {why}" for i, (t, why) in enumerate(skipped.items(), 1)]
+        parts.append("\n".join(notes))
     path = comparison.out / "report.md"
     write_text(path, "\n\n".join(parts) + "\n")
     return path

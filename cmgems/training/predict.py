@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cmgems.data.labelled import pad_rows
+from cmgems.errors import CmgemsError
 from cmgems.models import Head
 from cmgems.tokenization import Tokenizer
 from cmgems.training.compute import Compute
@@ -35,6 +36,9 @@ def predict_logits(
         compute: Device and precision.
         batch_size: Sequences in a forward pass.
         advance: Told the number of sequences done.
+
+    Raises:
+        CmgemsError: if an answer is not finite.
     """
     model.eval()
     order = np.argsort([len(row) for row in rows], kind="stable")
@@ -48,7 +52,14 @@ def predict_logits(
             found[row] = answer[None] if answer.ndim == 1 else answer[: len(rows[row])]
         if advance is not None:
             advance(len(chosen))
-    return np.concatenate(found)
+    logits_NC = np.concatenate(found)
+    if not np.isfinite(logits_NC).all():
+        raise CmgemsError(
+            "the model's answers are not finite",
+            why="training has diverged",
+            fix="lower optim.lr or set compute.precision=fp32",
+        )
+    return logits_NC
 
 
 def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:

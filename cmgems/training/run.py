@@ -25,7 +25,7 @@ from rich.table import Table
 
 from cmgems.config import config_dict, dump_config
 from cmgems.distributed import World
-from cmgems.errors import CmgemsError, disk_error
+from cmgems.errors import CmgemsError, DataError, disk_error
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
 from cmgems.models.saved import INFO_FILE, WEIGHTS_FILE
 from cmgems.training.checkpoint import Checkpoints
@@ -133,13 +133,28 @@ def share_folder(out: Path, config: object, recipe: str) -> None:
             raise _strangers(out)
     except OSError as error:
         raise disk_error(error, out) from error
+    if (there := recipe_of(out)) not in (None, recipe):
+        raise _strangers(out, f"it holds a run of the recipe {there}")
     write_text(out / CONFIG, dump_config(config, recipe))
 
 
-def _strangers(out: Path) -> CmgemsError:
-    return CmgemsError(
-        "output folder in use", where=out, why="it is not empty and not a run", fix="choose another -o"
-    )
+def recipe_of(out: Path) -> str | None:
+    """The recipe of the run or runs in ``out``; None if nothing there says.
+
+    Raises:
+        DataError: if its config cannot be read.
+    """
+    path = out / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text()) if path.is_file() else None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError("cannot read the run", where=path, why=str(error)) from error
+    recipe = values.get("recipe") if isinstance(values, dict) else None
+    return None if recipe is None else str(recipe)
+
+
+def _strangers(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:
+    return CmgemsError("output folder in use", where=out, why=why, fix="choose another -o")
 
 
 def _refuse_strangers(out: Path, config: object, recipe: str) -> None:

@@ -23,7 +23,7 @@ def test_rows_know_their_line(write):
     first, second = read_rows(path)
     assert first == (path, 2, "ACGT", ("a",))
     assert first.where == f"{path}:2"
-    assert (second.line, second.cells) == (5, ("b",))
+    assert (second.line, second.cells) == (4, ("b",))
 
 
 def test_columns_in_the_order_asked_for(write):

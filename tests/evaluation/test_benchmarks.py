@@ -123,6 +123,10 @@ def test_published_draws_belong_to_the_set_above(tmp_path):
     assert [d.settings for d in found] == [few_shot_settings(10), few_shot_settings(100)]
     assert absent == ["Splice-40, 50-shot"]
     assert names(find_datasets(tmp_path / "Splice-40", shots=[10])) == ["Splice-40"]
+    make(tmp_path, "whole/train.csv")
+    found, absent = find_datasets(tmp_path)
+    assert [d.title for d in found] == ["whole"]
+    assert absent == ["Splice-40 whole (of its draws take some: shots=[10,100])"]
 
 
 def test_our_draws_come_from_any_set(tmp_path):
@@ -141,6 +145,8 @@ def test_our_draws_come_from_any_set(tmp_path):
         ([], {}, "no labelled set found"),
         (["a/train.csv"], {"gue": True}, "no set of GUE found"),
         (["prom_a/train.csv"], {"wanted": ["promm_a"]}, "no data set 'promm_a' in datasets; did you mean 'prom_a'?"),
+        (["a/train.csv", "b/train.csv"], {"wanted": ["a", "c"]}, "no data set 'c' in datasets"),
+        (["S/10/train.tsv", "S/test.tsv"], {}, "no data set found"),
         (["tf/0/train.csv", "copy/tf/0/train.csv"], {"gue": True}, "data set tf/0 twice"),
         (["tf/0/train.csv"], {"gue": True, "wanted": ["covid"]}, "no data set found"),
     ],

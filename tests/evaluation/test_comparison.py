@@ -158,6 +158,17 @@ def test_rows_pair_runs_and_leave_out_what_stands_alone():
     assert second.difference.mean == pytest.approx(0.1)
 
 
+def test_draws_from_the_same_weights_are_one_pair():
+    scores = [
+        Score(strategy, seed, f"draw{draw}", 0.5 + (strategy == "b") * (0.1 * seed + 0.01 * draw))
+        for strategy in ("a", "b") for seed in range(2) for draw in range(5)
+    ]  # fmt: skip
+    _, row = rows(scores, ["a", "b"], "a")
+    assert (row.values.count, row.difference.pairs) == (10, 2)
+    assert row.difference.mean == pytest.approx(0.07)
+    assert row.difference.low == pytest.approx(0.02)
+
+
 def test_over_all_tasks_a_pretraining_seed_counts_once():
     tasks = {
         "one": [Score(s, seed, "", 0.5 + gain) for s, gain in (("a", 0), ("b", 0.1)) for seed in range(3)],

@@ -56,9 +56,11 @@ def test_a_registered_model_and_its_tokenizer(small_bpe):
 
 
 def test_a_folder_is_a_checkpoint(tmp_path):
-    (tmp_path / "final").mkdir()
-    (tmp_path / "final" / "model.json").write_text("{}")
-    assert source_overrides(str(tmp_path), Component("kmer6", {})) == [f"model.checkpoint={tmp_path}"]
+    for place in ("checkpoints/step_2", "final"):  # what a run has on its way, and at its end
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "model.json").write_text("{}")
+        found = source_overrides(str(tmp_path), Component("kmer6", {}))
+        assert found == [f"model.checkpoint={tmp_path / place}"]
 
 
 def test_neither_a_folder_nor_a_model(tmp_path):

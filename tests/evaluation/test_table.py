@@ -116,6 +116,7 @@ def test_markdown_names_what_was_skipped(results):
 
 
 def test_csv_holds_every_figure(results):
+    assert len({len(row) for row in csv.reader(io.StringIO(as_csv(results)))}) == 1
     rows = list(csv.DictReader(io.StringIO(as_csv(results))))
     assert [row["dataset"] for row in rows] == ["tf/0", "tf/1", "tf/2"]
     assert (rows[0]["mcc"], rows[0]["mcc sd"], rows[0]["clean auc"]) == ("70.0000", "10.0000", "50.0000")

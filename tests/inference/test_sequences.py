@@ -31,6 +31,9 @@ def test_fasta(tmp_path):
 def test_csv(tmp_path):
     assert read(tmp_path, "s.csv", "Sequence,label\nACGT,1\nggn,0\n") == [("1", "ACGT"), ("2", "GGN")]
     assert read(tmp_path, "s.csv", "name,sequence\na,ACGT\n,GG\n") == [("a", "ACGT"), ("2", "GG")]
+    assert read(tmp_path, "s.csv", "\ufeffsequence\nACGT\n") == [("1", "ACGT")]  # as Excel writes it
+    contig = "ACGT" * 50_000
+    assert read(tmp_path, "s.csv", f"sequence\n{contig}\n") == [("1", contig)]
 
 
 def test_bed(tmp_path, store):
@@ -47,6 +50,7 @@ def test_bed(tmp_path, store):
         ("s.csv", "", "it has none"),
         ("s.csv", "sequence\n", "no sequences"),
         ("s.csv", "name,sequence\na,ACGT\nb,\n", r"no sequence in .*s\.csv:3"),
+        ("s.csv", "sequence,name\nACGT,a,b\n", r"more cells than columns in .*s\.csv:2"),
         ("s.csv", "sequence\nACXGT\n", r"not DNA in .*s\.csv:2, position 3: found 'X'"),
         ("s.csv", "sequence\nACéGT\n", "not DNA"),
         ("s.fa", ">p\nMKVL\n", "protein in .*contig p, position 4"),

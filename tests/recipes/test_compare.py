@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -96,6 +97,41 @@ def test_a_run_in_other_hands_is_left_to_them(tmp_path, small_genome, capsys):
     assert "`uniform`" in (tmp_path / "out" / "report.md").read_text()
 
 
+def test_a_fine_tuning_in_other_hands_leaves_the_other_tasks(tmp_path, small_genome, small_labelled):
+    import fcntl
+
+    for name in ("a", "b"):
+        shutil.copytree(small_labelled, tmp_path / "sets" / name)
+    out = tmp_path / "out"
+    busy = out / "finetune" / "none-seed0" / "a" / "seed0"
+    busy.mkdir(parents=True)
+    (out / "config.yaml").touch()
+    with open(busy / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run([
+            "compare", "--strategies", "none", "--baseline", "none", "--seeds", "1", "--config", "tiny",
+            "--tasks", "a,b", "--data", str(tmp_path / "sets"), "--finetune", "max_steps=1", "--finetune",
+            "compute.threads=1", *small_genome.overrides(), "-o", str(out),
+        ]) == 0  # fmt: skip
+    assert [path.parts[-3] for path in summaries(out)] == ["b"]
+
+
+def test_a_task_that_is_of_no_use_is_skipped_by_name(tmp_path, small_genome, small_labelled, capsys):
+    sets = tmp_path / "sets"
+    shutil.copytree(small_labelled, sets / "bad")
+    (sets / "bad" / "train.csv").write_text("sequence,label\nACGTACGTACGT,1\n")
+    os.symlink(small_labelled, sets / "good")
+    out = tmp_path / "out"
+    assert run([
+        "compare", "--strategies", "none", "--baseline", "none", "--seeds", "2", "--config", "tiny",
+        "--tasks", "bad,good", "--data", str(sets), "--finetune", "max_steps=1", "--finetune",
+        "compute.threads=1", *small_genome.overrides(), "-o", str(out),
+    ]) == 0  # fmt: skip
+    assert capsys.readouterr().err.count("warning: bad skipped: one class only") == 1
+    assert "- skipped 1/1: bad: one class only" in (out / "report.md").read_text()
+    assert {path.parts[-3] for path in summaries(out)} == {"good"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -113,6 +149,18 @@ def test_mistakes_are_one_line_before_the_first_run(tmp_path, small_genome, caps
     fixed = ["--config", "tiny", "--data", str(tmp_path / "no"), *small_genome.overrides(), "-o", str(out)]
     assert run(["compare", *arguments, *fixed]) == 2
     assert message in capsys.readouterr().err
+    assert not (out / "pretrain").exists()
+
+
+def test_a_mistake_in_the_fine_tuning_is_said_before_the_first_run(
+    tmp_path, small_genome, small_labelled, capsys
+):
+    out = tmp_path / "out"
+    assert run([
+        "compare", "--strategies", "random_span", "--config", "tiny", "--tasks", small_labelled.name, "--data",
+        str(small_labelled), "--finetune", "optim.lrr=1", *small_genome.overrides(), "-o", str(out),
+    ]) == 2  # fmt: skip
+    assert "lrr" in capsys.readouterr().err
     assert not (out / "pretrain").exists()
 
 

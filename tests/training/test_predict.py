@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from cmgems.errors import CmgemsError
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import ComputeConfig, activate, predict_logits, start_compute
 
@@ -25,6 +26,14 @@ class Echo(nn.Module):
         assert not self.training
         echo_BSC = torch.stack([ids_BS * attention_BS, attention_BS.long()], -1).float()
         return echo_BSC if self.tokens else echo_BSC.sum(1)
+
+
+def test_answers_that_are_not_finite_are_refused():
+    compute = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
+    diverged = nn.Module()
+    diverged.forward = lambda ids_BS, attention_BS: torch.full((len(ids_BS), 2), torch.nan)
+    with pytest.raises(CmgemsError, match="answers are not finite"):
+        predict_logits(diverged, ROWS, TOKENIZER, 512, compute)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from cmgems.errors import CmgemsError
 from cmgems.training import MetricsLog, open_run, read_metrics
-from cmgems.training.run import config_difference
+from cmgems.training.run import config_difference, share_folder
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,17 @@ def test_the_same_command_opens_its_folder_again(tmp_path):
     for _ in range(2):
         with open_run(tmp_path / "run", Config(), "pretrain") as run:
             assert (run.folder / "config.yaml").read_text() == "recipe: pretrain\nsteps: 3\nrate: 0.15\n"
+
+
+def test_a_folder_of_many_runs_is_of_one_recipe(tmp_path):
+    for _ in range(2):
+        share_folder(tmp_path / "many", Config(), "evaluate")
+    with open_run(tmp_path / "run", Config(), "pretrain"):
+        pass
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(CmgemsError, match="it holds a run of the recipe pretrain"):
+        share_folder(tmp_path / "run", Config(), "evaluate")
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
 
 
 def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):

@@ -175,14 +175,18 @@ class Chart:
         return page.key(entries)
 
     def _table(self) -> str:
-        """At most TABLE_ROWS rows, at steps of the line with the fewest points."""
+        """At most TABLE_ROWS rows, at steps of the line with the fewest points, and past its end of the longest."""
         steps = min((line.steps for line in self.lines), key=len)
+        longest = max((line.steps for line in self.lines), key=lambda steps: steps[-1])
+        steps = np.concatenate([steps, longest[longest > steps[-1]]])
         chosen = np.linspace(0, len(steps) - 1, min(TABLE_ROWS, len(steps))).round().astype(int)
         rows: list[list[object]] = []
         for before, step in itertools.pairwise([-np.inf, *steps[chosen].tolist()]):
             means = [line.mean_between(before, step) for line in self.lines]
-            masked = [", ".join(p.shares) for p in self.phases if p.start < step <= p.stop]
-            rows.append([int(step), *means, *masked])
+            row: list[object] = [int(step), *means]
+            if self.phases:  # the log may not have got as far as the last validation
+                row.append(next((", ".join(p.shares) for p in self.phases if p.start < step <= p.stop), None))
+            rows.append(row)
         headings = ["step", *(line.label for line in self.lines), *(["masked by"] if self.phases else [])]
         note = page.paragraph("Each row is the mean since the row before.")
         return page.table(headings, rows, f"{self.title}: the numbers") + note

@@ -131,14 +131,24 @@ def markdown_html(text: str, label: str) -> str:
         if not lines:
             continue
         if lines[0].startswith("|"):
-            cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-            rows = [row for row in cells[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
-            parts.append(page.table(cells[0], rows, f"{label}, table"))
+            header, *cells = [_cells(line) for line in lines]
+            rows = [row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
+            parts.append(page.table(header, rows, f"{label}, table"))
         elif lines[0].startswith("#"):
             parts.append(f"<h3>{escape(lines[0].lstrip('# '))}</h3>")
         elif lines[0].startswith("- "):
             parts.append(f"<ul>{''.join(f'<li>{escape(line[2:])}</li>' for line in lines)}</ul>")
         else:
             parts.append(page.paragraph(" ".join(lines)))
-    html = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", "".join(parts))
-    return re.sub(r"`([^`<]+)`", r"<code>\1</code>", html)
+    return re.sub(r"(?<=>)[^<>]+(?=<)", lambda text: _inline(text.group()), "".join(parts))
+
+
+def _cells(line: str) -> list[str]:
+    """Of a row of a table; a bar that belongs to a cell has a backslash before it."""
+    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _inline(text: str) -> str:
+    """Bold and code of a piece of text between two tags."""
+    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)

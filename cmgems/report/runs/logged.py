@@ -18,8 +18,8 @@ from cmgems.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 CONFIG, METRICS, SUMMARY = "config.yaml", "metrics.jsonl", "summary.json"
-# What the recipes `evaluate` and `compare` write of the runs below.
-TABLES = ("table.md", "report.md")
+# What recipes of many runs write of those below.
+TABLES = {"evaluate": "table.md", "compare": "report.md"}
 # Folders of a run that hold no runs.
 INNER = {"checkpoints", "best", "final", "tensorboard", "wandb"}
 
@@ -120,18 +120,24 @@ def find_runs(paths: Sequence[Path]) -> Found:
 
 
 def _table(folder: Path) -> Path | None:
-    """The table of an evaluation or comparison in ``folder``."""
-    return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    """The table of an evaluation or comparison in ``folder``, once it has one."""
+    recipe = _recipe(folder)
+    path = folder / TABLES[recipe] if recipe in TABLES else None
+    return path if path is not None and path.is_file() else None
+
+
+def _recipe(folder: Path) -> str | None:
+    from cmgems.training.run import recipe_of
+
+    return recipe_of(folder)
 
 
 def _below(folder: Path) -> Iterator[Path]:
     """``folder`` if it is a run, else the runs and evaluations in it and below, in order of their names."""
-    evaluation = _table(folder) is not None
-    if evaluation or any((folder / name).is_file() for name in (CONFIG, METRICS)):
+    single = _recipe(folder) not in TABLES and any((folder / name).is_file() for name in (CONFIG, METRICS))
+    if single or _table(folder) is not None:
         yield folder
-        if not evaluation:
-            return
-    if folder.is_dir():
+    if folder.is_dir() and not single:
         for child in sorted(folder.iterdir()):
             if child.is_dir() and child.name not in INNER and not child.name.startswith("."):
                 yield from _below(child)

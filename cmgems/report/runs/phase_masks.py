@@ -45,11 +45,14 @@ def load_table(sections: Sections) -> PMITable:
     """The table that the run's masking looks at.
 
     Raises:
-        CmgemsError: if there is none, or it cannot be read.
+        CmgemsError: if there is none, it cannot be read, or it scores no k-mer.
     """
     if sections.masking.table is None:
         raise CmgemsError("the run has no PMI table")
-    return PMITable.load(sections.masking.table)
+    table = PMITable.load(sections.masking.table)
+    if not np.isfinite(table.npmi).any():
+        raise CmgemsError("the PMI table scores no k-mer", where=sections.masking.table)
+    return table
 
 
 def token_npmi(table: PMITable, tokenizer: Tokenizer) -> Floats:

@@ -72,6 +72,23 @@ def test_one_point_is_a_chart_too():
     assert "<svg" in Chart("c", "t", "", "y", (line(1),), [Phase(0, 1, {"a": 1.0})], percent=True).html()
 
 
+def table_rows(chart: Chart) -> list[list[str]]:
+    rows = ElementTree.fromstring(chart.html()).iter("tr")
+    return [["".join(cell.itertext()) for cell in row] for row in rows]
+
+
+def test_a_validation_beyond_the_last_logged_step_has_no_phase_yet():
+    validation = Line("loss", np.array([250.0, 500.0]), np.array([2.0, 1.0]))
+    rows = table_rows(Chart("c", "t", "", "y", (validation,), [Phase(0, 300, {"a": 1.0})]))
+    assert rows[1:] == [["250", "2", "a"], ["500", "1", "–"]]
+
+
+def test_the_table_goes_on_where_the_shorter_line_ends():
+    short, long = (Line(str(n), np.arange(1.0, n + 1) * 500, np.arange(1.0, n + 1)) for n in (1, 3))
+    rows = table_rows(Chart("c", "t", "", "y", (short, long)))
+    assert rows[1:] == [["500", "1", "1"], ["1,000", "–", "2"], ["1,500", "–", "3"]]
+
+
 def test_the_table_is_short():
     html = Chart("c", "t", "", "y", (line(5000),), thousands=True).html()
     assert html.count("<tr>") == TABLE_ROWS + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cmgems.evaluation.table import markdown_table
 from cmgems.report.runs.downstream import evaluation_section, finetuning_section, markdown_html
 from cmgems.report.runs.logged import LoggedRun, find_runs
 
@@ -21,6 +22,13 @@ def test_markdown():
     cells = re.findall(r"<t[hd](?: [^>]*)?>([^<]*)<", html)
     assert cells == ["a", "b", "1", "2 ± 0.1", "x", "–"]
     assert "<li>one</li><li><strong>two</strong></li>" in html
+
+
+def test_marks_of_markdown_in_a_name_stay_in_the_text():
+    text = markdown_table(["a", "b"], [["x|y", "`c|d`"]])
+    html = markdown_html(text, "bt`x`")
+    assert 'aria-label="bt`x`, table"' in html
+    assert re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t", html) == ["a", "b", "x|y", "<code>c|d</code>"]
 
 
 def test_an_evaluation_is_named_by_its_folder(tmp_path):

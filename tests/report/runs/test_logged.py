@@ -50,8 +50,13 @@ def test_a_run_that_is_still_going(tmp_path):
     assert len(find_runs([folder]).runs[0].records) == 1
 
 
+def write_recipe(folder: Path, recipe: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(f"recipe: {recipe}\n")
+
+
 def test_an_evaluation_stands_for_its_fine_tunings_but_not_for_pretraining(tmp_path):
-    write_run(tmp_path / "ev")
+    write_recipe(tmp_path / "ev", "evaluate")
     (tmp_path / "ev" / "table.md").write_text("| a |\n")
     write_run(tmp_path / "ev" / "set" / "seed0", DEV)
     write_run(tmp_path / "ev" / "pretrain", STEP)
@@ -59,6 +64,23 @@ def test_an_evaluation_stands_for_its_fine_tunings_but_not_for_pretraining(tmp_p
     assert [run.name for run in found.runs] == ["pretrain"]
     assert found.evaluations == [tmp_path / "ev" / "table.md"]
     assert found.empty == []
+
+
+def test_a_comparison_in_its_first_run_is_that_run(tmp_path):
+    write_recipe(tmp_path / "compare", "compare")
+    write_run(tmp_path / "compare" / "pretrain" / "cm_gems-seed0", STEP)
+    found = find_runs([tmp_path / "compare"])
+    assert [run.name for run in found.runs] == ["cm_gems-seed0"]
+    assert found.evaluations == []
+
+
+def test_notes_of_the_user_hide_no_run(tmp_path):
+    write_run(tmp_path / "ft", DEV)
+    for name in ("report.md", "table.md"):
+        (tmp_path / name).write_text("# My notes\n")
+    found = find_runs([tmp_path])
+    assert [run.name for run in found.runs] == ["ft"]
+    assert found.evaluations == []
 
 
 def test_a_run_without_records_is_named_only_if_others_have_some(tmp_path):
