@@ -22,8 +22,8 @@ CURVE_STEPS = 8
 MOST_SHADED = 4  # ranges of more strategies hide each other
 NOTE = (
     "± is the standard deviation over runs. Differences are means over pairs of runs (same seed, same training "
-    "examples), with 95 % intervals bootstrapped over the pretraining seeds, whose fine-tuning runs are averaged first. "
-    "Of three seeds an interval is no more than their range. **Bold**: it leaves out 0."
+    "examples), with 95 % intervals bootstrapped over the pretraining seeds, whose fine-tuning runs are averaged "
+    "first. Of three seeds an interval is no more than their range. **Bold**: it leaves out 0."
 )
 
 
