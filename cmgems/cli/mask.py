@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cmgems.cli.recipes import Plugins
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -42,7 +44,7 @@ Rate = Annotated[float | None, typer.Option("--rate", help="Nominal rate, as in 
 TargetRate = Annotated[
     float | None, typer.Option("--target-rate", help="Share of tokens to mask in fact, instead of --rate.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed, another mask.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**64 - 1, help="Another seed, another mask.")]
 
 
 @app.command()
@@ -61,6 +63,7 @@ def preview(
     max_bp: Annotated[int, typer.Option("--max-bp", min=10, help="Bases shown of a sequence.")] = 200,
     sequences: Annotated[int, typer.Option("--sequences", min=1, help="Sequences shown.")] = 3,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a web page too.")] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Show sequences as each strategy masks them.
 
@@ -69,8 +72,10 @@ def preview(
     from rich.console import Console
 
     from cmgems.files import write_text
+    from cmgems.plugins import load_plugins
     from cmgems.report.masks import preview_page, preview_text
 
+    load_plugins(plugin or [])
     masking = _Masking(fasta, strategy, table, k, rate, target_rate, seed)
     named = _sequences(fasta, max_bp, sequences)
     shown = masking.batch([codes for _, codes in named], rank_by.value)
@@ -91,6 +96,7 @@ def stats(
     seed: Seed = 0,
     sequences: Annotated[int, typer.Option("--sequences", min=1, help="Windows of 510 bp to mask.")] = 400,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the figures as CSV too.")] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Measure how much each strategy hides, where, and how hard it is to guess.
 
@@ -99,8 +105,10 @@ def stats(
     from cmgems.files import write_text
     from cmgems.masking import STRATEGIES, needs_ranks
     from cmgems.masking.stats import mask_stats
+    from cmgems.plugins import load_plugins
     from cmgems.report.masks import stats_csv, stats_table
 
+    load_plugins(plugin or [])
     masking = _Masking(source, strategy, table, k, rate, target_rate, seed)
     windows = _windows(source, sequences, k, seed)
     rows = []
@@ -242,13 +250,14 @@ class _Masking:
 
 
 def _sequences(fasta: Path, max_bp: int, count: int) -> list[tuple[str, np.ndarray]]:
-    """The beginnings of the first sequences; of a file with one sequence, its first pieces."""
+    """The beginnings of the first sequences that hold bases; if only one does, its first pieces."""
     from itertools import islice
 
     from cmgems.errors import DataError
     from cmgems.genome import encode, read_fasta
 
-    records = list(islice(read_fasta(fasta), count))
+    with_bases = (record for record in read_fasta(fasta) if (encode(record.sequence) < 4).any())
+    records = list(islice(with_bases, count))
     found = []
     for record in records:
         pieces = count if len(records) == 1 else 1
@@ -267,7 +276,8 @@ def _windows(source: Path, count: int, k: int, seed: int) -> list[np.ndarray]:
     import numpy as np
 
     from cmgems.errors import DataError
-    from cmgems.genome import SAMPLERS, GenomeStore, encode, read_fasta
+    from cmgems.genome import AMBIGUOUS, SAMPLERS, GenomeStore, encode, read_fasta
+    from cmgems.genome.store import maximal_runs
 
     pieces: list[np.ndarray]
     if source.is_dir():
@@ -282,8 +292,10 @@ def _windows(source: Path, count: int, k: int, seed: int) -> list[np.ndarray]:
         every = []
         for record in read_fasta(source):
             codes = encode(record.sequence)
-            every += [codes[start : start + WINDOW_BP] for start in range(0, len(codes), WINDOW_BP)]
-        every = [codes for codes in every if len(codes) >= k and (codes < 4).all()]
+            for first, end in maximal_runs(codes != AMBIGUOUS, np.empty(0, np.int64)):
+                run = codes[first:end]
+                every += [run[start : start + WINDOW_BP] for start in range(0, len(run), WINDOW_BP)]
+        every = [codes for codes in every if len(codes) >= k]
         order = np.random.default_rng(seed).permutation(len(every))[:count]
         pieces = [every[i] for i in order]
     if not pieces:

@@ -38,9 +38,14 @@ def build(
     Example: cmgems pmi build human.store -o pmi.safetensors --k 6 --top 10
     """
     from cmgems.distributed import open_world
+    from cmgems.errors import CmgemsError
     from cmgems.genome.store import GenomeStore
     from cmgems.pmi import PMITable, count_ngrams
+    from cmgems.pmi.table import check_definition
 
+    check_definition(definition)
+    if csv is not None and csv.resolve() == output.resolve():
+        raise CmgemsError("--output and --csv are the same file", where=output, fix="give two names")
     genome = GenomeStore.open(store)
     with open_world() as world:
         counts = count_ngrams(genome, k, workers=workers, world=world)
@@ -76,7 +81,8 @@ def show(
     about = {
         "k": loaded.k,
         "definition": loaded.definition,
-        "canonical": loaded.canonical,
+        # A CSV of ours says neither.
+        "canonical": "unknown" if loaded.definition == "unknown" else loaded.canonical,
         **loaded.provenance,
     }
     for name, value in about.items():
@@ -103,6 +109,7 @@ def compare(
     Example: cmgems pmi compare human.safetensors mouse.safetensors -o ranks.png
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from cmgems.pmi import PMITable
@@ -110,7 +117,7 @@ def compare(
 
     tables = PMITable.load(first), PMITable.load(second)
     agreement = compare(*tables, tops=None if top is None else [top])
-    grid = Table("measure", title=f"{first} and {second}", title_justify="left")
+    grid = Table("measure", title=escape(f"{first} and {second}"), title_justify="left")
     grid.add_column("value", justify="right")
     grid.add_row("Spearman's rho", f"{agreement.spearman:.4f}")
     grid.add_row("Kendall's tau", f"{agreement.kendall:.4f}")

@@ -78,6 +78,8 @@ class FixedValidation:
             )
         if self.every < 1 or self.sequences < 1:
             raise CmgemsError("`every` and `sequences` must be 1 or more")
+        if not 0 < self.rate < 1:
+            raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
 
 
 def _group_by_length(lengths_N: np.ndarray, batch_size: int, generator: np.random.Generator) -> np.ndarray:

@@ -96,7 +96,10 @@ class TokenBatch:
 
 
 class Strategy(Protocol):
-    """Which positions of a batch to mask. Registered as a frozen dataclass."""
+    """Which positions of a batch to mask. Registered as a frozen dataclass.
+
+    One that never reads ``batch.ranks_BS`` says ``needs_ranks: ClassVar[bool] = False``.
+    """
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         """bool (B, S), True where a token is to be guessed; a pure function of the batch."""

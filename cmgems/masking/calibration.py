@@ -24,6 +24,8 @@ MASKS = 16
 # Shares solved for are met this closely on the sample; a strategy that misses by MISSED does not follow its rate.
 TOLERANCE = 2e-4
 MISSED = 3e-3
+# One centre more hides up to 11 tokens: on fewer tokens than this, that alone moves the share by more than MISSED.
+FEW_TOKENS = 200
 # Centres are certain long before this nominal rate, whatever a strategy's width.
 HIGHEST_RATE = 64.0
 NODES_PER_DECADE = 2
@@ -101,19 +103,23 @@ class Calibration:
     def _bisect(self, name: str, strategy: Strategy) -> float:
         low, high = 0.0, self.target
         share = self.share(strategy, high)
+        shares = {high: share}  # by nominal rate
         while share < self.target and high < HIGHEST_RATE:
             low, high = high, 2 * high
-            share = self.share(strategy, high)
-        rate = high
+            share = shares[high] = self.share(strategy, high)
         while abs(share - self.target) > TOLERANCE and high - low > 1e-6:
             rate = (low + high) / 2
-            share = self.share(strategy, rate)
+            share = shares[rate] = self.share(strategy, rate)
             low, high = (rate, high) if share < self.target else (low, rate)
-        if abs(share - self.target) > MISSED:
+        # Where the share jumps over the target, the last rate tried need not be the nearest.
+        nearest = min(shares, key=lambda rate: abs(shares[rate] - self.target))
+        if abs(shares[nearest] - self.target) > MISSED:
+            few = self._tokens < FEW_TOKENS
+            why = f"the nearest share of tokens it masks is {shares[nearest]:.3f}"
             raise CmgemsError(
                 f"`target_rate` {self.target} cannot be reached",
                 where=f"masking strategy {name!r}",
-                why=f"the nearest share of tokens it masks is {share:.3f}",
-                fix="choose another target_rate or strategy",
+                why=f"{why}, with only {self._tokens} tokens to measure on" if few else why,
+                fix="give more sequence" if few else "choose another target_rate or strategy",
             )
-        return rate
+        return nearest

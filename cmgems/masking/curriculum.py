@@ -160,8 +160,8 @@ class AnnealedCurriculum(_KeepsHistory):
     stages: int = 5
 
     def __post_init__(self) -> None:
-        if not self.hot >= self.cold > 0:
-            raise CmgemsError(f"`hot` >= `cold` > 0 must hold, but they are {self.hot} and {self.cold}")
+        if not math.inf > self.hot >= self.cold > 0:
+            raise CmgemsError(f"inf > `hot` >= `cold` > 0 must hold, but they are {self.hot} and {self.cold}")
         if self.stages < 2:
             raise CmgemsError(f"`stages` must be 2 or more, but is {self.stages}")
 

@@ -31,7 +31,7 @@ class MaskingConfig:
 
     Attributes:
         curriculum: Which strategy masks when.
-        table: PMI table (`cmgems pmi build`); only random_span and uniform do without.
+        table: PMI table (`cmgems pmi build`); of the shipped strategies, random_span and uniform do without.
         rate: Nominal share of masked tokens, as in the papers; the realised share differs by strategy, since
             spans overlap.
         target_rate: Share of tokens to mask in fact, instead of `rate`: the nominal rate of each strategy is

@@ -7,7 +7,9 @@ the released code departs from the papers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +40,8 @@ def needs_table(name: str, where: str, how: str) -> CmgemsError:
 class Uniform:
     """Single tokens at random: plain BERT masking, which overlapping k-mers give away to their neighbours."""
 
+    needs_ranks: ClassVar[bool] = False
+
     def select(self, batch: TokenBatch) -> np.ndarray:
         mask_BS: np.ndarray = kernels.bernoulli(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, _centre_probability(batch, 1)
@@ -49,6 +53,8 @@ class Uniform:
 @dataclass(frozen=True)
 class RandomSpan:
     """DNABERT: each centre hides its k k-mers, so one base is hidden whole; tokens side by side are hidden singly."""
+
+    needs_ranks: ClassVar[bool] = False
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         low, high = batch.span
@@ -96,14 +102,14 @@ class Annealed:
     """Centres drawn in proportion to exp(-rank / temperature): from uniform (hot) to `global_pmi` (cold).
 
     Attributes:
-        temperature: In ranks, >= 0; 0 takes the best-ranked positions.
+        temperature: In ranks, >= 0 and finite; 0 takes the best-ranked positions.
     """
 
     temperature: float = 1000.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise CmgemsError(f"`temperature` must be 0 or more, but is {self.temperature}")
+        if not 0 <= self.temperature < math.inf:
+            raise CmgemsError(f"`temperature` must be 0 or more and finite, but is {self.temperature}")
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         return _top_ranked(batch, self.temperature)
@@ -122,10 +128,9 @@ def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
     return mask_BS
 
 
-# The strategies that never look at the ranks: a run with these alone needs no PMI table.
-RANKLESS = (RandomSpan, Uniform)
-
-
 def needs_ranks(name: str) -> bool:
-    """Whether the strategy called ``name`` orders tokens by their NPMI rank."""
-    return not isinstance(STRATEGIES.get(name), RANKLESS)
+    """Whether the strategy called ``name`` looks at the NPMI ranks: a run with none that does needs no PMI table.
+
+    A strategy that never does says so with ``needs_ranks: ClassVar[bool] = False``.
+    """
+    return bool(getattr(STRATEGIES.get(name), "needs_ranks", True))

@@ -62,7 +62,7 @@ def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
     try:
         lines = csv.reader(data.decode("utf-8-sig").splitlines())
         header = next(lines, [])
-        rows = list(lines)
+        rows = [(lines.line_num, row) for row in lines if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             "not a PMI table", where=path, why="neither safetensors nor CSV", fix=REBUILD
@@ -82,22 +82,28 @@ def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def _columns(
-    rows: list[list[str]], index: dict[str, int], types: dict[str, Any], path: Path
+    rows: list[tuple[int, list[str]]], index: dict[str, int], types: dict[str, Any], path: Path
 ) -> dict[str, Any]:
-    """The value columns in order of k-mer number, and ``k``; every k-mer must stand there exactly once."""
+    """The value columns in order of k-mer number, and ``k``; every k-mer must stand there exactly once.
+
+    ``rows`` are those of the file with their line numbers.
+    """
     name_column, *value_columns = types
-    k = len(rows[0][index[name_column]]) if rows and len(rows[0]) > index[name_column] else 0
-    check_k(k, where=f"{path}:2")
+    line, first = rows[0] if rows else (2, [])
+    k = len(first[index[name_column]]) if len(first) > index[name_column] else 0
+    check_k(k, where=f"{path}:{line}")
     columns = {name: np.zeros(4**k, types[name]) for name in value_columns}
     seen = np.zeros(4**k, bool)
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         try:
+            if len(row) <= max(index.values()):
+                raise ValueError("too few columns")
             number = _number(row[index[name_column]].upper(), k)
             if seen[number]:
                 raise ValueError(f"{kmer(number, k)} stands there twice")
             for name in value_columns:
                 columns[name][number] = types[name](row[index[name]])
-        except (ValueError, IndexError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:
             raise DataError("bad row", where=f"{path}:{line}", why=str(error), fix=REBUILD) from error
         seen[number] = True
     if not seen.all():

@@ -23,6 +23,12 @@ from cmgems.tokenization.base import Tokenizer
 _DTYPES = {"count": np.int64, "pmi": np.float64, "npmi": np.float64, "rank": np.int32}
 
 
+def check_definition(name: str) -> None:
+    """Raise CmgemsError unless ``name`` is a PMI definition."""
+    if name not in DEFINITIONS:
+        raise CmgemsError(f"unknown PMI definition {name!r}", fix=did_you_mean(name, list(DEFINITIONS)))
+
+
 @dataclass(frozen=True, eq=False)
 class PMITable:
     """Counts, PMI, NPMI and rank of all 4^k k-mers; arrays are indexed by k-mer number.
@@ -63,6 +69,12 @@ class PMITable:
             if np.isnan(values).any():
                 why = f"{name} of {kmer(int(np.isnan(values).argmax()), self.k)} is not a number"
                 raise DataError("NaN", where="PMI table", why=why, fix=REBUILD)
+            if np.isposinf(values).any():
+                why = f"{name} of {kmer(int(np.isposinf(values).argmax()), self.k)} is infinite"
+                raise DataError("wrong score", where="PMI table", why=why, fix=REBUILD)
+        if (self.count < 0).any():
+            why = f"count of {kmer(int((self.count < 0).argmax()), self.k)} is negative"
+            raise DataError("wrong count", where="PMI table", why=why, fix=REBUILD)
         if not np.array_equal(np.sort(self.rank), np.arange(1, size + 1)):
             why = f"not a permutation of 1..{size}"
             raise DataError("wrong ranks", where="PMI table", why=why, fix=REBUILD)
@@ -93,10 +105,7 @@ class PMITable:
             DataError: if no k-mer was counted.
         """
         check_k(k)
-        if definition not in DEFINITIONS:
-            raise CmgemsError(
-                f"unknown PMI definition {definition!r}", fix=did_you_mean(definition, list(DEFINITIONS))
-            )
+        check_definition(definition)
         if min_count < 1:
             raise CmgemsError("minimum count out of range", why=f"it is {min_count}", fix="use 1 or more")
         if not counts[k].any():

@@ -78,13 +78,14 @@ def plot_ranks(first: PMITable, second: PMITable, path: Path, labels: tuple[str,
 
 
 def _panels(table: PMITable, top: int) -> dict[str, Callable[[Axes], None]]:
-    scored = int(np.isfinite(table.npmi).sum())
+    order = table.order()
+    ranked = order[np.isfinite(table.npmi[order])]  # the scored ones, best first
+    scored = len(ranked)
     if scored == 0:
         fix = "build it from more sequence or with a lower --min-count"
         raise DataError("nothing to draw", where="PMI table", why="it scores no k-mer", fix=fix)
     check_logos()
     top = min(top, scored)
-    ranked = table.order()[:scored]  # rank 1 to the last scored
     bases = _bases(table.k)[ranked]
     return {
         "distribution": partial(_draw_distribution, table.npmi[ranked]),

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cmgems import plugins
 from cmgems.cli.main import run
+from cmgems.masking import STRATEGIES
+
+PLUGIN = Path(__file__).parents[2] / "examples" / "plugin" / "cmgems_example_plugin" / "masking.py"
 
 
 @pytest.fixture
@@ -36,8 +40,9 @@ def test_preview(cmgems, small_genome, fasta):
     options = ["--table", small_genome.table, "--strategy", "global_pmi", "--strategy", "random_span"]
     code, out, err = cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3)
     assert (code, err) == (0, "")
-    for expected in ("global_pmi (ranked by token)", "random_span", "s0:1-100", "s2:1-100", "#", "NN"):
+    for expected in ("global_pmi (ranked by token)", "random_span", "s0:1-100", "s2:1-100", "NN"):
         assert expected in out
+    assert any("#" in row for row in marks(out))
     assert out == cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3)[1]
     assert out != cmgems("mask", "preview", fasta, *options, "--max-bp", 100, "--rate", 0.3, "--seed", 1)[1]
 
@@ -97,6 +102,25 @@ def test_stats(cmgems, small_genome, tmp_path, of):
     assert mean_rank["global_pmi", "token"] < mean_rank["annealed", "token"] < mean_rank["uniform", ""]
 
 
+def test_stretches_between_ns_are_masked(cmgems, fasta):
+    code, out, err = cmgems("mask", "stats", fasta)
+    assert (code, err) == (0, "")
+    assert "\n3 windows of up to 510 bp." in out
+    fasta.write_text(f">one\nACGT{'N' * 9}{'ACGTTG' * 100}N\n")
+    assert "\n2 windows of up to 510 bp." in cmgems("mask", "stats", fasta)[1]  # 510 and 90 bp
+    assert cmgems("mask", "preview", fasta, "--target-rate", 0.2)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["preview", "stats"])
+def test_a_strategy_of_a_plugin(cmgems, fasta, monkeypatch, command):
+    monkeypatch.setattr(STRATEGIES, "_prototypes", dict(STRATEGIES._prototypes))
+    monkeypatch.setattr(plugins, "_loaded", set(plugins._loaded))
+    code, out, err = cmgems("mask", command, fasta, "--plugin", PLUGIN, "--strategy", "every_other")
+    assert (code, err) == (0, "")  # it reads no ranks: no table
+    assert "every_other" in out
+    assert "ranked by token" not in out
+
+
 def test_a_target_rate_is_met(cmgems, small_genome, tmp_path):
     path = tmp_path / "masks.csv"
     options = ["--table", small_genome.table, "--target-rate", 0.2, "--csv", path]
@@ -114,6 +138,7 @@ def test_a_target_rate_is_met(cmgems, small_genome, tmp_path):
         (["--target-rate", "1"], "`target_rate` must be between 0 and 1"),
         (["--rate", "0.2", "--target-rate", "0.2"], "--rate and --target-rate are both set"),
         (["--k", "7"], "k out of range"),
+        (["--seed", 2**64], "Invalid value for '--seed'"),
         (["--table", "nowhere.csv"], "nowhere.csv"),
     ],
 )
@@ -129,6 +154,18 @@ def test_a_table_of_another_k_is_refused(cmgems, small_genome, fasta):
     code, _, err = cmgems("mask", "stats", fasta, "--table", small_genome.table, "--k", "4")
     assert code == 2
     assert "build a table with --k 4" in err
+
+
+@pytest.mark.parametrize("command", ["preview", "stats"])
+def test_the_largest_seed(cmgems, fasta, command):
+    assert cmgems("mask", command, fasta, "--seed", 2**64 - 1)[0] == 0
+
+
+def test_sequences_without_bases_are_passed_over(cmgems, tmp_path):
+    (tmp_path / "late.fa").write_text(f">n\n{'N' * 60}\n>s\n{'ACGTTG' * 10}\n")
+    code, out, err = cmgems("mask", "preview", tmp_path / "late.fa", "--sequences", 1)
+    assert (code, err) == (0, "")
+    assert "s:1-60" in out
 
 
 def test_sequences_without_bases_are_refused(cmgems, tmp_path):

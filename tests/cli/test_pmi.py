@@ -46,13 +46,23 @@ def test_build_and_show(store: Path, tmp_path: Path) -> None:
     assert (table.k, table.definition, table.canonical) == (4, "exact", False)
     assert table.provenance["genome_sha256"] == GenomeStore.open(store).sha256
     np.testing.assert_array_equal(PMITable.load(csv).rank, table.rank)
-    assert " 256 " in result.output
+    assert "NPMI" in result.output
+    assert " 255 " in result.output
 
     result = CliRunner().invoke(root, ["pmi", "show", str(output), "--top", "3"])
     assert result.exit_code == 0, result.output
     assert "definition: exact" in result.output
     for shown in (1, 2, 3, 254, 255, 256):
         assert f" {shown} " in result.output
+
+
+def test_show_of_a_csv_says_what_it_does_not_know(store: Path, tmp_path: Path) -> None:
+    output, csv = str(tmp_path / "pmi.safetensors"), str(tmp_path / "pmi.csv")
+    arguments = ["pmi", "build", str(store), "-o", output, "--csv", csv, "--k", "3", "--canonical"]
+    assert CliRunner().invoke(root, arguments).exit_code == 0
+    assert "canonical: True" in CliRunner().invoke(root, ["pmi", "show", output]).output
+    shown = CliRunner().invoke(root, ["pmi", "show", csv]).output
+    assert "definition: unknown\ncanonical: unknown\n" in shown
 
 
 def test_options_reach_the_table(store: Path, tmp_path: Path) -> None:
@@ -72,7 +82,8 @@ def test_too_small_a_genome(tmp_path: Path) -> None:
     assert not (tmp_path / "pmi.safetensors").exists()
 
 
-def test_mistakes(store: Path, tmp_path: Path) -> None:
+def test_mistakes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cmgems.pmi.count_ngrams", None)  # they are found before counting
     output = str(tmp_path / "pmi.safetensors")
     result = CliRunner().invoke(root, ["pmi", "build", str(store), "-o", output, "--k", "9"])
     assert result.exit_code == 2
@@ -121,6 +132,16 @@ def test_compare(small_genome, tmp_path: Path) -> None:
     assert "first 10 " not in result.output
 
 
+def test_compare_shows_file_names_as_they_are(
+    small_genome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[red]").write_bytes(small_genome.table.read_bytes())
+    result = CliRunner().invoke(root, ["pmi", "compare", "[red]", "[red]"])
+    assert result.exit_code == 0, result.output
+    assert "[red] and [red]" in result.output
+
+
 def test_plot(small_genome, tmp_path: Path) -> None:
     result = CliRunner().invoke(
         root, ["pmi", "plot", str(small_genome.table), "-o", str(tmp_path / "all.png"), "--top", "20"]
@@ -143,6 +164,7 @@ def test_plot(small_genome, tmp_path: Path) -> None:
         (["plot", "{damaged}", "-o", "plots"], "damaged.safetensors"),
         (["plot", "{table}", "-o", "{table}"], "cannot write"),
         (["build", "{store}", "-o", "new.safetensors", "--workers", "0"], "--workers"),
+        (["build", "{store}", "-o", "new", "--csv", "./new"], "--output and --csv are the same file in new"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -187,6 +187,9 @@ def test_bad_settings(small_genome):
         GenomeData(batch_size=0)
     with pytest.raises(CmgemsError, match="PMI table"):
         FixedValidation(masking="genemask")
+    for rate in (-0.15, 0.0, 1.0, float("nan")):
+        with pytest.raises(CmgemsError, match="`rate` must be between 0 and 1"):
+            FixedValidation(rate=rate)
     with pytest.raises(CmgemsError, match=r"cmgems pmi build"):
         Masker(MaskingConfig(), TOKENIZER, steps=1, seed=0)
     with pytest.raises(CmgemsError, match="between 0 and 1"):

@@ -127,6 +127,16 @@ def test_a_strategy_that_does_not_follow_the_rate(target):
         calibration.rate("half", registry.get("half"))
 
 
+@pytest.mark.parametrize("target", [0.05, 0.1, 0.15, 0.3])
+def test_the_nearest_share_on_little_sequence(target):
+    strategy = STRATEGIES.get("global_pmi")
+    calibration = Calibration([windows(6, 0, 1)[:, :12]], KmerTokenizer(6), ranks_of(6), target, 0)
+    shares = [calibration.share(strategy, rate) for rate in np.arange(0, 11, 0.01)]
+    nearest = min(shares, key=lambda share: abs(share - target))
+    with pytest.raises(CmgemsError, match=f"is {nearest:.3f}, with only 11 tokens to measure on; give more"):
+        calibration.rate("global_pmi", strategy)
+
+
 # Shares measured with code written from the papers, on human sequence, 510 tokens, the published table.
 @pytest.mark.parametrize(
     ("name", "rate", "share"),

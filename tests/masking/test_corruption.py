@@ -11,9 +11,14 @@ TOKENIZER = TOKENIZERS.get("kmer6")
 RANKS_V = np.concatenate([np.full(5, 4097), np.random.default_rng(0).permutation(4096) + 1]).astype(np.int32)
 
 
-def masked(name="genemask", rows=300, seed=0, rank_by="token"):
+def unmasked(rows=300):
     ids = np.random.default_rng(4).integers(5, 4101, (rows, 512)).astype(np.int32)
     ids[:, 0], ids[:, 500], ids[:, 501:] = TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id
+    return ids
+
+
+def masked(name="genemask", rows=300, seed=0, rank_by="token"):
+    ids = unmasked(rows)
     named = name, STRATEGIES.get(name)
     samples = np.arange(rows, dtype=np.uint64)
     return ids, mask_batch(ids, samples, TOKENIZER, RANKS_V, named, rate=0.15, seed=seed, rank_by=rank_by)
@@ -46,9 +51,8 @@ def test_other_positions_are_untouched():
 
 def test_the_input_is_not_changed_and_seeds_differ():
     ids, batch = masked()
-    again_ids, again = masked()
-    assert np.array_equal(ids, again_ids)
-    assert np.array_equal(batch.positions_M, again.positions_M)
+    assert np.array_equal(ids, unmasked())
+    assert np.array_equal(batch.positions_M, masked()[1].positions_M)
     assert not np.array_equal(batch.positions_M[:100], masked(seed=1)[1].positions_M[:100])
 
 

@@ -69,6 +69,7 @@ def test_annealed_cools_from_hot_to_cold(pacing):
         ("cm_gems", {"hard": "nothing"}, "unknown masking strategy"),
         ("cm_gems", {"threshold": 0.0}, "threshold"),
         ("annealed", {"hot": 1.0, "cold": 2.0}, "hot"),
+        ("annealed", {"hot": float("inf")}, "hot"),
         ("annealed", {"stages": 1}, "stages"),
     ],
 )

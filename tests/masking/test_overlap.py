@@ -114,7 +114,7 @@ def test_pieces_are_ranked_by_their_own_npmi(small_genome):
 
 
 def test_a_masker_of_pieces_needs_no_table(small_genome):
-    config = MaskingConfig(Component("fixed", {"masking": "random_span"}), small_genome.table)
+    config = MaskingConfig(Component("fixed", {"masking": "random_span"}))
     masker = Masker(config, Variable(), steps=10, seed=0)
     batch = batch_of(Variable())
     masked = masker.mask(batch.ids_BS, batch.samples_B, 0)

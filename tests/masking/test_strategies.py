@@ -164,6 +164,7 @@ def test_which_strategies_need_a_table():
     assert [name for name in SHIPPED if not needs_ranks(name)] == ["uniform", "random_span"]
 
 
-def test_negative_temperature_is_refused():
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])
+def test_bad_temperatures_are_refused(temperature):
     with pytest.raises(CmgemsError, match="temperature"):
-        Annealed(-1.0)
+        Annealed(temperature)

@@ -68,6 +68,13 @@ def test_csv_there_and_back(table: PMITable, tmp_path: Path) -> None:
         assert [int(row["rank"]) for row in csv.DictReader(file)] == list(range(1, 65))
 
 
+def test_blank_lines_in_a_csv_are_passed_over(table: PMITable, tmp_path: Path) -> None:
+    path = tmp_path / "pmi.csv"
+    table.to_csv(path)
+    path.write_text(path.read_text().replace("\n", "\n\n", 2) + "\n")
+    assert_equal(PMITable.load(path), table)
+
+
 def test_token_ranks(table: PMITable) -> None:
     ranks = table.token_ranks(KmerTokenizer(3))
     assert ranks.dtype == np.int32
@@ -110,12 +117,16 @@ def set_cell(row: int, column: int, value: str) -> Callable[[str], str]:
         (lambda text: text.replace("npmi", "other"), "no column npmi"),
         (edit_rows(lambda rows: rows.pop(7)), "k-mers missing"),
         (edit_rows(lambda rows: rows.append(rows[3])), "twice"),
-        (edit_rows(lambda rows: rows[4].pop()), ":5"),
+        (edit_rows(lambda rows: rows[4].pop()), ":5: too few columns"),
+        (edit_rows(lambda rows: (rows.insert(1, []), rows[4].pop())), ":5: too few columns"),
         (set_cell(2, 0, "ACX"), "'ACX' is no 3-mer"),
         (set_cell(2, 0, "ACGT"), "'ACGT' is no 3-mer"),
         (set_cell(2, 1, "many"), ":3"),
         (set_cell(2, 1, "9" * 30), ":3"),
+        (set_cell(2, 1, "-3"), "count of [ACGT]{3} is negative"),
         (set_cell(2, 2, "nan"), "NaN"),
+        (set_cell(2, 2, "inf"), " pmi of [ACGT]{3} is infinite"),
+        (set_cell(2, 3, "inf"), " npmi of [ACGT]{3} is infinite"),
         (set_cell(2, 4, "1"), "not a permutation"),
         (set_cell(1, 0, "A" * 40), "k is 40"),
     ],

@@ -72,6 +72,16 @@ def test_unscored_kmers_are_left_out(table, tmp_path):
     assert not (tmp_path / "none.png").exists()
 
 
+def test_unscored_kmers_may_rank_anywhere(table):
+    npmi = table.npmi.copy()
+    npmi[table.order()[:2]] = -np.inf
+    some = PMITable(6, "unknown", False, table.count, npmi, npmi, table.rank)
+    panels = pmi._panels(some, 10)
+    axes = Figure().add_subplot()
+    panels["distribution"](axes)
+    assert sum(bar.get_height() for bar in axes.patches) == 4094
+
+
 def test_without_logomaker(table, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "logomaker", None)
     with pytest.raises(CmgemsError, match=r"pip install 'cmgems\[plots\]'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ class EveryOther:
     Attributes:
         heads: Chance that a sequence starts with its first token.
     """
+
+    # It never reads the ranks, so it can be used without a PMI table.
+    needs_ranks: ClassVar[bool] = False
 
     heads: float = 0.5
 
