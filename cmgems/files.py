@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cmgems.errors import disk_error
+from cmgems.errors import CmgemsError, disk_error
 
 PARTIAL_PREFIX = ".partial-"
 
@@ -27,6 +27,17 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def _beside(path: Path, prefix: str = "") -> Path:
+    if path.name in ("", ".."):
+        raise CmgemsError(
+            "cannot write",
+            where=path,
+            why="the path ends in no name",
+            fix="give a file or folder by its name",
+        )
+    return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{prefix}{path.name}")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is fsynced and renamed to ``path``.
@@ -34,7 +45,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         CmgemsError: if the file cannot be written (exit 2), or the disk is full (exit 1).
     """
-    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    partial = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -50,13 +61,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it is fsynced and renamed to ``path``.
 
+    Args:
+        path: The folder to make; it must not exist yet.
+        replace: It exists, and stays until the new one can take its place.
+
     Raises:
-        CmgemsError: as for :func:`atomic_path`; ``path`` must not exist yet.
+        CmgemsError: as for :func:`atomic_path`.
     """
-    partial = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    partial, replaced = _beside(path), _beside(path, "replaced-")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -66,12 +81,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 with open(file, "rb") as handle:
                     os.fsync(handle.fileno())
         fsync_folder(partial)
-        os.replace(partial, path)
+        try:
+            if replace:
+                os.replace(path, replaced)
+            os.replace(partial, path)
+        finally:
+            if replace and not path.exists():  # the second rename failed
+                os.replace(replaced, path)
         fsync_folder(path.parent)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if replace and path.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,42 @@ def test_an_existing_folder_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(CmgemsError, match="cannot write"), files.atomic_folder(tmp_path / "store") as partial:
         (partial / "new").write_text("new")
     assert (tmp_path / "store" / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_is_replaced_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException
+) -> None:
+    target, original = tmp_path / "store", getattr(os, call)
+    target.mkdir()
+    (target / "a").write_text("old")
+
+    def fail_with_the_new_one(*arguments: object) -> None:
+        if call == "fsync" or arguments[0] == tmp_path / f"{files.PARTIAL_PREFIX}{os.getpid()}-store":
+            raise error
+        original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fail_with_the_new_one)
+        with (
+            pytest.raises((DiskError, KeyboardInterrupt)),
+            files.atomic_folder(target, replace=True) as partial,
+        ):
+            (partial / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    with files.atomic_folder(target, replace=True) as partial:
+        (partial / "a").write_text("new")
+    assert (target / "a").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("path", [".", "..", "/"])
+def test_a_path_must_have_a_name(path: str) -> None:
+    for writer in (files.atomic_path, files.atomic_folder):
+        with pytest.raises(CmgemsError, match="ends in no name"), writer(Path(path)):
+            pass
 
 
 def test_errors_of_the_disk(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def demo(
     from cmgems.cli import export as export_command
     from cmgems.cli import genome, pmi, predict, recipes
     from cmgems.data.label_files import read_rows
-    from cmgems.files import write_text
+    from cmgems.files import atomic_folder, write_text
     from cmgems.genome import write_demo_data
     from cmgems.training import read_summary
 
@@ -37,7 +37,8 @@ def demo(
         "The genome of this demo is synthetic: no organism has it, and no figure below says anything about one."
     )
     if not data.exists():
-        write_demo_data(data)
+        with atomic_folder(data) as partial:
+            write_demo_data(partial)
     fasta = data / "genome.fa.gz"
 
     say(f"genome build {fasta} -o {store}")

@@ -78,7 +78,7 @@ def info(
         "sha256": store.sha256 + (" (verified)" if verify else ""),
     }.items():
         table.add_row(label, value)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # file names are no markup
 
 
 def _facts(store: GenomeStore) -> dict[str, Any]:

@@ -73,6 +73,10 @@ for _name, _group in (
 _UsageError = cast(type[Exception], typer.BadParameter.__base__)
 
 
+# What is the matter with a path, not with us.
+_PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EROFS)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"cmgems {__version__}")
@@ -131,6 +135,13 @@ def run(arguments: Sequence[str]) -> int:
 def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         error = disk_error(error, error.filename or "the output")
+    if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename is not None:
+        error = CmgemsError(
+            "cannot use the path",
+            where=error.filename,
+            why=error.strerror or str(error),
+            fix="check it and its permissions",
+        )
     if isinstance(error, CmgemsError):
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
             _print(f"error: {problem.line()}")

@@ -56,6 +56,8 @@ def train(
     from cmgems.genome import GenomeStore
     from cmgems.tokenization.bpe_training import train_bpe
 
+    if output.is_dir():
+        raise CmgemsError("not a file", where=output, why="it is a folder", fix="name a file with -o")
     if output.exists() and not force:
         raise CmgemsError(
             "output file exists", where=output, fix="choose another with -o, or replace it with --force"

@@ -148,14 +148,19 @@ def _head(folder: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         )
     if any(str(name).endswith("ForTokenClassification") for name in info.get("architectures") or ()):
         return "token_classification"
+    if info.get("problem_type") is None and _outputs(state) == 1:  # as in transformers
+        return "regression"
     return LOSSES.get(str(info.get("problem_type")), "classification")
 
 
 def _labels(info: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[str]:
-    outputs = next(
+    names = info.get("id2label") or {}
+    return [str(names.get(str(index), f"LABEL_{index}")) for index in range(_outputs(state))]
+
+
+def _outputs(state: Mapping[str, Tensor]) -> int:
+    return next(
         len(tensor)
         for key, tensor in state.items()
         if key in ("head.output.weight", "head.projection.weight")
     )
-    names = info.get("id2label") or {}
-    return [str(names.get(str(index), f"LABEL_{index}")) for index in range(outputs)]

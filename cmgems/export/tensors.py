@@ -8,7 +8,6 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from cmgems.errors import CheckpointError
@@ -62,10 +61,9 @@ def _read(path: Path) -> dict[str, Tensor]:
             why="it is damaged, or would run code when read",
             fix="ask for a safetensors file",
         ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, SafetensorError) as error:
-        raise CheckpointError(
-            "damaged weights", where=path, why=str(error).splitlines()[0], fix="download it again"
-        ) from error
+    except Exception as error:  # a damaged pickle may raise any, some without a message
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError("damaged weights", where=path, why=why, fix="download it again") from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError("no state dict", where=path, fix="give the weights of a Hugging Face model")
     return dict(tensors)

@@ -132,6 +132,10 @@ def _without_whitespace(text: bytes) -> bytes:
 
 
 def _checked(header: bytes, sequence: bytes, path: Path) -> FastaRecord:
+    if b"\r" in header.rstrip():  # bases were taken for a part of the header
+        raise DataError(
+            "lines that end in CR alone", where=path, fix="convert them, for example with: tr '\\r' '\\n'"
+        )
     try:
         words = header.decode("utf-8").split(maxsplit=1)
     except UnicodeDecodeError as error:

@@ -44,6 +44,8 @@ class Split:
             raise CmgemsError(f"`block_bp` must be at least 1, but is {self.block_bp}")
         if self.contigs and self.by != "contig":
             raise CmgemsError("`contigs` is set but `by` is block", fix="set `by` to contig")
+        if not 0 <= self.seed < 2**64:
+            raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
 def split_runs(store: GenomeStore, split: Split) -> tuple[Positions, Positions]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import DataError
-from cmgems.files import PARTIAL_PREFIX, atomic_folder
+from cmgems.files import atomic_folder
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import compression_of, read_fasta
 from cmgems.progress import progress
@@ -136,18 +134,11 @@ class GenomeStore:
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
-    try:
-        index = json.loads((folder / "index.json").read_bytes())
-    except OSError as error:
-        raise DataError(
-            "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
-        ) from error
-    except ValueError as error:
+    index = _read_any_index(folder)
+    if index is None:
         raise DataError(
             "damaged genome store", where=folder, why="index.json is not JSON", fix="build it again"
-        ) from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise DataError("not a genome store", where=folder, why="index.json is not one's", fix=BUILD_FIX)
+        )
     if index.get("version") != FORMAT_VERSION:
         raise DataError(
             "genome store of another version",
@@ -155,6 +146,31 @@ def _read_index(folder: Path) -> dict[str, Any]:
             why=f"format version {index.get('version')}, this cmgems reads {FORMAT_VERSION}",
             fix="build it again",
         )
+    return index
+
+
+def _read_any_index(folder: Path) -> dict[str, Any] | None:
+    """The index of a store of any version, None if it is damaged.
+
+    Raises:
+        DataError: if ``folder`` is no store, or cannot be read.
+    """
+    path, index = folder / "index.json", None
+    try:
+        index = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
+        ) from error
+    except OSError as error:
+        raise DataError(
+            "cannot read", where=path, why=error.strerror or str(error), fix="check the path"
+        ) from error
+    except ValueError:
+        if (folder / "codes.bin").is_file():
+            return None
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise DataError("not a genome store", where=folder, why="index.json is not one's", fix=BUILD_FIX)
     return index
 
 
@@ -179,12 +195,15 @@ def build_store(
             "output folder in use", where=folder, fix="choose another with -o, or replace it with --force"
         )
     if replaces:
-        _read_index(folder)  # --force replaces stores, never a folder of something else
+        # --force replaces stores, damaged or of other versions too, never a folder of something else.
+        _read_any_index(folder)
     kinds = [compression_of(fasta) for fasta in fastas]
     total = None if any(kinds) else sum(fasta.stat().st_size for fasta in fastas)
-    replaced = folder.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-replaced-{folder.name}")
 
-    with atomic_folder(folder) as partial, progress("reading FASTA", total, "bp") as advance:
+    with (
+        atomic_folder(folder, replace=replaces) as partial,
+        progress("reading FASTA", total, "bp") as advance,
+    ):
         with open(partial / "codes.bin", "wb") as out:
             writer = _Writer(out, soft_mask, advance)
             for fasta in fastas:
@@ -195,9 +214,6 @@ def build_store(
         (partial / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
         if soft_mask:
             np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
-        if replaces:
-            os.replace(folder, replaced)
-    shutil.rmtree(replaced, ignore_errors=True)
     return GenomeStore.open(folder)
 
 

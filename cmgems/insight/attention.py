@@ -65,7 +65,7 @@ class AttentionReader:
     head: int | None = None
 
     def check(self) -> None:
-        """See that the encoder has the layer and the head.
+        """See that the encoder has attention, the layer and the head.
 
         Raises:
             CmgemsError: if it has not.
@@ -131,7 +131,14 @@ class AttentionReader:
     def _maps(self, ids_1S: Tensor) -> Tensor:
         with torch.no_grad(), self.compute.autocast():
             maps = self.encoder.outputs(ids_1S, attentions=True).attentions
-        return torch.stack([map_1HSS[0] for map_1HSS in maps or ()])
+        if not maps:
+            raise CmgemsError(
+                "no attention to read",
+                where="model",
+                why="the model has no attention",
+                fix="give a transformer, or find motifs with --by importance",
+            )
+        return torch.stack([map_1HSS[0] for map_1HSS in maps])
 
     def _first_rows(self, ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
         rows = _FirstRows()

@@ -94,6 +94,7 @@ class PublishedModel(Protocol):
 
         Raises:
             KeyError: if a size is missing.
+            CheckpointError: if it describes a model of the family that the config cannot.
         """
         ...
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from cmgems.errors import CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, key_mask, split_heads
 from cmgems.models.base import (
     MODELS,
@@ -93,10 +93,18 @@ class BertConfig:
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
-        """The sizes in a ``config.json`` of the BERT classes; None if it is another family's."""
+        """The sizes in a ``config.json`` of the BERT classes; None if it is another family's.
+
+        Raises:
+            CheckpointError: if its activation is another.
+        """
         # DNABERT-2 calls itself bert too.
         if info.get("model_type") != "bert" or "alibi_starting_size" in info:
             return None
+        if (activation := info.get("hidden_act", "gelu")) != "gelu":
+            raise CheckpointError(
+                "other activation", where="config.json", why=f"hidden_act is {activation!r}, ours is 'gelu'"
+            )
         return cls(
             max_positions=info["max_position_embeddings"],
             **read_huggingface_sizes(info),
@@ -184,6 +192,8 @@ class BertLayer(nn.Module):
 
 class BertEncoder(Encoder):
     """Embeddings and a stack of :class:`BertLayer`."""
+
+    packs = True
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()

@@ -50,6 +50,9 @@ def train_bpe(store: GenomeStore, vocab_size: int, sample_mbp: float = SAMPLE_MB
             "sample out of range", where="--sample-mbp", why=f"it is {sample_mbp}", fix="give more than 0"
         )
     sample_bp = round(min(sample_mbp * 1e6, store.valid_bases))
+    # Each merge shortens the sample by a piece or more. The library sets aside memory for all tokens at once.
+    if vocab_size > least + sample_bp:
+        raise _too_little(store, sample_bp, f"at most {least + sample_bp}", vocab_size)
     tokenizer = Tokenizer(BPE(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     trainer = BpeTrainer(
@@ -61,14 +64,18 @@ def train_bpe(store: GenomeStore, vocab_size: int, sample_mbp: float = SAMPLE_MB
     )
     tokenizer.train_from_iterator(_windows(store, sample_bp), trainer)
     if tokenizer.get_vocab_size() < vocab_size:
-        raise DataError(
-            "too little sequence",
-            where=store.folder,
-            why=f"{sample_bp:,} bp give {tokenizer.get_vocab_size()} tokens, not {vocab_size}",
-            fix="give more, raise --sample-mbp or lower --vocab-size",
-        )
+        raise _too_little(store, sample_bp, str(tokenizer.get_vocab_size()), vocab_size)
     tokenizer.post_processor = bert_template(*map(SPECIAL_TOKENS.index, ("[CLS]", "[SEP]")))
     return tokenizer.to_str(pretty=True) + "\n"
+
+
+def _too_little(store: GenomeStore, sample_bp: int, tokens: str, vocab_size: int) -> DataError:
+    return DataError(
+        "too little sequence",
+        where=store.folder,
+        why=f"{sample_bp:,} bp give {tokens} tokens, not {vocab_size}",
+        fix="give more, raise --sample-mbp or lower --vocab-size",
+    )
 
 
 def _windows(store: GenomeStore, sample_bp: int) -> Iterator[str]:

@@ -48,6 +48,14 @@ def test_info(fasta: Path, tmp_path: Path) -> None:
     assert facts["verified"] is False
 
 
+def test_names_are_no_markup(fasta: Path, tmp_path: Path) -> None:
+    odd = fasta.rename(tmp_path / "a[red]b:dna:.fa")
+    run("build", odd, "-o", tmp_path / "s[bold]")
+    output = run("info", tmp_path / "s[bold]").stdout.replace("\n", "")
+    assert "a[red]b:dna:.fa" in output
+    assert "s[bold]" in output
+
+
 def test_info_of_a_damaged_store(fasta: Path, tmp_path: Path) -> None:
     run("build", fasta, "-o", tmp_path / "store")
     (tmp_path / "store" / "codes.bin").write_bytes(bytes(15))

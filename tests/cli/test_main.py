@@ -238,6 +238,16 @@ def test_our_own_errors_show_a_traceback_only_with_debug(run: Run, shipped: Path
             "error: no space left in big; free some space and run the same command again\n",
         ),
         (
+            PermissionError(errno.EACCES, "Permission denied", "x"),
+            2,
+            "error: cannot use the path in x: Permission denied; check it and its permissions\n",
+        ),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x"),
+            2,
+            "error: cannot use the path in x: File name too long; check it and its permissions\n",
+        ),
+        (
             FileNotFoundError(2, "gone", "x"),
             1,
             "error: internal: FileNotFoundError: [Errno 2] gone: 'x'; run again with --debug and report it\n",

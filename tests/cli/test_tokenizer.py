@@ -50,7 +50,8 @@ def test_train(small_genome, small_bpe: Path, tmp_path: Path) -> None:
         (["--vocab-size", "8"], "vocabulary too small in --vocab-size"),
         (["--vocab-size", "many"], "--vocab-size"),
         (["--sample-mbp", "0"], "sample out of range in --sample-mbp"),
-        (["--vocab-size", "100000"], "too little sequence"),
+        (["--vocab-size", "30000"], "too little sequence"),
+        (["--vocab-size", "1000000000000"], "give at most 39959 tokens, not 1000000000000"),
     ],
 )
 def test_train_refuses(
@@ -76,6 +77,21 @@ def test_train_overwrites_nothing_and_needs_a_store(
     assert run(["tokenizer", "train", str(tmp_path), "-o", str(tmp_path / "other.json")]) == 2
     assert "not a genome store" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]
+
+
+@pytest.mark.parametrize("output", [".", "folder"])
+def test_train_refuses_a_folder_before_it_trains(
+    small_genome,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cmgems.tokenization.bpe_training.train_bpe", pytest.fail)
+    Path("folder").mkdir()
+    assert run(train(small_genome, Path(output), "--force")) == 2
+    assert "not a file in " in capsys.readouterr().err
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

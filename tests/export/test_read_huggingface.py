@@ -160,6 +160,15 @@ def damage_pickle(folder):
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
 
 
+def damage_bin(size):
+    def damage(folder):
+        torch.save(safetensors.torch.load_file(folder / "model.safetensors"), folder / "whole.bin")
+        (folder / "pytorch_model.bin").write_bytes((folder / "whole.bin").read_bytes()[:size])
+        (folder / "model.safetensors").unlink()
+
+    return damage
+
+
 def damage_tensors(change):
     def damage(folder):
         tensors = safetensors.torch.load_file(folder / "model.safetensors")
@@ -183,10 +192,13 @@ def damage_config(**changes):
     [
         (damage_half, "damaged weights"),
         (damage_pickle, "would run code"),
+        (damage_bin(0), "damaged weights"),
+        (damage_bin(5000), "damaged weights"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot read"),
         (lambda folder: (folder / "config.json").unlink(), "cannot read"),
         (damage_config(model_type="llama"), "unknown model family"),
+        (damage_config(hidden_act="gelu_new"), "other activation"),
         (damage_config(hidden_size=None), "no 'hidden_size'"),
         (damage_config(vocab_size=4096), "wrong vocabulary size"),
         (damage_tensors(lambda t: t.pop("cls.predictions.bias")), "missing tensors"),
@@ -215,6 +227,22 @@ def test_bad_folders_are_one_line_and_nothing_is_written(
     assert message in lines[0]
     assert not (tmp_path / "ours").exists()
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("problem", "outputs", "head"),
+    [
+        (None, 1, "regression"),
+        ("single_label_classification", 1, "classification"),
+        (None, 2, "classification"),
+    ],
+)
+def test_one_output_is_a_quantity(tmp_path, problem, outputs, head):
+    saved = saved_model(tmp_path, "logo_tiny", "classification")
+    saved = replace(saved, model=saved.config.classifier(outputs), labels=["a", "b"][:outputs])
+    export_huggingface(saved, tmp_path / "hf")
+    damage_config(problem_type=problem)(tmp_path / "hf")
+    assert read_huggingface(tmp_path / "hf").head == head
 
 
 def test_the_tokenizer_may_be_named(folder):

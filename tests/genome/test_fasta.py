@@ -25,6 +25,8 @@ BAD_FILES = {
     "nameless second": (b">a\nA\n> b\nACGT\n", "contig without a name"),
     "no sequence": (b">a\n>b\nACGT\n", "empty contig in {path}, contig a"),
     "no sequence at the end": (b">b\nACGT\n>a\n", "empty contig in {path}, contig a"),
+    "lines that end in CR": (b">a text\rACGT\r>b\rACGT\r", "lines that end in CR alone in {path}"),
+    "a header that ends in CR": (b">a\rACGT\nACGT\n", "lines that end in CR alone in {path}"),
     "protein": (b">p\nMKVLAAGIVE\n", "looks like protein in {path}, contig p, position 4: found 'L'"),
     "stop codon": (b">p\nACGT*\n", "looks like protein"),
     "RNA": (b">r\nACGU\n", "looks like RNA in {path}, contig r, position 4: found 'U'; convert U to T"),

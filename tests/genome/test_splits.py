@@ -100,7 +100,16 @@ def test_one_side_empty(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"fraction": 0.0}, {"fraction": 1.0}, {"block_bp": 0}, {"by": "gene"}, {"contigs": ("a",)}]
+    "options",
+    [
+        {"fraction": 0.0},
+        {"fraction": 1.0},
+        {"block_bp": 0},
+        {"by": "gene"},
+        {"contigs": ("a",)},
+        {"seed": -1},
+        {"seed": 2**64},
+    ],
 )
 def test_bad_options(options: dict[str, object]) -> None:
     with pytest.raises(CmgemsError):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cmgems.genome.store as store_module
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import GenomeStore, build_store, decode
 
 MakeStore = Callable[[dict[str, str]], GenomeStore]
@@ -121,6 +123,23 @@ def test_force_replaces_nothing_but_stores(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "chapter1").read_text() == "precious"
 
 
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_force_keeps_the_old_store_until_the_new_one_is_on_the_disk(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> None:
+        raise error
+
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    (tmp_path / "b.fa").write_text(">b\nGGG\n")
+    build_store([tmp_path / "a.fa"], tmp_path / "store")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises((CmgemsError, KeyboardInterrupt)):
+        build_store([tmp_path / "b.fa"], tmp_path / "store", force=True)
+    assert GenomeStore.open(tmp_path / "store").names == ["a"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa", "store"}
+
+
 def edit_index(folder: Path, **changes: object) -> None:
     index = json.loads((folder / "index.json").read_text())
     (folder / "index.json").write_text(json.dumps(index | changes))
@@ -145,6 +164,35 @@ def test_damaged_stores(case: str, make_store: MakeStore) -> None:
     folder = make_store({"a": "ACGTN"}).folder
     damage(folder)
     with pytest.raises(DataError, match=message):
+        GenomeStore.open(folder)
+
+
+@pytest.mark.parametrize("case", ["no JSON", "other version", "names missing", "codes cut", "no codes"])
+def test_force_cures_damaged_stores(case: str, make_store: MakeStore, tmp_path: Path) -> None:
+    folder = make_store({"a": "ACGTN"}).folder
+    DAMAGE[case][0](folder)
+    (tmp_path / "b.fa").write_text(">b\nGGG\n")
+    assert build_store([tmp_path / "b.fa"], folder, force=True).names == ["b"]
+
+
+def test_force_replaces_no_folder_with_other_json(tmp_path: Path) -> None:
+    (tmp_path / "a.fa").write_text(">a\nAC\n")
+    for number, text in enumerate(["{", "[]", '{"format": "another"}']):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "index.json").write_text(text)
+        with pytest.raises(DataError, match="not a genome store"):
+            build_store([tmp_path / "a.fa"], folder, force=True)
+        assert (folder / "index.json").read_text() == text
+
+
+def test_an_index_that_may_not_be_read(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    folder = make_store({"a": "ACGT"}).folder
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=r"cannot read in .*index\.json: Permission denied"):
         GenomeStore.open(folder)
 
 

@@ -125,6 +125,11 @@ def test_maps(family, named, compute):
     assert maps.heads_HSS.mean(0) == pytest.approx(maps.layers_NSS[0], abs=1e-6)
 
 
+def test_a_model_without_attention(compute):
+    with pytest.raises(CmgemsError, match="no attention to read in model: the model has no attention"):
+        reader_of(HandMade(np.ones((0, 2, 69))), compute).check()
+
+
 @pytest.mark.parametrize("layer", [0, 3, -3])
 def test_a_layer_that_is_not_there(hand_made, compute, layer):
     with pytest.raises(CmgemsError, match=f"no such layer in --layer: it is {layer}, the model has 2 layers"):

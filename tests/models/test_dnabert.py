@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cmgems.errors import CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import MODELS, BertConfig
 
 TINY = MODELS.build("dnabert_tiny", vocab_size=69)
@@ -40,6 +40,13 @@ def test_presets_run(name):
 def test_impossible_sizes_are_refused(fields, message):
     with pytest.raises(CmgemsError, match=message):
         BertConfig(**fields)
+
+
+def test_another_activation_is_refused():
+    info = TINY.huggingface_config("masked_lm")
+    assert BertConfig.read_huggingface_config(info) == TINY
+    with pytest.raises(CheckpointError, match=r"other activation in config\.json: hidden_act is 'relu'"):
+        BertConfig.read_huggingface_config(info | {"hidden_act": "relu"})
 
 
 def test_initialisation():

@@ -60,7 +60,7 @@ def test_the_sample_is_bounded(small_genome) -> None:
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     (tmp_path / "n.fa").write_text(">n\nNNNNNNNN\n")
     empty = build_store([tmp_path / "n.fa"], tmp_path / "store")
-    with pytest.raises(DataError, match="0 bp give 9 tokens, not 10"):
+    with pytest.raises(DataError, match="0 bp give at most 9 tokens, not 10"):
         train_bpe(empty, 10)
 
 
