@@ -4,7 +4,7 @@
 #
 #   few_shot   logo_small, eleven strategies on six few-shot tasks       4 h
 #   whole      five of these models on two whole sets of GUE             1 h
-#   logo       LOGO itself, three strategies on three few-shot tasks     3.5 h
+#   logo       LOGO itself, eight strategies on three few-shot tasks     7 h
 #
 #   benchmarks/curriculum.sh DATA OUT [PART ...]      DATA holds genomes/, fewshot/ and gue/GUE/
 #
@@ -44,7 +44,8 @@ random_span+rate=0.3,$switching+rate=0.3,none" Prom-core@10,Prom-core@100,Splice
       compare logo_small "random_span,genemask,$switching,$by_position,random_span+rate=0.3,none" prom_core_tata,mouse/2
       cp logo_small/report.md whole.md ;;
     logo)
-      compare logo "random_span,genemask,$switching,none" Prom-core@100,Silencer@10,tf/0@100
+      compare logo "random_span,genemask,global_pmi,cm_step,$switching,annealed,$by_position,random_span+rate=0.3,none" \
+        Prom-core@100,Silencer@10,tf/0@100
       cp logo/report.md logo.md ;;
     *) echo "no such part: $part" >&2; exit 2 ;;
   esac

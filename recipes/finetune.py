@@ -40,7 +40,9 @@ from cmgems.training import (
     learning_rate,
     load_training_state,
     open_run,
+    out_of_memory,
     predict_logits,
+    profiled,
     read_summary,
     save_training_state,
     show_steps,
@@ -142,6 +144,7 @@ def main(config: Config, out: Path) -> None:
         if config.lora is not None:
             add_lora(model, config.lora)
         model.to(compute.device)
+        compute.recompute_layers(model)
         called = compute.compile(model)
         optimizer = build_optimizer(model, config.optim)
         steps_per_epoch = math.ceil(len(train) / config.batch_size)
@@ -181,13 +184,17 @@ def main(config: Config, out: Path) -> None:
             save_training_state(folder, model, optimizer, state)
 
         def predict(labelled: LabelledSet) -> np.ndarray:
-            logits_NC = predict_logits(model, labelled.ids, tokenizer, model_config.max_positions, compute)
+            with out_of_memory("prediction", "lower data.max_tokens or choose a smaller model"):
+                logits_NC = predict_logits(
+                    model, labelled.ids, tokenizer, model_config.max_positions, compute
+                )
             return task.predictions(logits_NC)
 
         start = min(state["epoch"] * steps_per_epoch, steps)
         with (
-            MetricsLog(run.metrics_path, start, config.log.tensorboard) as log,
+            MetricsLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
             show_steps("finetune", start, steps, config.log.every) as display,
+            profiled(config.log.profile, out, display.note) as profile_step,
             stop_signals(display.announce) as stop,
         ):
 
@@ -203,23 +210,32 @@ def main(config: Config, out: Path) -> None:
             for epoch in range(state["epoch"], epochs):
                 model.train()
                 batches = labelled_batches(
-                    train, config.batch_size, tokenizer, model_config.max_positions, (config.seed, epoch)
+                    train,
+                    config.batch_size,
+                    tokenizer,
+                    model_config.max_positions,
+                    shuffle=(config.seed, epoch),
+                    multiple=compute.row_multiple(model_config.max_positions),
                 )
                 for ids_BS, labels in islice(batches, steps - step):
                     leave_if_asked()
                     began = time.perf_counter()
-                    with compute.autocast():
-                        logits = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
-                    loss = task.loss(logits, torch.from_numpy(labels).to(compute.device))
-                    if not math.isfinite(loss.item()):
-                        raise CmgemsError(
-                            "the loss is not finite",
-                            why=f"it is {loss.item()} in step {step + 1}",
-                            fix="lower optim.lr or set compute.precision=fp32",
-                        )
-                    loss.backward()
-                    lr = learning_rate(config.optim, step, steps)
-                    apply_gradients(model, optimizer, config.optim, lr)
+                    rows, columns = ids_BS.shape
+                    advice = "lower batch_size or data.max_tokens, or set compute.recompute=true"
+                    with out_of_memory(f"a batch of {rows} x {columns} tokens", advice):
+                        with compute.autocast():
+                            logits = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
+                        loss = task.loss(logits, torch.from_numpy(labels).to(compute.device))
+                        if not math.isfinite(loss.item()):
+                            raise CmgemsError(
+                                "the loss is not finite",
+                                why=f"it is {loss.item()} in step {step + 1}",
+                                fix="lower optim.lr or set compute.precision=fp32",
+                            )
+                        loss.backward()
+                        lr = learning_rate(config.optim, step, steps)
+                        apply_gradients(model, optimizer, config.optim, lr)
+                    profile_step()
                     step += 1
                     display.step(step, f"epoch {epoch + 1}  loss {loss.item():.4f}")
                     if step % config.log.every == 0 or step == steps:

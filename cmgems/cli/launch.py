@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Set for the processes: they leave the line that says what went wrong to the launcher, or it would come N times.
 LAUNCHED = "CMGEMS_LAUNCHED"
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
+TOLD = "time_ns"  # when a process told its line
 # A checkpoint may have to be finished after SIGTERM; torchrun's own patience is 30 s.
 SHUTDOWN_SECONDS = 300
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -48,6 +49,13 @@ class Nodes:
                 where="--rdzv-endpoint",
                 fix="give --nnodes and --rdzv-endpoint HOST:PORT together",
             )
+        if self.endpoint is not None and not _is_endpoint(self.endpoint):
+            raise CmgemsError(
+                "no place to meet",
+                where="--rdzv-endpoint",
+                why=f"it is {self.endpoint!r}",
+                fix="give HOST:PORT",
+            )
         if self.rank is not None and not 0 <= self.rank < self.count:
             raise CmgemsError(
                 "no such machine", where="--node-rank", why=f"it is {self.rank} of {self.count}"
@@ -61,6 +69,13 @@ class Nodes:
         if self.rank is None:
             return [*meeting, "--rdzv-backend", "c10d"]
         return [*meeting, "--rdzv-backend", "static", "--node-rank", str(self.rank)]
+
+
+def _is_endpoint(text: str) -> bool:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = text, "29400"  # torchrun's own
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
 
 
 def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
@@ -103,7 +118,8 @@ def _report(failures: Mapping[int, ProcessFailure]) -> int:
     """Print what the process that failed first said; returns its exit code."""
     rank = min(failures, key=lambda rank: _blame(failures[rank]))
     failure = failures[rank]
-    message = failure.error_file_data.get("message")
+    # Of a process that has told nothing torch says "<NONE>".
+    message = failure.error_file_data["message"] if TOLD in failure.error_file_data else ""
     if failure.exitcode < 0:
         memory = "; the machine may be out of memory" if failure.exitcode == -signal.SIGKILL else ""
         message = f"error: process {rank} was killed by {failure.signal_name()}{memory}"
@@ -116,7 +132,7 @@ def _report(failures: Mapping[int, ProcessFailure]) -> int:
 
 def _blame(failure: ProcessFailure) -> tuple[int, int]:
     """Orders failures, the likeliest cause first: others end because a connection closes, or torchrun ends them."""
-    written = int(failure.error_file_data.get("time_ns", time.time_ns()))
+    written = int(failure.error_file_data.get(TOLD, time.time_ns()))
     if failure.exitcode == EXIT_USER:
         return 0, written
     if failure.exitcode in (-signal.SIGTERM, *STOPPED):
@@ -131,7 +147,7 @@ def tell_launcher(line: str) -> bool:
     path = Path(os.environ.get(ERROR_FILE, ""))
     if LAUNCHED not in os.environ or not path.name:
         return False
-    told = {"message": line, "timestamp": int(time.time()), "time_ns": time.time_ns()}
+    told = {"message": line, "timestamp": int(time.time()), TOLD: time.time_ns()}
     if path.is_file():  # a second line: every error of a config is told
         before = json.loads(path.read_text())
         told = {**before, "message": f"{before['message']}\n{line}"}

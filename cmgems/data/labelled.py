@@ -16,7 +16,6 @@ from cmgems.genome import alphabet
 from cmgems.tokenization import Tokenizer
 from cmgems.tokenization.inputs import IUPAC
 
-PAD_MULTIPLE = 8
 ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
 
 
@@ -171,10 +170,10 @@ def _refuse(row: Row, tokenizer: Tokenizer) -> None:
         raise DataError(error.what, where=place, why=error.why, fix="mend it, or leave it out") from error
 
 
-def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int) -> np.ndarray:
-    """int32 (B, S): rows padded to the longest, rounded up to few different widths."""
+def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int, multiple: int = 8) -> np.ndarray:
+    """int32 (B, S): rows padded to the longest, S rounded up to a multiple of ``multiple``."""
     longest = max(len(row) for row in rows)
-    width = min(-(-longest // PAD_MULTIPLE) * PAD_MULTIPLE, max_positions)
+    width = min(-(-longest // multiple) * multiple, max_positions)
     return _padded(rows, width, pad_id, np.int32)
 
 
@@ -193,6 +192,7 @@ def labelled_batches(
     tokenizer: Tokenizer,
     max_positions: int,
     shuffle: tuple[int, int] | None = None,
+    multiple: int = 8,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of ids_BS int32 and their labels: int64 (B,) or (B, S), or float64 (B, C).
 
@@ -202,13 +202,14 @@ def labelled_batches(
         tokenizer: For padding.
         max_positions: Widest row.
         shuffle: (seed, epoch) of the order, or None for the order of the file.
+        multiple: Rows are padded to a multiple of so many tokens.
     """
     order = np.arange(len(labelled))
     if shuffle is not None:
         order = np.random.Generator(np.random.Philox(key=list(shuffle))).permutation(order)
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
-        ids_BS = pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions)
+        ids_BS = pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions, multiple)
         if isinstance(labelled.labels, np.ndarray):
             yield ids_BS, labelled.labels[rows]
         else:

@@ -72,13 +72,16 @@ class Settings:
 
 
 def as_overrides(section: object, prefix: str = "") -> list[str]:
-    """``key=value`` for every value of a config section that is not None, nested keys dotted."""
+    """``key=value`` for every value of a config section that is not None, nested keys dotted.
+
+    Of a component None is an option too: its default may be another.
+    """
     name = f"{prefix}." if prefix else ""
     if isinstance(section, Component):
         values: Mapping[str, Any] = {"name": section.name, **section.options}
     else:
-        values = config_dict(section)
-    return [f"{name}{key}={_text(value)}" for key, value in _flat(values) if value is not None]
+        values = {key: value for key, value in _flat(config_dict(section)) if value is not None}
+    return [f"{name}{key}={_text(value)}" for key, value in _flat(values)]
 
 
 def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -90,6 +93,8 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "null"
     return f"[{','.join(value)}]" if isinstance(value, list) else str(value)
 
 

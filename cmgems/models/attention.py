@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +45,12 @@ class Encoder(nn.Module):
 
     Attributes:
         word: The token embedding, which a masked LM may tie its decoder to.
+        packs: Whether ``layout`` may be the packing of one row; if not, it is attention_BS or None.
         recompute: Keep nothing of a layer but its input for the backward pass, and compute the rest again: a third
             more work, for memory that does not grow with the width of a layer (arXiv 1604.06174).
     """
 
+    packs: ClassVar[bool] = False
     word: nn.Embedding
     recompute: bool = False
 

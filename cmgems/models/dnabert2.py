@@ -168,6 +168,8 @@ class DNABERT2Layer(nn.Module):
 class DNABERT2Encoder(Encoder):
     """Embeddings and a stack of :class:`DNABERT2Layer`."""
 
+    packs = True
+
     def __init__(self, config: DNABERT2Config) -> None:
         super().__init__()
         self.word = nn.Embedding(config.vocab_size, config.hidden, padding_idx=config.padding_row)

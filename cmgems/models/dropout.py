@@ -35,7 +35,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     """``x`` with elements dropped; on a CPU in eager mode ``p`` is rounded to a multiple of 1/65536."""
     if p == 0 or x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, p)
-    threshold = round(p * _LEVELS)
+    threshold = min(round(p * _LEVELS), _LEVELS - 1)  # never all of them
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(_LOWEST, None)
     draws = words.view(torch.int16)[: x.numel()].view(x.shape)
     return x * (draws >= threshold - _LEVELS // 2) * (1 / (1 - threshold / _LEVELS))

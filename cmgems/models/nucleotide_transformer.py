@@ -306,6 +306,8 @@ class NTLayer(nn.Module):
 class NTv1Encoder(Encoder):
     """Token and learned position embeddings, a stack of :class:`NTLayer`, a LayerNorm."""
 
+    packs = True
+
     def __init__(self, config: NTv1Config) -> None:
         super().__init__()
         self.pad_id = config.pad_id
@@ -357,6 +359,8 @@ class NTv1Encoder(Encoder):
 
 class NTv2Encoder(Encoder):
     """Token embeddings, a stack of :class:`NTLayer` with rotary positions, a LayerNorm."""
+
+    packs = True
 
     def __init__(self, config: NTv2Config) -> None:
         super().__init__()

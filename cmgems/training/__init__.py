@@ -16,7 +16,14 @@ from cmgems.training.signals import Stop, stop_signals
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
 from cmgems.training.tasks import TASKS, Classification, Task
 from cmgems.training.training_state import load_training_state, save_training_state
-from cmgems.training.trouble import TroubleConfig, Watch, memory_advice, stop_if_hopeless, take
+from cmgems.training.trouble import (
+    TroubleConfig,
+    Watch,
+    memory_advice,
+    out_of_memory,
+    stop_if_hopeless,
+    take,
+)
 
 __all__ = [
     "TASKS",
@@ -48,6 +55,7 @@ __all__ = [
     "memory_advice",
     "open_run",
     "open_world",
+    "out_of_memory",
     "perplexity",
     "predict_logits",
     "prepare_model",

@@ -81,7 +81,8 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """Checkpoint folders by step, not verified."""
-        return sorted(self.folder.glob(f"{STEP_PREFIX}*"))
+        found = self.folder.glob(f"{STEP_PREFIX}*")
+        return sorted(path for path in found if path.name.removeprefix(STEP_PREFIX).isdecimal())
 
     def path(self, step: int) -> Path:
         """Where the checkpoint of a step stands."""

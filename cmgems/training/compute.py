@@ -16,6 +16,10 @@ from cmgems.errors import CmgemsError
 
 # Parameters of mallopt, in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+# Of fine-tuning rows: tokens that widths are a multiple of, and how many widths a compiled model gets at most. The last
+# batch of an epoch is of another height, so there are twice as many shapes.
+ROW_MULTIPLE, COMPILED_WIDTHS = 8, 16
+RECOMPILE_LIMIT = 64
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class ComputeConfig:
         compile: `auto` compiles on a GPU only.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
             the longest. The results are the same to rounding. `auto` packs on a CPU, batches with more than 1/16
-            padding. On a GPU attention then runs by flex_attention, which knows no attention dropout.
+            padding, for models that can. On a GPU attention then runs by flex_attention, which knows no attention
+            dropout.
         recompute: Compute each layer again in the backward pass instead of keeping what it made: less memory, a third
             more work.
         threads: CPU threads; None leaves it to PyTorch.
@@ -61,12 +66,20 @@ class Compute:
         """bf16 autocast, or nothing in fp32."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
+    def recompute_layers(self, model: Any) -> None:
+        """Let the encoder keep less for the backward pass, if that is wanted; before :meth:`compile`."""
+        model.encoder.recompute = self.recompute
+
+    def row_multiple(self, max_positions: int) -> int:
+        """Widths of fine-tuning rows are multiples of this many tokens: few widths where each is a graph."""
+        return ROW_MULTIPLE * (-(-max_positions // (ROW_MULTIPLE * COMPILED_WIDTHS)) if self.compiled else 1)
+
     def compile(self, model: nn.Module) -> nn.Module:
         """The model to call in training; it shares ``model``'s parameters."""
         if not self.compiled:
             return model
         # A graph for each shape: static ones are few, but more than the 8 after which PyTorch gives up.
-        torch._dynamo.config.recompile_limit = 64
+        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
         return cast(nn.Module, torch.compile(model, dynamic=False, fullgraph=True))
 
     def move(self, array: np.ndarray) -> torch.Tensor:
@@ -86,7 +99,7 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
     """Resolve the settings, set the number of threads and seed torch.
 
     Raises:
-        CmgemsError: if a GPU is asked for and there is none.
+        CmgemsError: if a GPU is asked for and there is none, or none left for this process.
     """
     has_gpu = torch.cuda.is_available()
     if config.device == "cuda" and not has_gpu:
@@ -107,6 +120,13 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     if on_gpu:
+        if local_rank >= (gpus := torch.cuda.device_count()):
+            raise CmgemsError(
+                "more processes than GPUs",
+                where="--nproc-per-node",
+                why=f"PyTorch sees {gpus} on this machine",
+                fix=f"give {gpus}",
+            )
         torch.cuda.set_device(local_rank)
         torch.set_float32_matmul_precision("high")
     torch.manual_seed(seed)

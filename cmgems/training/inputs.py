@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
 from cmgems.models.packing import Packing
@@ -22,17 +23,21 @@ WORTH_PACKING = 1 / 16
 Inputs = tuple[torch.Tensor, Layout, torch.Tensor, torch.Tensor]
 
 
-def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool) -> Inputs:
+def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool, packable: bool = True) -> Inputs:
     """(ids_BS, layout, positions_M, labels_M) on the device, the rows packed if ``compute`` says so.
 
     Args:
         batch: Padded rows.
         compute: Where to.
         static: Keep to few different shapes, by padding at the end: torch.compile makes a graph of each.
+        packable: Whether the model's encoder takes packed rows.
+
+    Raises:
+        CmgemsError: if ``compute`` wants rows packed that the model does not take.
     """
     ids_BS, positions_M, labels_M = batch.ids_BS, batch.positions_M, batch.labels_M
     layout: Layout
-    if packs(batch, compute):
+    if packs(batch, compute, packable=packable):
         packed_T = np.flatnonzero(batch.attention_BS)
         positions_M = np.searchsorted(packed_T, positions_M)
         ids_BS = ids_BS.reshape(1, -1)[:, packed_T]
@@ -48,11 +53,22 @@ def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool) -> Inputs
     return compute.move(ids_BS).long(), layout, compute.move(positions_M), compute.move(labels_M)
 
 
-def packs(batch: MaskedBatch, compute: Compute) -> bool:
-    """Whether a batch's rows are packed."""
+def packs(batch: MaskedBatch, compute: Compute, *, packable: bool) -> bool:
+    """Whether a batch's rows are packed.
+
+    Raises:
+        CmgemsError: as for :func:`loss_inputs`.
+    """
+    if compute.packing == "on" and not packable:
+        raise CmgemsError(
+            "no packed rows for this model",
+            where="compute.packing",
+            why="its encoder takes padded rows only",
+            fix="set compute.packing=off",
+        )
     if compute.packing == "auto":
-        padding = 1 - batch.attention_BS.mean()
-        return compute.device.type == "cpu" and not compute.compiled and bool(padding > WORTH_PACKING)
+        on_cpu = compute.device.type == "cpu" and not compute.compiled
+        return packable and on_cpu and bool(1 - batch.attention_BS.mean() > WORTH_PACKING)
     return compute.packing == "on"
 
 

@@ -46,6 +46,8 @@ class OptimConfig:
             raise CmgemsError(f"`lr` must be above 0, but is {self.lr}")
         if self.warmup < 0 or self.clip < 0 or self.weight_decay < 0:
             raise CmgemsError("`warmup`, `clip` and `weight_decay` must be 0 or more")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1 and self.eps >= 0):
+            raise CmgemsError("`beta1` and `beta2` must be in [0, 1), and `eps` 0 or more")
         if self.warmup > 1 and self.warmup % 1:
             raise CmgemsError(
                 f"`warmup` must be a whole number of steps or a share below 1, but is {self.warmup}"

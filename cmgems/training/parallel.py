@@ -40,7 +40,9 @@ class ParallelConfig:
 def prepare_model(
     model: nn.Module, config: ParallelConfig, compute: Compute, world: World, loss: nn.Module | None = None
 ) -> nn.Module:
-    """Split ``model`` among the ranks if ``config`` says so, compile it, and give each rank a dropout of its own.
+    """Make ``model`` train as ``config`` and ``compute`` say: split among the ranks, recomputed, compiled.
+
+    Each rank gets a dropout of its own.
 
     Call it on every rank, once the model has its initial weights and stands on its device, and before the optimizer
     is made: the parameters of a sharded model are replaced.
@@ -48,13 +50,14 @@ def prepare_model(
     Args:
         model: Split in place.
         config: Whether to.
-        compute: Device, and whether to compile.
+        compute: Device, whether to compile, and whether to recompute layers.
         world: The ranks.
         loss: What training calls, if not ``model`` itself but a module around it.
 
     Returns:
         The module to call in training; it shares ``model``'s parameters.
     """
+    compute.recompute_layers(model)
     called = model if loss is None else loss
     if not world.leads:  # the weights were drawn alike everywhere; the rows are not the same
         torch.manual_seed(torch.initial_seed() + world.rank)

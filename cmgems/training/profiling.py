@@ -37,7 +37,8 @@ def profiled(steps: int | None, folder: Path, note: Callable[[str], None]) -> It
             finished.export_chrome_trace(str(partial))
         key = f"self_{'device' if on_gpu else 'cpu'}_time_total"
         write_text(folder / TABLE, finished.key_averages().table(sort_by=key, row_limit=ROWS))
-        note(f"profiled {steps} steps: {folder / TRACE}, the costliest operations in {folder / TABLE}")
+        done = min(steps, finished.step_num - WARM_UP)  # a short run ends before
+        note(f"profiled {done} steps: {folder / TRACE}, the costliest operations in {folder / TABLE}")
 
     with profile(
         activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])],

@@ -79,11 +79,18 @@ def show_summary(title: str, summary: dict[str, Any]) -> None:
 
 
 def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a finished run, or None."""
+    """The summary of a finished run, or None.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
     path = folder / SUMMARY
     if not path.is_file():
         return None
-    summary: dict[str, Any] = json.loads(path.read_text())
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
     return summary
 
 
@@ -101,7 +108,7 @@ def config_difference(out: Path, config: object, recipe: str | None = None) -> s
     stored = out / CONFIG
     if not stored.is_file() or not (Run(out).checkpoints.all() or (out / SUMMARY).is_file()):
         return ""
-    there, here = yaml.safe_load(stored.read_text()), {"recipe": recipe, **config_dict(config)}
+    there, here = _read_config(out), {"recipe": recipe, **config_dict(config)}
     if recipe is None:
         there["recipe"] = None
     old, new = _decisive_lines(there), _decisive_lines(here)
@@ -144,13 +151,22 @@ def recipe_of(out: Path) -> str | None:
     Raises:
         DataError: if its config cannot be read.
     """
+    recipe = _read_config(out).get("recipe") if (out / CONFIG).is_file() else None
+    return None if recipe is None else str(recipe)
+
+
+def _read_config(out: Path) -> dict[str, Any]:
+    """The config of the run in ``out``; empty if its file is."""
     path = out / CONFIG
     try:
-        values = yaml.safe_load(path.read_text()) if path.is_file() else None
+        values = yaml.safe_load(path.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError("cannot read the run", where=path, why=str(error)) from error
-    recipe = values.get("recipe") if isinstance(values, dict) else None
-    return None if recipe is None else str(recipe)
+        raise _unreadable(path, error) from error
+    return values if isinstance(values, dict) else {}
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError("cannot read the run", where=path, why=str(error))
 
 
 def _strangers(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:

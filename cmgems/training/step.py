@@ -49,6 +49,8 @@ class MaskedLMLoss(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        # A plugin's encoder may be no `Encoder`, and know padded rows only.
+        self.packable = bool(getattr(model.encoder, "packs", False))
 
     def forward(
         self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
@@ -68,7 +70,8 @@ def loss_sum(loss: nn.Module, batch: MaskedBatch, compute: Compute, *, training:
         training: False for a model that is not compiled.
     """
     with compute.autocast():
-        total: torch.Tensor = loss(*loss_inputs(batch, compute, static=training and compute.compiled))
+        static, packable = training and compute.compiled, bool(loss.packable)
+        total: torch.Tensor = loss(*loss_inputs(batch, compute, static=static, packable=packable))
     return total
 
 

@@ -160,27 +160,30 @@ def memory_advice(batches: Sequence[MaskedBatch], batch_size: int, accumulation:
         batch_size: The config's `data.batch_size`.
         accumulation: The config's `accumulation`.
     """
+    rows, columns = max((batch.ids_BS.shape for batch in batches), key=math.prod)
+    half, rest = divmod(batch_size, 2)
+    advice = (
+        f"set data.batch_size={half} and accumulation={2 * accumulation}, which keeps "
+        f"{batch_size * accumulation} sequences a step"
+        if half and not rest
+        else "lower data.batch_size and raise accumulation to keep their product"
+        if half
+        else "set compute.recompute=true, shorten data.sampler.max_bp or choose a smaller model"
+    )
+    with out_of_memory(f"a batch of {rows} x {columns} tokens", advice):
+        yield
+
+
+@contextmanager
+def out_of_memory(where: str, fix: str) -> Iterator[None]:
+    """Say in one line that memory is short, and not PyTorch's page of it."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        rows, columns = max((batch.ids_BS.shape for batch in batches), key=math.prod)
-        half, rest = divmod(batch_size, 2)
-        advice = (
-            f"set data.batch_size={half} and accumulation={2 * accumulation}, which keeps "
-            f"{batch_size * accumulation} sequences a step"
-            if half and not rest
-            else "lower data.batch_size and raise accumulation to keep their product"
-            if half
-            else "shorten data.sampler.max_bp or choose a smaller model"
-        )
-        raise CmgemsError(
-            "out of memory",
-            where=f"a batch of {rows} x {columns} tokens",
-            why=str(error).splitlines()[0],
-            fix=advice,
-        ) from error
+        why = (str(error).splitlines() or [""])[0]
+        raise CmgemsError("out of memory", where=where, why=why, fix=fix) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

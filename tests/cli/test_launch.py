@@ -7,6 +7,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from cmgems.cli import launch, main
 from cmgems.errors import CmgemsError
@@ -76,6 +77,9 @@ def test_several_machines(launched):
         (["--config", "no_such"], "no_such"),
         (["--nnodes", "2"], "give --nnodes and --rdzv-endpoint HOST:PORT together"),
         (["--rdzv-endpoint", "a:1"], "one machine meets nobody"),
+        (["--nnodes", "2", "--rdzv-endpoint", "a:b"], "no place to meet in --rdzv-endpoint: it is 'a:b'"),
+        (["--nnodes", "2", "--rdzv-endpoint", ":29500"], "give HOST:PORT"),
+        (["--nnodes", "2", "--rdzv-endpoint", "a:99999"], "give HOST:PORT"),
         (["--nnodes", "2", "--rdzv-endpoint", "a:1", "--node-rank", "2"], "no such machine in --node-rank"),
     ],
 )
@@ -123,8 +127,12 @@ def test_a_process_leaves_its_lines_to_the_launcher(monkeypatch, tmp_path, capsy
     assert json.loads(path.read_text())["message"] == f"{told}\none more"
 
 
+# What torch says of a process that has left no file.
+NOTHING_TOLD = ProcessFailure(0, 1, 5, error_file="nowhere").error_file_data
+
+
 def failure(exitcode: int, message: str = "", time_ns: int = 0) -> SimpleNamespace:
-    data = {"message": message, "time_ns": time_ns} if message else {"message": ""}
+    data = {"message": message, "time_ns": time_ns} if message else NOTHING_TOLD
     name = signal.Signals(-exitcode).name if exitcode < 0 else ""
     return SimpleNamespace(exitcode=exitcode, error_file_data=data, signal_name=lambda: name)
 

@@ -55,6 +55,12 @@ def test_a_registered_model_and_its_tokenizer(small_bpe):
     assert config.model.tokenizer.options["file"] == small_bpe
 
 
+def test_an_option_that_is_none_is_passed_on():
+    overrides = source_overrides("logo_tiny", Component("kmer6", {}))
+    overrides += as_overrides(Component("logo_original", {"embedding": None}), "model.init")
+    assert load_config(FINETUNE, None, overrides).model.init.options["embedding"] is None
+
+
 def test_a_folder_is_a_checkpoint(tmp_path):
     for place in ("checkpoints/step_2", "final"):  # what a run has on its way, and at its end
         (tmp_path / place).mkdir(parents=True)

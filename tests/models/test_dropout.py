@@ -50,3 +50,7 @@ def test_a_module_drops_in_training_only_and_keeps_the_dtype():
     assert module.eval()(x) is x
     assert dropout(x, 0.0).equal(x)
     assert str(module) == "Dropout(p=0.5)"
+
+
+def test_some_levels_are_always_kept():
+    assert torch.isfinite(dropout(torch.ones(9), 0.9999999)).all()

@@ -57,6 +57,38 @@ classifier.encoder.load_state_dict(masked_lm.encoder.state_dict())
 print("ok")
 """
 
+PRETRAIN = """
+import numpy as np
+
+from cmgems.errors import CmgemsError
+from cmgems.masking import MaskedBatch
+from cmgems.models import MODELS
+from cmgems.plugins import load_plugins
+from cmgems.training import (
+    ComputeConfig, MaskedLMLoss, OptimConfig, World, build_optimizer, start_compute, train_step, validate
+)
+
+load_plugins()
+model = MODELS.get("convolution_tiny").masked_lm()
+attention_BS = np.arange(12) < np.array([[12], [5]])
+ids_BS = np.where(attention_BS, 7, 0).astype(np.int32)
+batch = MaskedBatch(ids_BS, attention_BS, np.array([2, 13]), np.array([8, 9]), "every_other")
+config, loss, world = OptimConfig(warmup=0), MaskedLMLoss(model), World()
+optimizer = build_optimizer(model, config)
+
+def train(packing):
+    compute = start_compute(ComputeConfig(device="cpu", precision="fp32", packing=packing), seed=0)
+    for _ in range(2):
+        assert train_step(model, loss, [batch], optimizer, config, 1e-3, compute, world).tokens == 17
+    assert validate(model, [batch], compute, world) > 0
+
+train("auto")
+try:
+    train("on")
+except CmgemsError as error:
+    print(error)
+"""
+
 
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -67,13 +99,22 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_configs_can_name_the_components_of_an_installed_plugin(plugin: Path) -> None:
+def run(script: str, plugin: Path) -> subprocess.CompletedProcess[str]:
     paths = [str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+    return subprocess.run(
+        [sys.executable, "-c", script],
         cwd=TOP,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
     )
+
+
+def test_configs_can_name_the_components_of_an_installed_plugin(plugin: Path) -> None:
+    done = run(SCRIPT, plugin)
     assert done.stdout.strip() == "ok", done.stderr
+
+
+def test_its_model_is_pretrained_on_padded_rows(plugin: Path) -> None:
+    done = run(PRETRAIN, plugin)
+    assert done.stdout.startswith("no packed rows for this model in compute.packing"), done.stderr

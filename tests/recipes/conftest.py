@@ -12,6 +12,7 @@ import time
 import pytest
 
 from cmgems import training
+from cmgems.models import attention
 
 
 @pytest.fixture
@@ -29,6 +30,19 @@ def at_step(monkeypatch):
         monkeypatch.setattr(training, "apply_gradients", apply)
 
     return install
+
+
+@pytest.fixture
+def count_recomputed(monkeypatch):
+    """A list that grows with every layer that is to be recomputed in the backward pass."""
+    real, layers = attention.checkpoint, []
+
+    def checkpoint(layer, *arguments, **options):
+        layers.append(layer)
+        return real(layer, *arguments, **options)
+
+    monkeypatch.setattr(attention, "checkpoint", checkpoint)
+    return layers
 
 
 @pytest.fixture

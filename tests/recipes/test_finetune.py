@@ -146,6 +146,39 @@ def test_lora_killed_and_resumed_is_not_killed(small_labelled, tmp_path, at_step
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_layers_are_recomputed_on_request_with_the_same_result(
+    finished, small_labelled, tmp_path, count_recomputed
+):
+    out = tmp_path / "run"
+    assert run(command(small_labelled, out, "compute.recompute=true", "epochs=1", "log.every=1")) == 0
+    assert count_recomputed
+    plain = tmp_path / "plain"
+    assert run(command(small_labelled, plain, "epochs=1", "log.every=1")) == 0
+    assert [r.get("loss") for r in figures(out)] == pytest.approx([r.get("loss") for r in figures(plain)])
+
+
+def test_steps_are_profiled_on_request(small_labelled, tmp_path):
+    assert run(command(small_labelled, tmp_path, "epochs=1", "log.profile=1")) == 0
+    assert (tmp_path / "profile.txt").is_file()
+
+
+def test_weights_and_biases_is_asked_for(small_labelled, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert run(command(small_labelled, tmp_path, "epochs=1", "log.wandb=true")) == 2
+    assert "Weights & Biases is not installed" in capsys.readouterr().err
+
+
+def test_too_little_memory_says_what_to_lower(small_labelled, tmp_path, at_step, capsys):
+    def fail():
+        raise torch.OutOfMemoryError("CUDA out of memory.\nmore")
+
+    at_step(2, fail)
+    assert run(command(small_labelled, tmp_path)) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "out of memory in a batch of" in line
+    assert "lower batch_size" in line
+
+
 def test_max_steps_ends_in_the_middle_of_an_epoch(small_labelled, tmp_path):
     out = tmp_path / "run"
     assert run(command(small_labelled, out, "max_steps=20")) == 0

@@ -140,6 +140,16 @@ def test_compiled_training_follows_eager_training(small_genome, tmp_path):
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
 
 
+def test_layers_are_recomputed_on_request_with_the_same_result(
+    finished, small_genome, tmp_path, count_recomputed
+):
+    out = tmp_path / "run"
+    assert run(command(small_genome, out, "compute.recompute=true", "steps=5")) == 0
+    assert count_recomputed
+    ours, theirs = ([r["loss"] for r in figures(folder)[:4]] for folder in (out, finished))
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
 def test_starts_from_the_weights_of_another_run(finished, small_genome, tmp_path):
     out = tmp_path / "run"
     assert run(command(small_genome, out, f"start={finished}", "steps=1", "optim.lr=1e-12", "seed=7")) == 0

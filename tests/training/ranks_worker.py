@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -32,9 +34,9 @@ COMPUTE = ComputeConfig(device="cpu", precision="fp32", threads=1)
 class Training:
     """A tiny model without dropout and its optimizer; a step takes this rank's share of eight rows."""
 
-    def __init__(self, world: World, mode: str) -> None:
+    def __init__(self, world: World, mode: str, *, recompute: bool = False) -> None:
         self.world = world
-        compute = start_compute(COMPUTE, seed=0)
+        compute = start_compute(replace(COMPUTE, recompute=recompute), seed=0)
         options = {"vocab_size": 50, "hidden_dropout": 0.0, "attention_dropout": 0.0}
         self.model = MODELS.build("dnabert_tiny", **options).masked_lm()
         self.called = prepare_model(self.model, ParallelConfig(mode), compute, world)
@@ -96,8 +98,8 @@ def check_modes(world: World) -> None:
     """One process, replicas and shards: the same norms and weights; dropout of its own on each rank."""
     alone = Training(ALONE, "auto")
     norms, weights = alone.steps(0, 3), alone.weights()
-    for mode in ("replicate", "shard"):
-        training = Training(world, mode)
+    for mode, recompute in product(("replicate", "shard"), (False, True)):
+        training = Training(world, mode, recompute=recompute)
         draws = world.gather(torch.rand(4))
         assert len({tuple(draw.tolist()) for draw in draws}) == world.size
         assert is_sharded_model(training.model) == (mode == "shard")

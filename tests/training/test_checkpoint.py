@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 import torch
@@ -64,6 +65,15 @@ def test_retention(tmp_path):
         checkpoints.save(step, write_text)
     checkpoints.retain(2, also=1)
     assert checkpoints.all() == [checkpoints.path(step) for step in (1, 4, 5)]
+
+
+def test_a_copy_beside_them_is_no_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    copy = shutil.copytree(checkpoints.save(1, write_text), tmp_path / "step_00000001.bak")
+    checkpoints.save(2, write_text)
+    checkpoints.retain(1)
+    assert checkpoints.newest() == checkpoints.path(2)
+    assert copy.is_dir()
 
 
 def test_optimizer_and_random_state_come_back_to_the_bit(tmp_path):

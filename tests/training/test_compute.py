@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 import torch
 
+from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
 from cmgems.training import ComputeConfig, start_compute
+from cmgems.training.compute import RECOMPILE_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,29 @@ def test_a_torch_that_does_not_know_its_processor_gets_fp32(monkeypatch):
 def test_a_gpu_that_is_not_there():
     with pytest.raises(CmgemsError, match="no GPU"):
         start_compute(ComputeConfig(device="cuda"), seed=0)
+
+
+def test_more_processes_than_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(
+        CmgemsError, match=r"more processes than GPUs in --nproc-per-node.* 4 on this machine"
+    ):
+        start_compute(ComputeConfig(), seed=0, local_rank=4)
+
+
+@pytest.mark.parametrize("max_positions", [64, 100, 512, 2048])
+def test_compiled_fine_tuning_sees_few_shapes(max_positions):
+    multiple = {
+        how: start_compute(ComputeConfig(device="cpu", compile=how), seed=0).row_multiple(max_positions)
+        for how in ("on", "off")
+    }
+    assert multiple["off"] == 8
+    assert multiple["on"] % 8 == 0
+    rows = [np.zeros(length, np.int32) for length in range(1, max_positions + 1)]
+    widths = {pad_rows([row], 0, max_positions, multiple["on"]).shape[1] for row in rows}
+    # The last batch of an epoch, of another height, doubles the shapes.
+    assert 2 * len(widths) <= RECOMPILE_LIMIT // 2
 
 
 def test_the_seed_decides_the_weights():

@@ -84,6 +84,11 @@ def test_auto_packs_where_there_is_much_padding(lengths, packed):
     assert (layout is None) is (lengths == [20, 20])
 
 
+def test_auto_does_not_pack_for_a_model_that_cannot():
+    layout = loss_inputs(batch_of([20, 10], 20), COMPUTE, static=False, packable=False)[1]
+    assert isinstance(layout, torch.Tensor)
+
+
 @pytest.mark.parametrize("static", [True, False])
 def test_only_rows_with_padding_have_a_mask(static):
     assert inputs_of(batch_of([20, 20], 20), "off", static=static)[1] is None

@@ -23,6 +23,15 @@ def test_a_trace_and_a_table_of_the_steps_asked_for(tmp_path):
     ]
 
 
+def test_a_run_that_ends_before_says_how_many_there_were(tmp_path):
+    said = []
+    with profiled(5, tmp_path, said.append) as step:
+        for _ in range(5):
+            torch.ones(2) + 1
+            step()
+    assert said[0].startswith("profiled 2 steps: ")
+
+
 def test_nothing_by_default(tmp_path):
     with profiled(None, tmp_path, print) as step:
         step()

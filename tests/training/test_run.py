@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cmgems.errors import CmgemsError
-from cmgems.training import MetricsLog, open_run, read_metrics
+from cmgems.training import MetricsLog, open_run, read_metrics, read_summary
 from cmgems.training.run import config_difference, share_folder
 
 
@@ -33,6 +33,18 @@ def test_a_folder_of_many_runs_is_of_one_recipe(tmp_path):
     with pytest.raises(CmgemsError, match="it holds a run of the recipe pretrain"):
         share_folder(tmp_path / "run", Config(), "evaluate")
     assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    with open_run(tmp_path, Config(), "pretrain") as run:
+        run.finish("done", {"steps": 3})
+    (tmp_path / name).write_text("[")
+    with (
+        pytest.raises(CmgemsError, match=f"cannot read the run in .*{name}"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
+        read_summary(tmp_path)
 
 
 def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
