@@ -11,6 +11,7 @@ over every batch, which compiles all shapes. Packed rows have no attention dropo
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -89,6 +90,7 @@ def largest_difference(config: BertConfig, compute: Compute, batch: MaskedBatch)
 def warmed_up(build: Callable[[], Step], made: list[MaskedBatch], compute: Compute) -> Side:
     """Builds a side from the seed's weights and takes it through all batches."""
     on_gpu = compute.device.type == "cuda"
+    gc.collect()  # what an earlier side has left must not be freed under this one's count
     before = torch.cuda.memory_allocated() if on_gpu else 0
     began, graphs = time.perf_counter(), compiled_graphs()
     torch.manual_seed(0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from side_by_side import processor, table
+from side_by_side import environment, processor, table
 
 from cmgems.files import PARTIAL_PREFIX, write_text
 from cmgems.genome import build_store
@@ -33,7 +32,6 @@ from cmgems.pmi import PMITable, count_ngrams
 from cmgems.progress import progress
 from cmgems.training import Checkpoints, read_metrics
 
-ROOT = Path(__file__).resolve().parents[1]
 STEPS = 40
 # What a clock says differs from run to run; everything else must not.
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
@@ -87,7 +85,7 @@ def start(folder: Path, out: Path, background: bool) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**environment(), "OMP_NUM_THREADS": "1"},
     )
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -43,6 +43,14 @@ def wait(compute: Compute) -> None:
 def compiled_graphs() -> int:
     """Graphs that torch.compile has made in this process."""
     return int(counters["stats"]["unique_graphs"])
+
+
+def _installed(package: str) -> str:
+    """'torch 2.13.0', or nothing."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""
 
 
 @dataclass
@@ -99,7 +107,7 @@ class Page:
         sys.exit(1 if self.failures else 0)
 
     def _write(self, state: str) -> str:
-        versions = ", ".join(f"{package} {version(package)}" for package in ("torch", "transformers"))
+        versions = ", ".join(filter(None, map(_installed, ("torch", "transformers"))))
         machine = f"{self.compute.describe()}; {processor()}; Python {platform.python_version()}, {versions}"
         failed = "".join(f"\n- **failed:** {what}" for what in self.failures)
         rounds = f" {self.rounds} rounds in random order; ratios are medians of the rounds' ratios."

@@ -7,6 +7,7 @@ ratios are taken within a round, and their median is what counts.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import random
 import statistics
@@ -19,6 +20,7 @@ from cmgems.files import write_text
 from cmgems.progress import progress
 
 Seconds = dict[str, list[float]]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def arguments(description: str, output: str) -> argparse.ArgumentParser:
@@ -28,9 +30,14 @@ def arguments(description: str, output: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=11, help="rounds (11)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: only to see that it runs")
-    root = Path(__file__).resolve().parents[1]
-    parser.add_argument("--output", type=Path, default=root / "docs" / "results" / output)
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / output)
     return parser
+
+
+def environment() -> dict[str, str]:
+    """Of processes that are to find this checkout first."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def measure(

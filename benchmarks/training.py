@@ -77,7 +77,10 @@ def their_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], 
     def step(batch: MaskedBatch) -> object:
         labels_BS = np.full(batch.ids_BS.shape, -100)
         labels_BS.reshape(-1)[batch.positions_M] = batch.labels_M
-        ids_BS, attention_BS = compute.move(batch.ids_BS).long(), compute.move(batch.attention_BS).long()
+        ids_BS = compute.move(batch.ids_BS).long()
+        # Without padding no mask, as ours: compiled it cannot see for itself that a mask hides nothing.
+        full = batch.attention_BS.all()
+        attention_BS = None if full else compute.move(batch.attention_BS).long()
         with compute.autocast():
             loss = called(ids_BS, attention_mask=attention_BS, labels=compute.move(labels_BS)).loss
         loss.backward()

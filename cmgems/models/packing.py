@@ -53,11 +53,11 @@ class Packing:
         starts_N = np.cumsum(lengths) - lengths
         sequences_T = np.repeat(np.arange(len(lengths)), lengths)
         positions_T = np.arange(len(sequences_T)) - starts_N[sequences_T]
-        on_device = torch.from_numpy(sequences_T).to(device)
+        on_device = to_device(sequences_T, device)
         if fused is None:
             fused = device.type == "cuda"
         return cls(
-            torch.from_numpy(positions_T)[None].to(device),
+            to_device(positions_T[None], device),
             on_device,
             lengths=() if fused else tuple(int(length) for length in lengths),
             blocks=_blocks(sequences_T, on_device) if fused else None,
@@ -69,6 +69,14 @@ class Packing:
         sums_T.index_add_(0, self.sequences_T, values_T)
         counts_T.index_add_(0, self.sequences_T, torch.ones_like(values_T))
         return (sums_T / counts_T)[self.sequences_T][None]
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """``array`` as a tensor on ``device``; the copy to a GPU runs beside what the GPU is doing."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _blocks(sequences_T: np.ndarray, on_device: Tensor) -> BlockMask:
@@ -89,7 +97,7 @@ def _blocks(sequences_T: np.ndarray, on_device: Tensor) -> BlockMask:
         return on_device[query] == on_device[key]
 
     def moved(array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array.astype(np.int32))[None, None].to(on_device.device)
+        return to_device(array.astype(np.int32)[None, None], on_device.device)
 
     return BlockMask.from_kv_blocks(
         moved(counts_Q),

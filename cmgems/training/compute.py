@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cmgems.errors import CmgemsError
+from cmgems.models.packing import to_device
 
 # Parameters of mallopt, in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -78,21 +79,22 @@ class Compute:
         """The model to call in training; it shares ``model``'s parameters."""
         if not self.compiled:
             return model
-        # A graph for each shape: static ones are few, but more than the 8 after which PyTorch gives up.
-        torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+        expect_shapes()
         return cast(nn.Module, torch.compile(model, dynamic=False, fullgraph=True))
 
     def move(self, array: np.ndarray) -> torch.Tensor:
-        """``array`` as a tensor on the device; the copy to a GPU runs beside what the GPU is doing."""
-        tensor = torch.from_numpy(array)
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
+        """``array`` as a tensor on the device."""
+        return to_device(array, self.device)
 
     def describe(self) -> str:
         """For the log: 'cpu, fp32, eager'."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}, {'compiled' if self.compiled else 'eager'}"
+
+
+def expect_shapes() -> None:
+    """Let torch.compile make a graph for each shape: there are few, but more than the 8 after which it gives up."""
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
 
 
 def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Compute:
@@ -114,6 +116,13 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
             where="compute.packing",
             why="every batch has other lengths",
             fix="set compute.compile=off or compute.packing=off",
+        )
+    if config.packing == "on" and on_gpu and not compiled:
+        raise CmgemsError(
+            "no packed rows without torch.compile on a GPU",
+            where="compute.packing",
+            why="flex_attention would keep every pair of tokens of a row",
+            fix="set compute.compile=on or compute.packing=off",
         )
     if not on_gpu:
         _keep_freed_memory()

@@ -37,7 +37,7 @@ def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool, packable:
     """
     ids_BS, positions_M, labels_M = batch.ids_BS, batch.positions_M, batch.labels_M
     layout: Layout
-    if packs(batch, compute, packable=packable):
+    if packs(batch, compute, packable=packable, static=static):
         packed_T = np.flatnonzero(batch.attention_BS)
         positions_M = np.searchsorted(packed_T, positions_M)
         ids_BS = ids_BS.reshape(1, -1)[:, packed_T]
@@ -53,8 +53,8 @@ def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool, packable:
     return compute.move(ids_BS).long(), layout, compute.move(positions_M), compute.move(labels_M)
 
 
-def packs(batch: MaskedBatch, compute: Compute, *, packable: bool) -> bool:
-    """Whether a batch's rows are packed.
+def packs(batch: MaskedBatch, compute: Compute, *, packable: bool, static: bool) -> bool:
+    """Whether a batch's rows are packed; on a GPU never uncompiled, where each pair of tokens would take memory.
 
     Raises:
         CmgemsError: as for :func:`loss_inputs`.
@@ -66,10 +66,11 @@ def packs(batch: MaskedBatch, compute: Compute, *, packable: bool) -> bool:
             why="its encoder takes padded rows only",
             fix="set compute.packing=off",
         )
+    on_cpu = compute.device.type == "cpu"
     if compute.packing == "auto":
-        on_cpu = compute.device.type == "cpu" and not compute.compiled
-        return packable and on_cpu and bool(1 - batch.attention_BS.mean() > WORTH_PACKING)
-    return compute.packing == "on"
+        worth = 1 - batch.attention_BS.mean() > WORTH_PACKING
+        return packable and on_cpu and not compute.compiled and bool(worth)
+    return compute.packing == "on" and (on_cpu or static)
 
 
 def _static_labels(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from cmgems.distributed import World
-from cmgems.training.compute import Compute
+from cmgems.training.compute import Compute, expect_shapes
 
 # Weights, gradients and AdamW's two moments take 16 bytes a parameter in fp32: 16 GB, a fifth of a large GPU.
 AUTO_SHARD_PARAMETERS = 1_000_000_000
@@ -60,7 +60,7 @@ def prepare_model(
     compute.recompute_layers(model)
     called = model if loss is None else loss
     if not world.leads:  # the weights were drawn alike everywhere; the rows are not the same
-        torch.manual_seed(torch.initial_seed() + world.rank)
+        torch.manual_seed((torch.initial_seed() + world.rank) % 2**64)
     if not config.shards(model, world):
         return compute.compile(called)
     shard(model, compute, world)
@@ -80,6 +80,7 @@ def shard(model: Any, compute: Compute, world: World) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
+    expect_shapes()
     mesh = init_device_mesh(compute.device.type, (world.size,))
     for layer in getattr(model.encoder, "layers", ()):
         if compute.compiled:

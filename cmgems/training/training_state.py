@@ -42,7 +42,7 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 def random_tensors(rank: int) -> dict[str, Tensor]:
     """This process' random states, which dropout draws from."""
     states = {f"rng.cpu.{rank}": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # a run on the CPU does not touch a GPU that is there
         states[f"rng.cuda.{rank}"] = torch.cuda.get_rng_state()
     return states
 

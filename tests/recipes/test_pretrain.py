@@ -20,7 +20,7 @@ CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
 def command(small_genome, out, *overrides):
     return [
         "run", "pretrain", "--config", "tiny", *small_genome.overrides(),
-        "data.split.block_bp=2000", "compute.threads=1", *overrides, "-o", str(out),
+        "data.split.block_bp=2000", "compute.threads=1", "compute.device=cpu", *overrides, "-o", str(out),
     ]  # fmt: skip
 
 
@@ -68,6 +68,21 @@ def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_p
     assert figures(out) == figures(finished)
     ours, theirs = (load_model(folder).model.state_dict() for folder in (out, finished))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_a_killed_run_goes_on_to_rounding(small_genome, tmp_path, kill_after):
+    """Sums on a GPU come in any order; the batches and masks are the same."""
+    whole, killed = (
+        command(small_genome, tmp_path / name, "compute.device=cuda", "data.pad_multiple=64")
+        for name in ("whole", "killed")
+    )
+    assert run(whole) == 0
+    kill_after(8, killed, tmp_path / "killed")
+    assert run(killed) == 0
+    ours, theirs = ([r for r in figures(tmp_path / n) if "loss" in r] for n in ("killed", "whole"))
+    assert [r["masked_share"] for r in ours] == [r["masked_share"] for r in theirs]
+    assert [r["loss"] for r in ours] == pytest.approx([r["loss"] for r in theirs], rel=0.02)
 
 
 def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):

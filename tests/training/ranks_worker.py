@@ -25,7 +25,8 @@ from cmgems.training import (
     prepare_model,
     start_compute,
 )
-from cmgems.training.parallel import is_sharded_model, whole_weights
+from cmgems.training.compute import RECOMPILE_LIMIT
+from cmgems.training.parallel import is_sharded_model, shard, whole_weights
 
 CONFIG = OptimConfig(lr=1e-3)
 COMPUTE = ComputeConfig(device="cpu", precision="fp32", threads=1)
@@ -107,6 +108,14 @@ def check_modes(world: World) -> None:
         close(training.weights(), weights, world, mode)
 
 
+def check_compiled_layers(world: World) -> None:
+    """Validation widths and training widths are a graph each: more than torch.compile allows by itself."""
+    compute = replace(start_compute(COMPUTE, seed=0), compiled=True)
+    torch._dynamo.config.recompile_limit = 8
+    shard(MODELS.build("dnabert_tiny", vocab_size=50).masked_lm(), compute, world)
+    assert torch._dynamo.config.recompile_limit == RECOMPILE_LIMIT
+
+
 def check_resumes(world: World, folder: Path) -> None:
     """Any mode goes on from any other's checkpoint; the same mode and ranks to the bit, dropout included."""
     alone = Training(ALONE, "auto")
@@ -148,5 +157,6 @@ if __name__ == "__main__":
         check_exchange(joined)
         check_buckets(joined)
         check_modes(joined)
+        check_compiled_layers(joined)
         check_resumes(joined, Path(sys.argv[1]))
     print("fine")

@@ -11,7 +11,7 @@ from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.models.packing import Packing
 from cmgems.training import ComputeConfig, OptimConfig, World, build_optimizer, start_compute, train_step
-from cmgems.training.inputs import loss_inputs
+from cmgems.training.inputs import loss_inputs, packs
 from cmgems.training.step import MaskedLMLoss
 
 COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
@@ -82,6 +82,12 @@ def test_auto_packs_where_there_is_much_padding(lengths, packed):
     layout = inputs_of(batch_of(lengths, 20), "auto", static=False)[1]
     assert isinstance(layout, Packing) is packed
     assert (layout is None) is (lengths == [20, 20])
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_on_a_gpu_only_compiled_rows_are_packed(static):
+    on_gpu = dataclasses.replace(COMPUTE, device=torch.device("cuda"), packing="on")
+    assert packs(batch_of([20, 10], 20), on_gpu, packable=True, static=static) is static
 
 
 def test_auto_does_not_pack_for_a_model_that_cannot():
