@@ -11,8 +11,11 @@ import typer
 from cmgems.cli.recipes import Plugins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
+    from cmgems.genome import FastaRecord
     from cmgems.masking import Strategy, TokenBatch
     from cmgems.report.masks import Block
     from cmgems.tokenization import Tokenizer
@@ -256,19 +259,17 @@ def _sequences(fasta: Path, max_bp: int, count: int) -> list[tuple[str, np.ndarr
     from cmgems.errors import DataError
     from cmgems.genome import encode, read_fasta
 
-    with_bases = (record for record in read_fasta(fasta) if (encode(record.sequence) < 4).any())
-    records = list(islice(with_bases, count))
-    found = []
-    for record in records:
-        pieces = count if len(records) == 1 else 1
+    def pieces(record: FastaRecord) -> Iterator[tuple[str, np.ndarray]]:
         for start in range(0, len(record.sequence), max_bp):
             codes = encode(record.sequence[start : start + max_bp])
-            if pieces and (codes < 4).any():
-                found.append((f"{record.name}:{start + 1}-{start + len(codes)}", codes))
-                pieces -= 1
+            if (codes < 4).any():
+                yield f"{record.name}:{start + 1}-{start + len(codes)}", codes
+
+    first_pieces = (list(islice(pieces(record), count)) for record in read_fasta(fasta))
+    found = list(islice(filter(None, first_pieces), count))
     if not found:
         raise DataError("no A, C, G or T", where=fasta, fix="give a FASTA file of DNA")
-    return found
+    return found[0] if len(found) == 1 else [of_record[0] for of_record in found]
 
 
 def _windows(source: Path, count: int, k: int, seed: int) -> list[np.ndarray]:

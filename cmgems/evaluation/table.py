@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,20 @@ def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[
 
 def notes(results: Results) -> list[str]:
     """What the tables cannot say, a line each."""
-    skipped = results.skipped
-    found = [f"skipped {i}/{len(skipped)}: {t}: {reason}" for i, (t, reason) in enumerate(skipped.items(), 1)]
+    found = skip_notes(results.skipped)
     if results.absent:
         found.append(f"not found, {len(results.absent)}: {', '.join(results.absent)}")
     return found
+
+
+def skip_notes(skipped: Mapping[str, str]) -> list[str]:
+    """A line for each title and the reason why it was skipped."""
+    return [f"skipped {i}/{len(skipped)}: {t}: {reason}" for i, (t, reason) in enumerate(skipped.items(), 1)]
+
+
+def markdown_list(lines: Sequence[str]) -> str:
+    """A list in markdown."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def caption(results: Results) -> str:
@@ -115,7 +124,7 @@ def markdown(results: Results) -> str:
     for header, rows in (score_table(results), published_table(results)):
         if rows:
             parts.append(markdown_table(header, rows))
-    parts += ["\n".join(f"- {note}" for note in notes(results))] if notes(results) else []
+    parts += [markdown_list(found)] if (found := notes(results)) else []
     return "\n\n".join(parts) + "\n"
 
 

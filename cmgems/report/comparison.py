@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from cmgems.evaluation.comparison import Comparison, Pretraining, Score, overall, rows
 from cmgems.evaluation.results import METRICS
 from cmgems.evaluation.statistics import Difference, MeanSD
-from cmgems.evaluation.table import markdown_table
+from cmgems.evaluation.table import markdown_list, markdown_table, skip_notes
 from cmgems.files import write_text
 from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION, save_png
 
@@ -47,8 +47,7 @@ def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str
             parts += [f"Less `{baseline}`:", _differences_table(scores, strategies, baseline)]
     parts.append(NOTE if len(parts) > 1 else "No run has finished yet.")
     if skipped:
-        notes = [f"- skipped {i}/{len(skipped)}: {t}: {why}" for i, (t, why) in enumerate(skipped.items(), 1)]
-        parts.append("\n".join(notes))
+        parts.append(markdown_list(skip_notes(skipped)))
     path = comparison.out / "report.md"
     write_text(path, "\n\n".join(parts) + "\n")
     return path

@@ -98,8 +98,9 @@ def find_runs(paths: Sequence[Path]) -> Found:
                 fix="give the -o folder of `cmgems run`",
             )
         folders += [folder for folder in below if folder not in folders]
-    evaluations = [table for folder in folders if (table := _table(folder)) is not None]
-    others = [folder for folder in folders if _table(folder) is None]
+    tables = {folder: _table(folder) for folder in folders}
+    evaluations = [table for table in tables.values() if table is not None]
+    others = [folder for folder, table in tables.items() if table is None]
     read = [_read(folder, name) for folder, name in zip(others, _names(others), strict=True)]
     # A table has the fine-tuning runs below it in it.
     runs = [
@@ -134,8 +135,9 @@ def _recipe(folder: Path) -> str | None:
 
 def _below(folder: Path) -> Iterator[Path]:
     """``folder`` if it is a run, else the runs and evaluations in it and below, in order of their names."""
-    single = _recipe(folder) not in TABLES and any((folder / name).is_file() for name in (CONFIG, METRICS))
-    if single or _table(folder) is not None:
+    many = _recipe(folder) in TABLES
+    single = not many and any((folder / name).is_file() for name in (CONFIG, METRICS))
+    if single or (many and _table(folder) is not None):
         yield folder
     if folder.is_dir() and not single:
         for child in sorted(folder.iterdir()):
