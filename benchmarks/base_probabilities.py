@@ -22,15 +22,15 @@ import torch
 from side_by_side import arguments, table
 from torch import Tensor
 
+from cmgems.demo.simulate import write_demo_data
 from cmgems.files import write_text
 from cmgems.genome import BASES, GenomeStore, build_store
 from cmgems.genome.alphabet import Codes
-from cmgems.genome.simulate import write_demo_data
-from cmgems.inference import Cutter, Scorer, TokenMap
-from cmgems.inference.score import MaskedRow, masked_rows
+from cmgems.inference import Cutter, Scorer
+from cmgems.inference.pseudo_likelihood import MaskedRow, masked_rows
 from cmgems.models import MODELS, load_model
 from cmgems.progress import progress
-from cmgems.tokenization import KmerTokenizer
+from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute, ComputeConfig, start_compute
 
 FOUR = "the four k-mers, "

@@ -17,8 +17,8 @@ from pathlib import Path
 from on_gpu import Page, start
 from side_by_side import ROOT, arguments, environment
 
-from cmgems.genome.simulate import write_demo_data
-from cmgems.training import read_metrics
+from cmgems.demo.simulate import write_demo_data
+from cmgems.runs import read_metrics
 
 CONFIGS = ("logo_cm_gems", "dnabert_cm_gems")
 STEPS = 300

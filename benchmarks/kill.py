@@ -30,7 +30,7 @@ from cmgems.files import PARTIAL_PREFIX, write_text
 from cmgems.genome import build_store
 from cmgems.pmi import PMITable, count_ngrams
 from cmgems.progress import progress
-from cmgems.training import Checkpoints, read_metrics
+from cmgems.runs import Checkpoints, read_metrics
 
 STEPS = 40
 # What a clock says differs from run to run; everything else must not.

@@ -20,11 +20,11 @@ from side_by_side import arguments, measure, milliseconds, ratio, report, table
 from torch.utils.data import DataLoader, Dataset
 
 from cmgems.config import Component
-from cmgems.data import GenomeData, PretrainingData
-from cmgems.data.nodes import WindowBatch
 from cmgems.genome import GenomeStore, Split, build_store
 from cmgems.masking import MaskedBatch, Masker, MaskingConfig
 from cmgems.pmi import PMITable, count_ngrams
+from cmgems.pretraining import GenomeData, PretrainingData
+from cmgems.pretraining.nodes import WindowBatch
 from cmgems.tokenization import KmerTokenizer
 
 BATCH = 256

@@ -25,7 +25,7 @@ from cmgems.evaluation.runs import run_config, run_task
 from cmgems.evaluation.settings import as_overrides
 from cmgems.recipes import load_recipe
 from cmgems.report.comparison import write_comparison
-from cmgems.training import RunBusyError, share_folder
+from cmgems.runs import RunBusyError, share_folder
 
 
 @dataclass(frozen=True)

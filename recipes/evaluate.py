@@ -21,8 +21,9 @@ from cmgems.evaluation.runs import Repeat, read_record, repeats, run_config, run
 from cmgems.evaluation.settings import Settings, as_overrides, source_overrides
 from cmgems.evaluation.table import result_line, show, write
 from cmgems.recipes import load_recipe
+from cmgems.runs import LogConfig, RunBusyError, share_folder
 from cmgems.tokenization import TOKENIZERS
-from cmgems.training import ComputeConfig, LogConfig, RunBusyError, share_folder, start_compute
+from cmgems.training import ComputeConfig, start_compute
 
 # Not a matter of one data set: the next would fail in the same way.
 FATAL = (CheckpointError, ConfigError, DiskError)

@@ -28,29 +28,22 @@ from cmgems.errors import CmgemsError
 from cmgems.evaluation.scoring import collapse_warning, score_test
 from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
+from cmgems.runs import LogConfig, MetricsLog, open_run, read_summary, show_steps, show_summary, stop_signals
+from cmgems.tasks import TASKS, predict_logits
+from cmgems.tasks.predict import model_inputs
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
-    TASKS,
     ComputeConfig,
-    LogConfig,
-    MetricsLog,
     OptimConfig,
     apply_gradients,
     build_optimizer,
     learning_rate,
     load_training_state,
-    open_run,
     out_of_memory,
-    predict_logits,
     profiled,
-    read_summary,
     save_training_state,
-    show_steps,
-    show_summary,
     start_compute,
-    stop_signals,
 )
-from cmgems.training.predict import model_inputs
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,29 @@ from pathlib import Path
 from torch import Tensor
 
 from cmgems.config import Component, component
-from cmgems.data import FixedValidation, GenomeData, PretrainingData
+from cmgems.distributed import open_world
 from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
 from cmgems.models import MODELS, fit_to_tokenizer, load_masked_lm_into, save_model
+from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.report import plot_pretraining
+from cmgems.runs import (
+    CheckpointConfig,
+    LogConfig,
+    MetricsLog,
+    open_run,
+    perplexity,
+    read_summary,
+    show_steps,
+    show_summary,
+    step_text,
+    stop_signals,
+)
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
-    CheckpointConfig,
     ComputeConfig,
-    LogConfig,
     MaskedLMLoss,
     Meter,
-    MetricsLog,
     OptimConfig,
     ParallelConfig,
     Saver,
@@ -34,18 +44,10 @@ from cmgems.training import (
     build_optimizer,
     learning_rate,
     memory_advice,
-    open_run,
-    open_world,
-    perplexity,
     prepare_model,
     profiled,
-    read_summary,
-    show_steps,
-    show_summary,
     start_compute,
-    step_text,
     stop_if_hopeless,
-    stop_signals,
     take,
     train_step,
     unigram_entropy,

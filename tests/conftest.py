@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -74,3 +76,74 @@ def small_labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f"{''.join(bases)},{label}")
         (folder / f"{split}.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Tokens of three bases side by side, a remainder as single bases, [CLS] in front and nothing behind."""
+
+    k: ClassVar[int] = 3
+    stride: ClassVar[int] = 3
+    special_count: ClassVar[int] = 5
+    pad_id: ClassVar[int] = 0
+    unk_id: ClassVar[int] = 1
+    cls_id: ClassVar[int] = 2
+    sep_id: ClassVar[int] = 3
+    mask_id: ClassVar[int] = 4
+
+    def vocabulary(self):
+        tokens = ["".join(kmer) for kmer in itertools.product("ATCG", repeat=3)]
+        return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tokens, *"ATCG", "N"]
+
+    @property
+    def vocab_size(self):
+        return len(self.vocabulary())
+
+    @property
+    def known_ids(self):
+        return range(5, self.vocab_size - 1)
+
+    def token_count(self, bases):
+        return 1 + bases // 3 + bases % 3
+
+    def bases_for(self, tokens):
+        return 3 * (tokens - 1)
+
+    def encode_batch(self, codes_BL, lengths_B, tokens):
+        ids = {token: i for i, token in enumerate(self.vocabulary())}
+        rows = np.zeros((len(codes_BL), tokens), np.int32)
+        for row, codes, length in zip(rows, codes_BL, lengths_B, strict=True):
+            text, found = "".join("ATCGN"[min(c, 4)] for c in codes[:length]), [self.cls_id]
+            while text:
+                width = 3 if text[:3] in ids and len(text) >= 3 else 1
+                found.append(ids[text[:width]])
+                text = text[width:]
+            row[: len(found)] = found
+        return rows
+
+
+@pytest.fixture(scope="session")
+def pieces():
+    """A byte-pair tokenizer with pieces of 1, 2 and 4 bp."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+
+    from cmgems.tokenization import BpeTokenizer
+
+    tokens = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "A", "C", "G", "T", "AC", "GT", "TT", "ACGT"]
+    merges = [("A", "C"), ("G", "T"), ("T", "T"), ("AC", "GT")]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    return BpeTokenizer(content=Tokenizer(BPE(vocabulary, merges, unk_token="[UNK]")).to_str())
+
+
+@pytest.fixture
+def side_by_side():
+    return SideBySide()
+
+
+@pytest.fixture(params=["overlapping", "side by side"])
+def tokens(request, side_by_side):
+    """Either kind of tokens, three bases long."""
+    from cmgems.tokenization import KmerTokenizer, TokenMap
+
+    return TokenMap(KmerTokenizer(3) if request.param == "overlapping" else side_by_side)

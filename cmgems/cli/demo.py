@@ -22,9 +22,9 @@ def demo(
     from cmgems.cli import export as export_command
     from cmgems.cli import genome, pmi, predict, recipes
     from cmgems.data.label_files import read_rows
+    from cmgems.demo import write_demo_data
     from cmgems.files import atomic_folder, write_text
-    from cmgems.genome import write_demo_data
-    from cmgems.training import read_summary
+    from cmgems.runs import read_summary
 
     def say(command: str) -> None:
         typer.secho(f"\n$ cmgems {command}", bold=True)

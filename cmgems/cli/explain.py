@@ -62,7 +62,7 @@ def explain(
 
     from cmgems.cli.inference import open_cutter, open_model, open_sequences, same_everywhere
     from cmgems.files import atomic_folder
-    from cmgems.insight import BASE_COLUMNS, AttentionReader, Explainer, base_rows
+    from cmgems.inference import BASE_COLUMNS, AttentionReader, Explainer, base_rows
     from cmgems.progress import progress
     from cmgems.report.explain import ExplainedSequence, write_page, write_pictures
 
@@ -162,15 +162,8 @@ def motifs(
     """
     from cmgems.cli.inference import open_cutter, open_model, open_sequences, same_everywhere
     from cmgems.files import atomic_folder, write_text
-    from cmgems.insight import (
-        AttentionReader,
-        Explainer,
-        MotifConfig,
-        find_motifs,
-        meme_text,
-        motif_table,
-        site_table,
-    )
+    from cmgems.inference import AttentionReader, Explainer
+    from cmgems.motifs import MotifConfig, find_motifs, meme_text, motif_table, site_table
     from cmgems.progress import progress
     from cmgems.report.logo import check_logos
     from cmgems.report.motifs import write_logo, write_motif_page

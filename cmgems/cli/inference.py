@@ -59,7 +59,8 @@ def open_model(path: Path, plugins: list[Path] | None, wanted: Wanted | None) ->
 
 def open_cutter(saved: SavedModel, overlap: int | None = None) -> Cutter:
     """What cuts sequences for the model."""
-    from cmgems.inference import Cutter, TokenMap
+    from cmgems.inference import Cutter
+    from cmgems.tokenization import TokenMap
 
     return Cutter(TokenMap(saved.tokenizer), saved.config.max_positions, overlap)
 

@@ -37,7 +37,7 @@ def predict(
     from cmgems.files import atomic_path
     from cmgems.inference import base_cells, base_logits, class_logits, column_names, sequence_cells
     from cmgems.progress import progress
-    from cmgems.training import activate
+    from cmgems.tasks import activate
 
     saved = open_model(checkpoint, plugin, "fine_tuned")
     cutter = open_cutter(saved, overlap)

@@ -1,17 +1,11 @@
-"""Feeding the models: masked pretraining batches from a genome store, labelled sequences for fine-tuning."""
-
 from cmgems.data.draws import count_draws, draw_shots, few_shot, published_draw
 from cmgems.data.labelled import LabelledConfig, LabelledSet, labelled_batches, read_splits
 from cmgems.data.leaks import leaked_rows
 from cmgems.data.notes import data_notes
-from cmgems.data.pipeline import FixedValidation, GenomeData, PretrainingData
 
 __all__ = [
-    "FixedValidation",
-    "GenomeData",
     "LabelledConfig",
     "LabelledSet",
-    "PretrainingData",
     "count_draws",
     "data_notes",
     "draw_shots",

@@ -16,8 +16,8 @@ from cmgems.evaluation.runs import Repeat, draws_there
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
 from cmgems.registry import did_you_mean
-from cmgems.training import read_metrics, read_summary
-from cmgems.training.run import SUMMARY
+from cmgems.runs import read_metrics, read_summary
+from cmgems.runs.folder import SUMMARY
 
 # The strategy of models that are not pretrained at all.
 UNTRAINED = "none"

@@ -20,8 +20,8 @@ from cmgems.errors import CheckpointError
 from cmgems.evaluation.benchmarks import Dataset
 from cmgems.evaluation.scoring import LEAKED
 from cmgems.recipes import Recipe
-from cmgems.training import read_summary
-from cmgems.training.run import config_difference
+from cmgems.runs import read_summary
+from cmgems.runs.folder import config_difference
 
 Record = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cmgems.data import LabelledSet, leaked_rows
-from cmgems.training import Task
+from cmgems.tasks import Task
 
 LEAKED, CLASSES = "test sequences in train", "classes predicted"
 

@@ -3,7 +3,6 @@
 from cmgems.genome.alphabet import AMBIGUOUS, BASES, decode, encode, reverse_complement
 from cmgems.genome.fasta import FastaRecord, read_fasta
 from cmgems.genome.kernels import gather
-from cmgems.genome.simulate import DemoData, SimulatedGenome, simulate, write_demo_data
 from cmgems.genome.splits import Split, split_runs
 from cmgems.genome.store import GenomeStore, build_store
 from cmgems.genome.windows import SAMPLERS, GeneMaskSampler, Sampler, TiledSampler
@@ -12,12 +11,10 @@ __all__ = [
     "AMBIGUOUS",
     "BASES",
     "SAMPLERS",
-    "DemoData",
     "FastaRecord",
     "GeneMaskSampler",
     "GenomeStore",
     "Sampler",
-    "SimulatedGenome",
     "Split",
     "TiledSampler",
     "build_store",
@@ -26,7 +23,5 @@ __all__ = [
     "gather",
     "read_fasta",
     "reverse_complement",
-    "simulate",
     "split_runs",
-    "write_demo_data",
 ]

@@ -14,10 +14,10 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import reverse_complement
 from cmgems.genome.alphabet import Codes
 from cmgems.inference.sequences import NamedSequence
-from cmgems.inference.tokens import TokenMap
 from cmgems.inference.windows import Window, split
+from cmgems.tasks.predict import model_inputs
+from cmgems.tokenization.token_map import TokenMap
 from cmgems.training.compute import Compute
-from cmgems.training.predict import model_inputs
 
 USUAL_TOKEN_BP = (
     4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried

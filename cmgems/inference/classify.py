@@ -12,8 +12,8 @@ from torch import nn
 from cmgems.data.token_labels import tokens_of_bases
 from cmgems.inference.batches import Cutter, Piece, own_bases
 from cmgems.inference.sequences import NamedSequence
-from cmgems.inference.tokens import TokenMap
 from cmgems.inference.windows import merge_means
+from cmgems.tokenization.token_map import TokenMap
 from cmgems.training.compute import Compute
 
 Logits = npt.NDArray[np.float32]

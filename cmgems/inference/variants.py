@@ -18,7 +18,7 @@ from cmgems.errors import DataError
 from cmgems.genome import AMBIGUOUS, decode, encode
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.fasta import LETTERS
-from cmgems.inference.score import MaskedRow, Scorer, masked_rows
+from cmgems.inference.pseudo_likelihood import MaskedRow, Scorer, masked_rows
 from cmgems.inference.sequences import Contigs
 from cmgems.inference.vcf import Variant
 

@@ -23,11 +23,10 @@ import cmgems
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.files import write_bytes, write_json
 from cmgems.models.base import MODELS, Head, ModelConfig, build_model, few
+from cmgems.runs.layout import INFO_FILE, WEIGHTS_FILE
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 FORMAT_VERSION = 1
-WEIGHTS_FILE = "model.safetensors"
-INFO_FILE = "model.json"
 INFO_TYPES = {"model": dict, "head": str, "labels": list, "tokenizer": dict, "training": dict, "sha256": str}
 
 

@@ -17,7 +17,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cmgems.files import write_text
-from cmgems.insight.attention import AttentionMaps
+from cmgems.inference.attention import AttentionMaps
 from cmgems.report import masks, page
 from cmgems.report.figure import BLUE, GREY, VERMILLION, save_png
 from cmgems.report.svg import COLOURS, DIM, WIDTH, inline_svg, new_figure, page_style

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cmgems.files import write_text
-from cmgems.insight.motifs import Motif
+from cmgems.motifs.motif import Motif
 from cmgems.report import page
 from cmgems.report.figure import save_png
 from cmgems.report.logo import PICTURE_COLOURS, draw_logo

@@ -20,7 +20,7 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
         path: PNG to write.
         unigram_entropy: Nats; drawn as the line that a model blind to context cannot pass.
     """
-    from cmgems.training.metrics import read_metrics  # brings torch, which other plots do without
+    from cmgems.runs.metric_log import read_metrics
 
     records = read_metrics(metrics)
     train = [(r["step"], r["loss"]) for r in records if "loss" in r]

@@ -6,6 +6,7 @@ from cmgems.tokenization.bpe_training import train_bpe
 from cmgems.tokenization.kmer import KmerTokenizer
 from cmgems.tokenization.nucleotide_transformer import NucleotideTransformerTokenizer
 from cmgems.tokenization.stock import StockTokenizer, write_stock
+from cmgems.tokenization.token_map import TokenMap
 
 __all__ = [
     "TOKENIZERS",
@@ -13,6 +14,7 @@ __all__ = [
     "KmerTokenizer",
     "NucleotideTransformerTokenizer",
     "StockTokenizer",
+    "TokenMap",
     "Tokenizer",
     "train_bpe",
     "write_stock",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
 import time
@@ -69,8 +68,3 @@ def peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # the one thing that getrusage does not agree on
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def perplexity(loss: float) -> float:
-    """exp of a cross-entropy in nats; of a hopeless one, the largest that JSON can hold."""
-    return math.exp(min(loss, math.log(sys.float_info.max)))

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
 from cmgems.files import atomic_folder, write_text
-from cmgems.training.checkpoint import TRAINING_JSON, CheckpointConfig, Checkpoints, step_of
+from cmgems.runs.checkpoints import TRAINING_JSON, CheckpointConfig, Checkpoints, step_of
 from cmgems.training.parallel import is_sharded_model, whole_weights
 from cmgems.training.sharded import is_sharded, load_shards, write_shards
-from cmgems.training.training_state import (
+from cmgems.training.state import (
     MODEL,
     gather_random_tensors,
     load_whole,

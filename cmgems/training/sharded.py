@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from cmgems.errors import disk_error
-from cmgems.training.training_state import set_random_state, targets
+from cmgems.training.state import set_random_state, targets
 
 
 def is_sharded(folder: Path) -> bool:

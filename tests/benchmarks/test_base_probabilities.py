@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from cmgems.genome import GenomeStore
-from cmgems.inference import Cutter, Scorer, TokenMap, log_likelihoods
+from cmgems.inference import Cutter, Scorer, log_likelihoods
 from cmgems.models import MODELS
-from cmgems.tokenization import KmerTokenizer
+from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute
 
 

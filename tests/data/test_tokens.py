@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from cmgems.config import Component
-from cmgems.data import GenomeData, LabelledConfig, PretrainingData, read_splits
+from cmgems.data import LabelledConfig, read_splits
 from cmgems.errors import CmgemsError
 from cmgems.genome import Split
 from cmgems.masking import Masker, MaskingConfig
+from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
 NAMES = ["nt_v1", "nt_v2", "bpe"]

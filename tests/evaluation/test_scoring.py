@@ -7,7 +7,7 @@ import pytest
 
 from cmgems.data import LabelledSet
 from cmgems.evaluation.scoring import collapse_warning, score_test
-from cmgems.training.tasks import Classification, TokenClassification
+from cmgems.tasks.tasks import Classification, TokenClassification
 
 
 def labelled(rows, labels):

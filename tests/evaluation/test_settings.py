@@ -10,7 +10,8 @@ from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.evaluation.settings import DataSettings, OptimSettings, Settings, as_overrides, source_overrides
 from cmgems.models.lora import LoraConfig
 from cmgems.recipes import load_recipe
-from cmgems.training import ComputeConfig, LogConfig
+from cmgems.runs import LogConfig
+from cmgems.training import ComputeConfig
 
 FINETUNE = load_recipe(assets.find_recipe("finetune")).config_schema
 

@@ -2,65 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
 from torch import Tensor, nn
 
 from cmgems.genome import BASES, encode
-from cmgems.inference import Cutter, NamedSequence, TokenMap
-from cmgems.tokenization import BpeTokenizer, KmerTokenizer
+from cmgems.inference import Cutter, NamedSequence
+from cmgems.models import MODELS
+from cmgems.models.base import fit_to_tokenizer
+from cmgems.tokenization import TOKENIZERS, TokenMap
 from cmgems.training import ComputeConfig, start_compute
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """Tokens of three bases side by side, a remainder as single bases, [CLS] in front and nothing behind."""
-
-    k: ClassVar[int] = 3
-    stride: ClassVar[int] = 3
-    special_count: ClassVar[int] = 5
-    pad_id: ClassVar[int] = 0
-    unk_id: ClassVar[int] = 1
-    cls_id: ClassVar[int] = 2
-    sep_id: ClassVar[int] = 3
-    mask_id: ClassVar[int] = 4
-
-    def vocabulary(self):
-        tokens = ["".join(kmer) for kmer in itertools.product(BASES, repeat=3)]
-        return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tokens, *BASES, "N"]
-
-    @property
-    def vocab_size(self):
-        return len(self.vocabulary())
-
-    @property
-    def known_ids(self):
-        return range(5, self.vocab_size - 1)
-
-    def token_count(self, bases):
-        return 1 + bases // 3 + bases % 3
-
-    def bases_for(self, tokens):
-        return 3 * (tokens - 1)
-
-    def encode_batch(self, codes_BL, lengths_B, tokens):
-        ids = {token: i for i, token in enumerate(self.vocabulary())}
-        rows = np.zeros((len(codes_BL), tokens), np.int32)
-        for row, codes, length in zip(rows, codes_BL, lengths_B, strict=True):
-            text, found = "".join("ATCGN"[min(c, 4)] for c in codes[:length]), [self.cls_id]
-            while text:
-                width = 3 if text[:3] in ids and len(text) >= 3 else 1
-                found.append(ids[text[:width]])
-                text = text[width:]
-            row[: len(found)] = found
-        return rows
 
 
 class Context(nn.Module):
@@ -115,15 +70,6 @@ class KnownLM(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def pieces():
-    """A byte-pair tokenizer with pieces of 1, 2 and 4 bp."""
-    tokens = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "A", "C", "G", "T", "AC", "GT", "TT", "ACGT"]
-    merges = [("A", "C"), ("G", "T"), ("T", "T"), ("AC", "GT")]
-    vocabulary = {token: i for i, token in enumerate(tokens)}
-    return BpeTokenizer(content=Tokenizer(BPE(vocabulary, merges, unk_token="[UNK]")).to_str())
-
-
-@pytest.fixture(scope="session")
 def compute():
     return start_compute(ComputeConfig(device="cpu", precision="fp32", threads=1), seed=0)
 
@@ -131,17 +77,6 @@ def compute():
 @pytest.fixture
 def known_lm():
     return KnownLM
-
-
-@pytest.fixture
-def side_by_side():
-    return SideBySide()
-
-
-@pytest.fixture(params=["overlapping", "side by side"])
-def tokens(request):
-    """Either kind of tokens, three bases long."""
-    return TokenMap(KmerTokenizer(3) if request.param == "overlapping" else SideBySide())
 
 
 @pytest.fixture
@@ -171,4 +106,39 @@ def named():
         found.append(NamedSequence(name, codes, name))
     # Six, so that the tokens behind the gap are cut as if it were not there.
     found[2].codes[60:66] = encode(b"N" * 6)
+    return found
+
+
+FAMILIES = {
+    "logo_tiny": "kmer3",
+    "dnabert_tiny": "kmer6",
+    "dnabert2_tiny": "pieces",
+    "nt_tiny": "nt_v1",
+    "nt_v2_tiny": "nt_v2",
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A tiny config, and what cuts sequences for it."""
+
+    config: Any
+    cutter: Cutter
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request, pieces):
+    torch.manual_seed(0)
+    name = FAMILIES[request.param]
+    tokenizer = pieces if name == "pieces" else TOKENIZERS.get(name)
+    config = replace(fit_to_tokenizer(MODELS.get(request.param), tokenizer), max_positions=64)
+    return Family(config, Cutter(TokenMap(tokenizer), 64))
+
+
+@pytest.fixture
+def two_sequences():
+    """Two sequences of different lengths, so that a batch has padding, one with an N."""
+    rng = np.random.default_rng(0)
+    found = [NamedSequence(str(n), rng.integers(0, 4, n).astype(np.uint8), "") for n in (31, 44)]
+    found[1].codes[20] = 255
     return found

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import encode, reverse_complement
-from cmgems.inference import Cutter, NamedSequence, TokenMap
-from cmgems.tokenization import TOKENIZERS, KmerTokenizer
+from cmgems.inference import Cutter, NamedSequence
+from cmgems.tokenization import TOKENIZERS, KmerTokenizer, TokenMap
 
 REGISTERED = [name for name in TOKENIZERS.names() if TOKENIZERS.get(name).k]
 

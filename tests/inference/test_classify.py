@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from cmgems.genome import encode
-from cmgems.inference import Cutter, NamedSequence, TokenMap, base_logits, class_logits
-from cmgems.tokenization import KmerTokenizer
+from cmgems.inference import Cutter, NamedSequence, base_logits, class_logits
+from cmgems.tokenization import KmerTokenizer, TokenMap
 
 
 class Counter(nn.Module):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmgems.inference import Cutter, Embedder, NamedSequence, Scorer, TokenMap, base_logits, class_logits
+from cmgems.inference import Cutter, Embedder, NamedSequence, Scorer, base_logits, class_logits
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
-from cmgems.tokenization import TOKENIZERS
+from cmgems.tokenization import TOKENIZERS, TokenMap
 
 FAMILIES = {
     "logo_tiny": "kmer3",

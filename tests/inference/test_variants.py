@@ -5,17 +5,8 @@ import pytest
 
 from cmgems.errors import DataError
 from cmgems.genome import build_store
-from cmgems.inference import (
-    Contigs,
-    Cutter,
-    Scorer,
-    TokenMap,
-    Variant,
-    check_variants,
-    count_skipped,
-    score_alleles,
-)
-from cmgems.tokenization import KmerTokenizer
+from cmgems.inference import Contigs, Cutter, Scorer, Variant, check_variants, count_skipped, score_alleles
+from cmgems.tokenization import KmerTokenizer, TokenMap
 
 BY_OFFSET = np.array([[0.7, 0.1, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.4, 0.1]])  # A, T, C, G
 A, T, C, G = range(4)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from cmgems.config import Component
-from cmgems.data import GenomeData, PretrainingData
 from cmgems.errors import CmgemsError
 from cmgems.genome import Split, encode, read_fasta
 from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.pmi import PMITable
+from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.registry import Registry
 from cmgems.tokenization import KmerTokenizer
 

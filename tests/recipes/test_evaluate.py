@@ -14,7 +14,7 @@ from cmgems import assets, training
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.recipes import load_recipe
-from cmgems.training import open_run
+from cmgems.runs import open_run
 
 
 def sequences(rng, count, gc=0.5):

@@ -16,7 +16,7 @@ from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
 from cmgems.recipes import load_recipe
-from cmgems.training import read_metrics
+from cmgems.runs import read_metrics
 
 
 def command(small_labelled, out, *overrides):

@@ -11,8 +11,8 @@ import torch
 
 from cmgems.cli.main import run
 from cmgems.models import load_model
-from cmgems.training import Checkpoints, read_metrics
-from cmgems.training.scores import quantity_scores
+from cmgems.runs import Checkpoints, read_metrics
+from cmgems.tasks.metrics import quantity_scores
 
 ROWS = {"train": 160, "dev": 40, "test": 40}
 SCORES = {

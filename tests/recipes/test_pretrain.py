@@ -11,7 +11,7 @@ from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
 from cmgems.recipes import load_recipe
-from cmgems.training import read_metrics
+from cmgems.runs import read_metrics
 
 # Wall-clock figures differ from run to run; everything else must not.
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}

@@ -8,7 +8,7 @@ import pytest
 
 from cmgems.cli.main import run
 from cmgems.models import load_model
-from cmgems.training import read_metrics
+from cmgems.runs import read_metrics
 
 
 def command(small_genome, out, *overrides):

@@ -20,10 +20,11 @@ from safetensors import safe_open
 
 from cmgems import training
 from cmgems.cli.main import run
-from cmgems.data import PretrainingData
 from cmgems.errors import DataError
 from cmgems.models import load_model
-from cmgems.training import StepResult, read_metrics
+from cmgems.pretraining import PretrainingData
+from cmgems.runs import read_metrics
+from cmgems.training import StepResult
 
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
 

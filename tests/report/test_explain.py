@@ -12,7 +12,8 @@ import pytest
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import encode
-from cmgems.insight import AttentionMaps, Motif, Site, Word
+from cmgems.inference import AttentionMaps
+from cmgems.motifs import Motif, Site, Word
 from cmgems.report import explain, motifs
 from cmgems.report.logo import check_logos
 

@@ -13,9 +13,8 @@ import torch.distributed as dist
 import cmgems.distributed
 from cmgems.distributed import ALONE, World, open_world
 from cmgems.models import MODELS
+from cmgems.runs import CheckpointConfig, Checkpoints
 from cmgems.training import (
-    CheckpointConfig,
-    Checkpoints,
     ComputeConfig,
     OptimConfig,
     ParallelConfig,

@@ -20,12 +20,12 @@ import torch
 
 from cmgems.cli.main import run
 from cmgems.config import Component
-from cmgems.data import GenomeData, PretrainingData
 from cmgems.genome import Split
 from cmgems.masking import Masker, MaskingConfig
 from cmgems.models import load_model
+from cmgems.pretraining import GenomeData, PretrainingData
+from cmgems.runs import read_metrics
 from cmgems.tokenization import TOKENIZERS
-from cmgems.training import read_metrics
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
 # What sums of float32 taken in another order, and AdamW's division by small numbers, make of a few steps.

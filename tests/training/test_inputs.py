@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from cmgems.distributed import World
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.models.packing import Packing
-from cmgems.training import ComputeConfig, OptimConfig, World, build_optimizer, start_compute, train_step
+from cmgems.training import ComputeConfig, OptimConfig, build_optimizer, start_compute, train_step
 from cmgems.training.inputs import loss_inputs, packs
 from cmgems.training.step import MaskedLMLoss
 

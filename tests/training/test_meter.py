@@ -10,7 +10,8 @@ import torch
 
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
-from cmgems.training import Compute, Meter, StepResult, meter, perplexity
+from cmgems.runs import perplexity
+from cmgems.training import Compute, Meter, StepResult, meter
 from cmgems.training.flops import training_flops
 
 CPU = Compute(torch.device("cpu"), bf16=False, compiled=False)

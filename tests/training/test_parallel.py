@@ -10,9 +10,8 @@ from torch.distributed.tensor import DTensor
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
 from cmgems.models import MODELS
+from cmgems.runs import CheckpointConfig, Checkpoints
 from cmgems.training import (
-    CheckpointConfig,
-    Checkpoints,
     ComputeConfig,
     OptimConfig,
     ParallelConfig,

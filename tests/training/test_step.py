@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.training import (
     ComputeConfig,
     OptimConfig,
-    World,
     build_optimizer,
     learning_rate,
     start_compute,

@@ -10,9 +10,10 @@ import torch
 from safetensors import safe_open
 from torchdata.nodes import IterableWrapper, Mapper, ParallelMapper, Prefetcher
 
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError, DataError
 from cmgems.masking import MaskedBatch
-from cmgems.training import StepResult, TroubleConfig, Watch, World, memory_advice, stop_if_hopeless, take
+from cmgems.training import StepResult, TroubleConfig, Watch, memory_advice, stop_if_hopeless, take
 
 CONFIG = TroubleConfig()
 

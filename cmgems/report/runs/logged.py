@@ -128,7 +128,7 @@ def _table(folder: Path) -> Path | None:
 
 
 def _recipe(folder: Path) -> str | None:
-    from cmgems.training.run import recipe_of
+    from cmgems.runs.folder import recipe_of
 
     return recipe_of(folder)
 
@@ -156,7 +156,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> LoggedRun:
-    from cmgems.training.metrics import read_metrics
+    from cmgems.runs.metric_log import read_metrics
 
     try:
         config = yaml.safe_load((folder / CONFIG).read_text()) if (folder / CONFIG).is_file() else {}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.data import PretrainingData
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
 from cmgems.models import MODELS, fit_to_tokenizer
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.pmi.strings import string_npmi
+from cmgems.pretraining import PretrainingData
 from cmgems.report.runs.logged import Floats, LoggedRun
 from cmgems.report.runs.phases import strategies, switches
 from cmgems.report.runs.sections import Sections

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from cmgems.config import Component, component, load_config
-from cmgems.data import GenomeData
 from cmgems.errors import ConfigError, DataError
 from cmgems.masking import MaskingConfig
 from cmgems.models import MODELS
+from cmgems.pretraining import GenomeData
 from cmgems.report.runs.logged import CONFIG, LoggedRun
 from cmgems.tokenization import TOKENIZERS
 

@@ -1,0 +1,155 @@
+"""The probability of each base given all others, from a masked language model.
+
+With overlapping k-mers a base lies in k tokens, and hiding one of them hides nothing: its neighbours spell it out. So
+all k are masked. Each of them then predicts the base: of the k-mers that could stand there, the four that agree with
+every other base are compared with each other,
+
+    p_j(b) = P(w_j with b) / sum over the four bases b' of P(w_j with b'),
+
+and the k answers are averaged, p(b) = mean over j of p_j(b). docs/method.md gives the reasons. Tokens side by side hold
+a base once: that token is masked, and j has one value. Tokens with an ambiguous base are masked but not asked.
+
+Shape suffixes: B rows of a batch, S tokens of a row, E (token, base) pairs asked, L bases, 4 = A, T, C, G.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from cmgems.genome.alphabet import Codes
+from cmgems.inference.batches import Cutter
+from cmgems.tokenization.token_map import TokenMap
+from cmgems.training.compute import Compute
+
+Probabilities = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedRow:
+    """A row of tokens, some masked, and what is asked of it.
+
+    Attributes:
+        ids_S: int32, masked.
+        positions_E: int64, position in the row of each token asked.
+        bases_E: int64, the base it is asked for.
+        candidates_E4: int32, the tokens that put A, T, C or G there and agree with every other base.
+    """
+
+    ids_S: npt.NDArray[np.int32]
+    positions_E: npt.NDArray[np.int64]
+    bases_E: npt.NDArray[np.int64]
+    candidates_E4: npt.NDArray[np.int32]
+
+
+def masked_rows(
+    tokens: TokenMap, ids_S: npt.NDArray[np.int32], start: int, first: int, last: int
+) -> Iterator[MaskedRow]:
+    """The rows that ask for the bases ``[first, last)``: one a base, or one a token if tokens lie side by side.
+
+    Args:
+        tokens: The bases behind the ids.
+        ids_S: A window, without padding.
+        start: Where the window starts; ``first``, ``last`` and the rows' ``bases_E`` are counted as it is (bp).
+        first: First base to ask for.
+        last: One past the last. Bases without a known token get no row.
+
+    Raises:
+        CmgemsError: if the tokens differ in length.
+    """
+    body_T = tokens.body(ids_S)
+    spans_T2 = tokens.spans(ids_S[body_T])
+    lengths_T = spans_T2[:, 1] - spans_T2[:, 0]
+    token_E = np.repeat(np.arange(len(body_T)), lengths_T)
+    offset_E = np.arange(len(token_E)) - np.repeat(np.cumsum(lengths_T) - lengths_T, lengths_T)
+    base_E = start + spans_T2[token_E, 0] + offset_E
+    candidates_E4 = tokens.substitutions[ids_S[body_T[token_E]], offset_E]
+
+    asked_E = np.flatnonzero((base_E >= first) & (base_E < last))
+    row_E = base_E if tokens.overlapping else token_E
+    asked_E = asked_E[np.argsort(row_E[asked_E], kind="stable")]
+    borders = np.flatnonzero(np.diff(row_E[asked_E])) + 1
+    for pairs in np.split(asked_E, borders):
+        known = pairs[candidates_E4[pairs, 0] >= 0]
+        if len(known):
+            masked_S = ids_S.copy()
+            masked_S[body_T[token_E[pairs]]] = tokens.tokenizer.mask_id
+            yield MaskedRow(masked_S, body_T[token_E[known]], base_E[known], candidates_E4[known])
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Asks a masked language model for bases.
+
+    Attributes:
+        model: On the device of ``compute``, in evaluation mode.
+        cutter: Cuts sequences to what it takes.
+        compute: Device and precision.
+        batch_size: Rows in a forward pass.
+    """
+
+    model: nn.Module
+    cutter: Cutter
+    compute: Compute
+    batch_size: int
+
+    @torch.no_grad()
+    def ask(self, rows: Sequence[MaskedRow]) -> Probabilities:
+        """p_j(b) of every pair asked, in the order of the rows: float64 (E, 4)."""
+        ids_BS, attention_BS = self.cutter.inputs([row.ids_S for row in rows], self.compute)
+        width = ids_BS.shape[1]
+        positions_E = np.concatenate([b * width + row.positions_E for b, row in enumerate(rows)])
+        candidates_E4 = np.concatenate([row.candidates_E4 for row in rows])
+        device = self.compute.device
+        with self.compute.autocast():
+            logits_EV = self.model(ids_BS, attention_BS, torch.from_numpy(positions_E).to(device))
+        logits_E4 = logits_EV.gather(1, torch.from_numpy(candidates_E4).to(device).long())
+        probabilities: Probabilities = logits_E4.double().softmax(-1).cpu().numpy()
+        return probabilities
+
+    def base_probabilities(self, codes_L: Codes, advance: Callable[[float], None]) -> Probabilities:
+        """p(base | all others) of one sequence: float64 (L, 4), NaN at bases without a known token.
+
+        Long sequences are read in windows; each base is asked for in the one in which it is farthest from a cut.
+
+        Args:
+            codes_L: A checked sequence (``check_sequences``).
+            advance: Told the number of bases done.
+        """
+        sums_L4, counts_L = np.zeros((len(codes_L), 4)), np.zeros(len(codes_L))
+        for rows in _batches(self._rows(codes_L), self.batch_size):
+            bases_E = np.concatenate([row.bases_E for row in rows])
+            np.add.at(sums_L4, bases_E, self.ask(rows))
+            np.add.at(counts_L, bases_E, 1)
+            advance(len(np.unique(bases_E)))
+        advance(int(np.count_nonzero(counts_L == 0)))
+        with np.errstate(invalid="ignore"):
+            mean_L4: Probabilities = sums_L4 / counts_L[:, None]
+        return mean_L4
+
+    def _rows(self, codes_L: Codes) -> Iterator[MaskedRow]:
+        for piece in self.cutter.pieces(0, codes_L):
+            window = piece.window
+            yield from masked_rows(
+                self.cutter.tokens, piece.ids_S, window.start, window.own_start, window.own_end
+            )
+
+
+def log_likelihoods(probabilities_L4: Probabilities, codes_L: Codes) -> npt.NDArray[np.float64]:
+    """log p of the base that is there (nats): float64 (L,), NaN at ambiguous bases and where p is."""
+    known_L = codes_L < 4
+    found_L = np.full(len(codes_L), np.nan)
+    found_L[known_L] = np.log(probabilities_L4[known_L, codes_L[known_L]])
+    return found_L
+
+
+def _batches(rows: Iterable[MaskedRow], size: int) -> Iterator[list[MaskedRow]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch

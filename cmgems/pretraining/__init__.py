@@ -1,0 +1,5 @@
+"""Pretraining data: masked batches from a genome store."""
+
+from cmgems.pretraining.pipeline import FixedValidation, GenomeData, PretrainingData
+
+__all__ = ["FixedValidation", "GenomeData", "PretrainingData"]

@@ -1,0 +1,225 @@
+"""A run folder: one run at a time, the resolved config beside its results, the same command resumes it.
+
+runs/logo/
+    config.yaml        the resolved config
+    metrics.jsonl      one record a line
+    checkpoints/       see checkpoint.py
+    final/ or best/    the model folder at the end
+    summary.json       what the end-of-run table shows
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from cmgems.config import config_dict, dump_config
+from cmgems.distributed import World
+from cmgems.errors import CmgemsError, DataError, disk_error
+from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
+from cmgems.runs.checkpoints import Checkpoints
+from cmgems.runs.layout import INFO_FILE, WEIGHTS_FILE
+
+CONFIG = "config.yaml"
+LOCK = ".lock"
+SUMMARY = "summary.json"
+# Sections that change nothing that is computed: a run may go on with others.
+FREE_SECTIONS = ("checkpoint", "log", "parallel", "trouble")
+
+
+class RunBusyError(CmgemsError):
+    """Another process is working on this run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run folder."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder / "checkpoints")
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    def keep_model(self, checkpoint: Path, name: str) -> None:
+        """Copy a checkpoint's model files to ``name`` in the run folder, where the other commands look first."""
+        if (self.folder / name).exists():
+            return
+        with atomic_folder(self.folder / name) as partial:
+            for file in (WEIGHTS_FILE, INFO_FILE):
+                shutil.copyfile(checkpoint / file, partial / file)
+
+    def finish(self, title: str, summary: dict[str, Any]) -> None:
+        """Write the summary and show it as a table on stdout."""
+        write_json(self.folder / SUMMARY, summary)
+        show_summary(title, summary)
+
+
+def show_summary(title: str, summary: dict[str, Any]) -> None:
+    """Print a title and a two-column table."""
+    print(title)
+    table = Table("figure", "value")
+    for name, value in summary.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """The summary of a finished run, or None.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    path = folder / SUMMARY
+    if not path.is_file():
+        return None
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    return summary
+
+
+def config_difference(out: Path, config: object, recipe: str | None = None) -> str:
+    """How the run in ``out`` was configured otherwise, in words; "" if it was not, or left nothing to protect.
+
+    A run that failed before its first checkpoint, for a mistake in its config say, left nothing. Of a finished one the
+    summary counts, though its checkpoints may be gone.
+
+    Args:
+        out: A run folder, or what may become one.
+        config: The config that it is wanted for.
+        recipe: Its recipe, None for any.
+    """
+    stored = out / CONFIG
+    if not stored.is_file() or not (Run(out).checkpoints.all() or (out / SUMMARY).is_file()):
+        return ""
+    there, here = _read_config(out), {"recipe": recipe, **config_dict(config)}
+    if recipe is None:
+        there["recipe"] = None
+    old, new = _decisive_lines(there), _decisive_lines(here)
+    if old == new:
+        return ""
+    for old_line, new_line in zip(old, new, strict=False):
+        if old_line != new_line:
+            return f"there it says {old_line.strip()!r}, here {new_line.strip()!r}"
+    return "one of them has more lines"
+
+
+def _decisive_lines(values: dict[str, Any]) -> list[str]:
+    """A config as lines, without the sections that a run may change on its way."""
+    kept = {key: value for key, value in values.items() if key not in FREE_SECTIONS}
+    return yaml.safe_dump(kept, sort_keys=False, width=10_000).splitlines()
+
+
+def share_folder(out: Path, config: object, recipe: str) -> None:
+    """Make ``out`` a folder of many runs, for any number of processes at once; each run below is opened by itself.
+
+    The config may change from call to call (more seeds, say): every run below checks its own.
+
+    Raises:
+        CmgemsError: if ``out`` holds something else, or cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / CONFIG).is_file() and any(out.iterdir()):
+            raise _strangers(out)
+    except OSError as error:
+        raise disk_error(error, out) from error
+    if (there := recipe_of(out)) not in (None, recipe):
+        raise _strangers(out, f"it holds a run of the recipe {there}")
+    write_text(out / CONFIG, dump_config(config, recipe))
+
+
+def recipe_of(out: Path) -> str | None:
+    """The recipe of the run or runs in ``out``; None if nothing there says.
+
+    Raises:
+        DataError: if its config cannot be read.
+    """
+    recipe = _read_config(out).get("recipe") if (out / CONFIG).is_file() else None
+    return None if recipe is None else str(recipe)
+
+
+def _read_config(out: Path) -> dict[str, Any]:
+    """The config of the run in ``out``; empty if its file is."""
+    path = out / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from error
+    return values if isinstance(values, dict) else {}
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError("cannot read the run", where=path, why=str(error))
+
+
+def _strangers(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:
+    return CmgemsError("output folder in use", where=out, why=why, fix="choose another -o")
+
+
+def _refuse_strangers(out: Path, config: object, recipe: str) -> None:
+    """Raise if ``out`` holds anything but nothing, or a run with this config."""
+    if not (out / CONFIG).is_file() and any(path.name != LOCK for path in out.iterdir()):
+        (out / LOCK).unlink()
+        raise _strangers(out)
+    if difference := config_difference(out, config, recipe):
+        raise CmgemsError(
+            "output folder in use",
+            where=out,
+            why=f"it holds a run with another config ({difference})",
+            fix="choose another -o, or repeat that run's own command to resume it",
+        )
+
+
+@contextmanager
+def open_run(out: Path, config: object, recipe: str, world: World | None = None) -> Iterator[Run]:
+    """Open ``out`` for a run of ``recipe`` with ``config``: new, or the same run going on; by one run at a time.
+
+    Raises:
+        RunBusyError: if another run holds it.
+        CmgemsError: if it holds a run with another config, or is no run folder.
+    """
+    if world is not None and not world.leads:
+        yield Run(out)
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
+    except OSError as error:
+        raise disk_error(error, out) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusyError(
+                "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
+            ) from None
+        _sweep(out)
+        _refuse_strangers(out, config, recipe)
+        write_text(out / CONFIG, dump_config(config, recipe))
+        yield Run(out)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed run was writing; we hold its lock, so nobody writes it any more."""
+    for leftover in out.glob(f"{PARTIAL_PREFIX}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()

@@ -1,0 +1,227 @@
+"""Fine-tuning tasks: the labels, the loss and the scores, and the head of the model that learns them.
+
+Shape suffixes: B sequences of a batch, S tokens of a row, N sequences (or tokens end to end) of a split, C outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cmgems.data.labels import ClassPerBase, LabelKind, LabelSet, OneClass, Quantities
+from cmgems.data.token_labels import IGNORE
+from cmgems.errors import CmgemsError
+from cmgems.models import Head
+from cmgems.registry import Registry
+from cmgems.tasks.metrics import Scores, class_auc, class_scores, label_scores, quantity_scores
+from cmgems.tasks.predict import activate
+
+
+class Task(Protocol):
+    """What fine-tuning learns and reports. Registered as a frozen dataclass that inherits from it.
+
+    Attributes:
+        metric: The score that chooses the best epoch on the dev set.
+        head: What the model ends in.
+        labels: How the label columns are read.
+    """
+
+    metric: str
+    head: ClassVar[Head]
+    labels: ClassVar[LabelKind]
+
+    def fit(self, answers: np.ndarray) -> Task:
+        """The task that knows what it must of the training labels (``LabelledSet.answers``)."""
+        return self
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Scalar to minimise, of logits (B, C) or (B, S, C) and a batch's labels, in float32."""
+        ...
+
+    def predictions(self, logits_NC: np.ndarray) -> np.ndarray:
+        """What the logits mean: probabilities, or quantities in the units of the labels."""
+        return activate(logits_NC, self.head)
+
+    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+        """Every metric by name; NaN where it is undefined."""
+        ...
+
+    def merit(self, scores: Mapping[str, float]) -> float:
+        """How good an epoch is, the higher the better; an undefined score is worse than any other."""
+        value = scores[self.metric]
+        return -math.inf if math.isnan(value) else value
+
+    def start_training(self, model: nn.Module) -> None:
+        """Bring a saved model, in place, to the form in which it is trained."""
+
+    def finish_training(self, model: nn.Module) -> None:
+        """The inverse: bring the model to the form in which it is saved, so that it gives what its labels say."""
+
+    @contextmanager
+    def finished(self, model: nn.Module) -> Iterator[None]:
+        """While this lasts the model is in the form in which it is saved.
+
+        Afterwards it is what :meth:`start_training` makes of the saved one, to the bit: a run that goes on and one that
+        was resumed are the same.
+        """
+        self.finish_training(model)
+        try:
+            yield
+        finally:
+            self.start_training(model)
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+@TASKS.register("classification")
+@dataclass(frozen=True)
+class Classification(Task):
+    """One class out of two or more.
+
+    Attributes:
+        metric: Chooses the best epoch on the dev set (GUE: mcc, macro_f1 for covid).
+    """
+
+    head: ClassVar[Head] = "classification"
+    labels: ClassVar[LabelKind] = OneClass()
+    metric: Literal["accuracy", "macro_f1", "mcc", "auc"] = "mcc"
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy (nats)."""
+        return F.cross_entropy(logits.float(), labels)
+
+    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+        """Accuracy, macro-F1, MCC and AUC."""
+        return class_scores(answers, predictions_NC) | {"auc": class_auc(answers, predictions_NC)}
+
+
+@TASKS.register("multi_label")
+@dataclass(frozen=True)
+class MultiLabel(Task):
+    """Labels that may hold together, or none of them.
+
+    Attributes:
+        metric: Chooses the best epoch on the dev set. F1 is that of the labels of probability above 0.5.
+    """
+
+    head: ClassVar[Head] = "multi_label"
+    labels: ClassVar[LabelKind] = LabelSet()
+    metric: Literal["macro_f1", "micro_f1", "auc", "average_precision"] = "average_precision"
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Binary cross-entropy (nats), mean over sequences and labels."""
+        return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+
+    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+        """Macro- and micro-F1, AUC and average precision, both mean over labels."""
+        return label_scores(answers, predictions_NC)
+
+
+@TASKS.register("token_classification")
+@dataclass(frozen=True)
+class TokenClassification(Task):
+    """A class for every base, learnt and scored token by token (``cmgems.data.token_labels``).
+
+    Attributes:
+        metric: Chooses the best epoch on the dev set.
+    """
+
+    head: ClassVar[Head] = "token_classification"
+    labels: ClassVar[LabelKind] = ClassPerBase()
+    metric: Literal["accuracy", "macro_f1", "mcc"] = "mcc"
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy (nats), mean over the tokens that have a label."""
+        return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
+
+    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+        """Accuracy, macro-F1 and MCC of the tokens that have a label."""
+        labelled = answers != IGNORE
+        return class_scores(answers[labelled], predictions_NC[labelled])
+
+
+@TASKS.register("regression")
+@dataclass(frozen=True)
+class Regression(Task):
+    """One quantity or several.
+
+    Attributes:
+        metric: Chooses the best epoch on the dev set; of mse the lowest.
+    """
+
+    head: ClassVar[Head] = "regression"
+    labels: ClassVar[LabelKind] = Quantities()
+    metric: Literal["pearson", "spearman", "r2", "mse"] = "pearson"
+
+    def fit(self, answers: np.ndarray) -> Task:
+        """The same with targets of mean 0 and variance 1 in training."""
+        return StandardisedRegression(self.metric, mean_C=answers.mean(0), sd_C=answers.std(0))
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Squared error, mean over sequences and quantities."""
+        return F.mse_loss(logits.float(), labels.float())
+
+    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+        """Correlations, R2 and mean squared error in the units of the labels, mean over quantities."""
+        return quantity_scores(answers, predictions_NC)
+
+    def merit(self, scores: Mapping[str, float]) -> float:
+        return super().merit({"mse": -scores["mse"]} if self.metric == "mse" else scores)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StandardisedRegression(Regression):
+    """Regression whose model is trained on (target - mean) / sd, and saved with both in its last layer.
+
+    Attributes:
+        mean_C, sd_C: float64, of the training targets.
+    """
+
+    mean_C: np.ndarray
+    sd_C: np.ndarray
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Squared error in standard deviations, mean over sequences and quantities."""
+        mean_C, sd_C = self._scale(labels.device)
+        return super().loss(logits, (labels - mean_C) / sd_C)
+
+    def predictions(self, logits_NC: np.ndarray) -> np.ndarray:
+        values_NC: np.ndarray = logits_NC * self.sd_C + self.mean_C
+        return values_NC
+
+    @torch.no_grad()
+    def start_training(self, model: nn.Module) -> None:
+        last = self._last_layer(model)
+        mean_C, sd_C = self._scale(last.weight.device)
+        last.weight.copy_(last.weight.double() / sd_C[:, None])
+        last.bias.copy_((last.bias.double() - mean_C) / sd_C)
+
+    @torch.no_grad()
+    def finish_training(self, model: nn.Module) -> None:
+        last = self._last_layer(model)
+        mean_C, sd_C = self._scale(last.weight.device)
+        last.weight.copy_(last.weight.double() * sd_C[:, None])
+        last.bias.copy_(last.bias.double() * sd_C + mean_C)
+
+    def _scale(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.from_numpy(self.mean_C).to(device), torch.from_numpy(self.sd_C).to(device)
+
+    def _last_layer(self, model: nn.Module) -> nn.Linear:
+        linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+        if not linear or linear[-1].out_features != len(self.mean_C) or linear[-1].bias is None:
+            raise CmgemsError(
+                "no linear layer at the end",
+                where="model",
+                why="the mean and spread of the targets go into its weight and bias",
+                fix="end the model's head with a torch.nn.Linear",
+            )
+        return linear[-1]

@@ -1,0 +1,187 @@
+"""What a checkpoint holds besides the weights: optimizer moments, random states, and the recipe's own JSON.
+
+Tensors go by names: ``model.encoder.word.weight``, ``optimizer.encoder.word.weight.exp_avg``, ``rng.cpu.0`` (the
+state of rank 0). The same names whether they lie in whole files or in shards, so either can be read for the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from cmgems.distributed import World
+from cmgems.errors import CheckpointError
+from cmgems.files import write_bytes, write_text
+from cmgems.models.saved import check_state
+from cmgems.runs.checkpoints import TRAINING_JSON
+from cmgems.runs.layout import WEIGHTS_FILE
+
+TRAINING_FILE = "training.safetensors"
+MODEL, OPTIMIZER = "model.", "optimizer."
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under their checkpoint names; DTensors where the model is sharded."""
+    return {f"{MODEL}{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state under its checkpoint names."""
+    return {
+        f"{OPTIMIZER}{name}.{key}": value.detach()
+        for name, parameter in _parameters(model).items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def random_tensors(rank: int) -> dict[str, Tensor]:
+    """This process' random states, which dropout draws from."""
+    states = {f"rng.cpu.{rank}": torch.get_rng_state()}
+    if torch.cuda.is_initialized():  # a run on the CPU does not touch a GPU that is there
+        states[f"rng.cuda.{rank}"] = torch.cuda.get_rng_state()
+    return states
+
+
+def gather_random_tensors(world: World) -> dict[str, Tensor]:
+    """The random states of all ranks, on every rank."""
+    gathered: dict[str, Tensor] = {}
+    for name, state in random_tensors(world.rank).items():
+        kind = name.rpartition(".")[0]
+        gathered |= {f"{kind}.{rank}": other for rank, other in enumerate(world.gather(state))}
+    return gathered
+
+
+def _parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    # Not named_parameters(): after a validation a sharded model's root still shows gathered weights, and only its
+    # state_dict puts back the sharded ones that the optimizer knows.
+    state = model.state_dict(keep_vars=True)
+    return {name: tensor for name, tensor in state.items() if isinstance(tensor, nn.Parameter)}
+
+
+def write_training_files(folder: Path, tensors: Mapping[str, Tensor], state: str) -> None:
+    """Write ``training.safetensors`` and ``training.json`` (the text ``state``) into a checkpoint folder."""
+    write_bytes(folder / TRAINING_FILE, save({name: t.cpu().contiguous() for name, t in tensors.items()}))
+    write_text(folder / TRAINING_JSON, state)
+
+
+def save_training_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Write optimizer, RNG and the recipe's JSON-able ``state`` of a run of one process into a checkpoint folder."""
+    tensors = optimizer_tensors(model, optimizer) | random_tensors(0)
+    write_training_files(folder, tensors, json.dumps(state, indent=2) + "\n")
+
+
+def load_training_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Restore :func:`save_training_state`; returns the recipe's ``state``.
+
+    Raises:
+        CheckpointError: if the optimizer state is of another model.
+    """
+    restore_whole(folder, load_file(folder / TRAINING_FILE), model, optimizer)
+    return read_training_json(folder)
+
+
+def load_whole(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, rank: int) -> None:
+    """Restore weights, optimizer and this rank's random state from whole files; the model may be sharded.
+
+    Raises:
+        CheckpointError: if the checkpoint is of another model.
+    """
+    weights = load_file(folder / WEIGHTS_FILE)
+    tensors = load_file(folder / TRAINING_FILE) | {f"{MODEL}{name}": t for name, t in weights.items()}
+    restore_whole(folder, tensors, model, optimizer, rank)
+
+
+def read_training_json(folder: Path) -> dict[str, Any]:
+    """The recipe's own state."""
+    state: dict[str, Any] = json.loads((folder / TRAINING_JSON).read_text())
+    return state
+
+
+@torch.no_grad()
+def restore_whole(
+    folder: Path,
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rank: int = 0,
+) -> None:
+    """Copy ``tensors``, read from ``folder``, to where :func:`targets` says."""
+    wanted: dict[str, Any] = targets(tensors, model, optimizer, rank, folder)
+    for name, target in wanted.items():
+        value = tensors[name]
+        if hasattr(target, "device_mesh"):  # a DTensor: every rank has read the whole and keeps its part
+            from torch.distributed.tensor import distribute_tensor
+
+            value = distribute_tensor(value, target.device_mesh, target.placements, src_data_rank=None)
+        target.copy_(value)
+    set_random_state(wanted, rank)
+
+
+def targets(
+    stored: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rank: int,
+    folder: Path,
+) -> dict[str, Tensor]:
+    """Where the tensors of a checkpoint belong: parameters, new optimizer state, and room for a random state.
+
+    Args:
+        stored: The checkpoint's tensors, or their shapes and dtypes as tensors on the meta device.
+        model: Its parameters are targets if the checkpoint holds weights.
+        optimizer: Receives new state of the stored shapes, sharded like its parameter.
+        rank: Whose random state is wanted. Of a run with fewer ranks there is none: dropout then starts anew.
+        folder: The checkpoint, for error messages.
+
+    Raises:
+        CheckpointError: if names or shapes are another model's.
+    """
+    wanted = {name: torch.empty_like(t, device="cpu") for name, t in stored.items() if _is_random(name, rank)}
+    if any(name.startswith(MODEL) for name in stored):
+        own = model_tensors(model)
+        check_state({name: t for name, t in stored.items() if name.startswith(MODEL)}, own, where=folder)
+        wanted |= own
+    parameters = _parameters(model)
+    for name in stored:
+        if not name.startswith(OPTIMIZER):
+            continue
+        parameter_name, _, key = name.removeprefix(OPTIMIZER).rpartition(".")
+        parameter = parameters.get(parameter_name)
+        if parameter is None:
+            raise CheckpointError(
+                f"optimizer state of an unknown tensor {parameter_name}", where=folder, fix="use another -o"
+            )
+        wanted[name] = _optimizer_target(stored[name], parameter, parameter_name, folder)
+        optimizer.state[parameter][key] = wanted[name]
+    return wanted
+
+
+def _optimizer_target(stored: Tensor, parameter: Tensor, name: str, folder: Path) -> Tensor:
+    if stored.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=stored.dtype, requires_grad=False)
+    if stored.ndim:
+        raise CheckpointError(
+            f"optimizer state of another shape for {name}", where=folder, fix="use another -o"
+        )
+    # A count of steps; AdamW's fused kernel wants it beside the parameter.
+    return torch.empty((), dtype=stored.dtype, device=parameter.device)
+
+
+def _is_random(name: str, rank: int) -> bool:
+    return name == f"rng.cpu.{rank}" or (name == f"rng.cuda.{rank}" and torch.cuda.is_available())
+
+
+def set_random_state(tensors: Mapping[str, Tensor], rank: int) -> None:
+    """Take over this rank's random state, if ``tensors`` holds one."""
+    if (state := tensors.get(f"rng.cpu.{rank}")) is not None:
+        torch.set_rng_state(state)
+    if (state := tensors.get(f"rng.cuda.{rank}")) is not None:
+        torch.cuda.set_rng_state(state)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+
+import numpy as np
+import pytest
+from torchdata.nodes import ParallelMapper
+
+from cmgems.config import Component
+from cmgems.errors import CmgemsError, DataError
+from cmgems.genome import Split, decode
+from cmgems.masking import Masker, MaskingConfig
+from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
+from cmgems.pretraining.nodes import MaskNode, WindowNode
+from cmgems.tokenization import TOKENIZERS
+
+TOKENIZER = TOKENIZERS.get("kmer6")
+SPLIT = Split(fraction=0.1, block_bp=2000)
+
+
+def data_of(small_genome, **changes):
+    config = GenomeData(
+        store=small_genome.store,
+        sampler=Component("tiled", {"max_bp": 100}),
+        split=SPLIT,
+        batch_size=8,
+    )
+    return PretrainingData(dataclasses.replace(config, **changes), TOKENIZER, 512, seed=3)
+
+
+def masker_of(small_genome, name="cm_gems", **options):
+    return Masker(MaskingConfig(Component(name, options), small_genome.table), TOKENIZER, steps=50, seed=3)
+
+
+def stream_of(small_genome, *, prefetch=4, workers=0, accumulation=2, rank=0, world=1, state=None, **masking):
+    data = data_of(small_genome, prefetch=prefetch, workers=workers)
+    masker = masker_of(small_genome, **masking)
+    stream = data.stream(masker, accumulation, rank, world)
+    stream.reset(state)
+    return stream, masker
+
+
+def take(stream, count):
+    return [next(stream) for _ in range(count)]
+
+
+def same(a, b):
+    return all(
+        np.array_equal(x.ids_BS, y.ids_BS)
+        and np.array_equal(x.positions_M, y.positions_M)
+        and np.array_equal(x.labels_M, y.labels_M)
+        and x.strategy == y.strategy
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 9])
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_the_stream_does_not_depend_on_threads_or_prefetch(small_genome, prefetch, workers):
+    expected = take(stream_of(small_genome, prefetch=2)[0], 120)
+    assert same(take(stream_of(small_genome, prefetch=prefetch, workers=workers)[0], 120), expected)
+
+
+def test_processes_make_the_stream_of_threads(small_genome):
+    """Not a setting (docs/design.md says why), but what a pipeline of one's own may rely on."""
+    data, masker = data_of(small_genome), masker_of(small_genome)
+    windows = WindowNode(data.epoch_windows, data.config.batch_size, data.padded_tokens)
+    ids = ParallelMapper(
+        windows, data.tokenize, 2, in_order=True, method="process", multiprocessing_context="fork"
+    )
+    stream = MaskNode(ids, masker, accumulation=2)
+    stream.reset()
+    assert same(take(stream, 40), take(stream_of(small_genome, workers=2)[0], 40))
+
+
+def test_workers_keep_the_order_of_batches_that_take_their_time(small_genome):
+    expected = take(stream_of(small_genome)[0], 30)
+    data = data_of(small_genome, workers=4)
+    tokenize, rng = data.tokenize, np.random.default_rng(0)
+    data.tokenize = lambda batch: time.sleep(rng.random() / 100) or tokenize(batch)  # type: ignore[method-assign]
+    stream = data.stream(masker_of(small_genome), 2)
+    stream.reset()
+    assert same(take(stream, 30), expected)
+
+
+# 40 kbp in windows of 100 bp is about 45 batches of 8: 120 batches cross two ends of an epoch.
+@pytest.mark.parametrize("done", [0, 1, 44, 45, 46, 100])
+@pytest.mark.parametrize(("prefetch", "workers"), [(0, 0), (4, 0), (4, 2), (0, 3)])
+def test_resume_at_any_batch(small_genome, done, prefetch, workers):
+    expected = take(stream_of(small_genome)[0], 120)
+    stream, _ = stream_of(small_genome, prefetch=prefetch, workers=workers)
+    take(stream, done)
+    state = json.loads(json.dumps(stream.state_dict()))
+    take(stream, 3)  # what was taken after the snapshot must not matter
+    resumed, _ = stream_of(small_genome, prefetch=prefetch, workers=workers, state=state)
+    assert same(take(resumed, 120 - done), expected[done:])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_ranks_share_the_batches_of_one(small_genome, workers):
+    whole = take(stream_of(small_genome)[0], 60)
+    parts = [take(stream_of(small_genome, rank=rank, world=2, workers=workers)[0], 60) for rank in (0, 1)]
+    for i, batch in enumerate(whole):
+        for rank in (0, 1):
+            assert np.array_equal(batch.ids_BS[rank::2], parts[rank][i].ids_BS)
+
+
+def test_a_switch_acts_on_the_next_step(small_genome):
+    stream, masker = stream_of(small_genome, prefetch=8, accumulation=2)
+    before = take(stream, 4)
+    time.sleep(0.2)  # let the prefetcher run ahead
+    masker.observe(2, 100.0)
+    masker.observe(2, 99.9)
+    after = take(stream, 2)
+    assert {b.strategy for b in before} == {"genemask"}
+    assert {b.strategy for b in after} == {"global_pmi"}
+    restored, other = stream_of(small_genome, state=stream.state_dict())
+    assert next(restored).strategy == "global_pmi"
+    assert other.state == masker.state
+
+
+def test_steps_count_accumulated_batches(small_genome):
+    seen = []
+    stream, masker = stream_of(small_genome, accumulation=3)
+    inner = masker.strategy
+    masker.strategy = lambda step: seen.append(step) or inner(step)  # type: ignore[method-assign]
+    take(stream, 7)
+    assert seen == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_an_epoch_covers_training_bases_once_and_validation_never(small_genome):
+    data = data_of(small_genome)
+    starts, lengths = data.epoch_windows(0)
+    covered = np.zeros(data.store.bases, int)
+    for start, length in zip(starts, lengths, strict=True):
+        covered[start : start + length] += 1
+    assert covered.max() == 1
+    assert covered[data.store.codes == 255].sum() == 0
+    for start, stop in data.validation_runs:
+        assert covered[start:stop].sum() == 0
+    # Less than a batch of windows waits for another epoch.
+    assert covered.sum() > sum(b - a for a, b in data.train_runs) - 9 * 100
+    assert not np.array_equal(starts, data.epoch_windows(1)[0])
+
+
+def test_batches_hold_the_windows_bases(small_genome):
+    data = data_of(small_genome)
+    masker = masker_of(small_genome, "fixed", masking="random_span")
+    stream = data.stream(masker, 1)
+    stream.reset()
+    batch = next(stream)
+    ids = batch.ids_BS.copy()
+    ids.ravel()[batch.positions_M] = batch.labels_M
+    starts, lengths = data.epoch_windows(0)
+    for row in range(8):
+        window = data.store.codes[starts[row] : starts[row] + lengths[row]]
+        assert TOKENIZER.decode(ids[row]) == decode(window)
+
+
+def test_batches_hold_similar_lengths(small_genome):
+    data = data_of(small_genome, sampler=Component("tiled", {"max_bp": 100, "full_share": 0.0}))
+    _, lengths = data.epoch_windows(0)
+    spread = np.ptp(lengths.reshape(-1, 8), axis=1)
+    assert np.median(spread) < 10
+
+
+def test_fixed_validation_is_fixed(small_genome):
+    config = FixedValidation(sequences=20)
+    first, second = (data_of(small_genome).validation_batches(config) for _ in range(2))
+    assert same(first, second)
+    assert sum(len(b.ids_BS) for b in first) == 20
+
+
+def test_bad_settings(small_genome):
+    with pytest.raises(CmgemsError, match=r"data.sampler.max_bp=515"):
+        PretrainingData(
+            GenomeData(store=small_genome.store, sampler=Component("tiled", {"max_bp": 600}), split=SPLIT),
+            TOKENIZER,
+            512,
+            seed=0,
+        )
+    with pytest.raises(DataError, match="a batch takes 9999"):
+        data_of(small_genome, batch_size=9999).epoch_windows(0)
+    with pytest.raises(CmgemsError, match="batch_size"):
+        GenomeData(batch_size=0)
+    with pytest.raises(CmgemsError, match="PMI table"):
+        FixedValidation(masking="genemask")
+    for rate in (-0.15, 0.0, 1.0, float("nan")):
+        with pytest.raises(CmgemsError, match="`rate` must be between 0 and 1"):
+            FixedValidation(rate=rate)
+    with pytest.raises(CmgemsError, match=r"cmgems pmi build"):
+        Masker(MaskingConfig(), TOKENIZER, steps=1, seed=0)
+    with pytest.raises(CmgemsError, match="between 0 and 1"):
+        MaskingConfig(rate=1.0)

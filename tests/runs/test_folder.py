@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cmgems.errors import CmgemsError
+from cmgems.runs import MetricsLog, open_run, read_metrics, read_summary
+from cmgems.runs.folder import config_difference, share_folder
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: int = 3
+    rate: float = 0.15
+
+
+def test_the_same_command_opens_its_folder_again(tmp_path):
+    for _ in range(2):
+        with open_run(tmp_path / "run", Config(), "pretrain") as run:
+            assert (run.folder / "config.yaml").read_text() == "recipe: pretrain\nsteps: 3\nrate: 0.15\n"
+
+
+def test_a_folder_of_many_runs_is_of_one_recipe(tmp_path):
+    for _ in range(2):
+        share_folder(tmp_path / "many", Config(), "evaluate")
+    with open_run(tmp_path / "run", Config(), "pretrain"):
+        pass
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(CmgemsError, match="it holds a run of the recipe pretrain"):
+        share_folder(tmp_path / "run", Config(), "evaluate")
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json"])
+def test_a_damaged_file_is_named(tmp_path, name):
+    with open_run(tmp_path, Config(), "pretrain") as run:
+        run.finish("done", {"steps": 3})
+    (tmp_path / name).write_text("[")
+    with (
+        pytest.raises(CmgemsError, match=f"cannot read the run in .*{name}"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
+        read_summary(tmp_path)
+
+
+def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
+    with open_run(tmp_path, Config(), "pretrain"):
+        pass
+    with open_run(tmp_path, Config(steps=4), "pretrain") as run:  # the first try saved nothing
+        run.checkpoints.save(1, lambda folder: (folder / "weights").write_text(""))
+    with open_run(tmp_path, Config(steps=4), "pretrain"):
+        pass
+    message = r"there it says 'steps: 4', here 'steps: 3'"
+    with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3), "pretrain"):
+        pass
+
+
+def test_another_config_is_refused_of_a_finished_run_without_checkpoints(tmp_path):
+    with open_run(tmp_path, Config(), "pretrain") as run:
+        run.finish("done", {"steps": 3})
+    with pytest.raises(CmgemsError, match="another config"), open_run(tmp_path, Config(rate=0.3), "pretrain"):
+        pass
+    assert config_difference(tmp_path, Config(), "finetune") == (
+        "there it says 'recipe: pretrain', here 'recipe: finetune'"
+    )
+    assert config_difference(tmp_path, Config()) == ""
+
+
+def test_two_runs_never_share_a_folder(tmp_path):
+    with (
+        open_run(tmp_path, Config(), "pretrain"),
+        pytest.raises(CmgemsError, match="another run is writing there"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
+        pass
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with (
+        pytest.raises(CmgemsError, match="not empty and not a run"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(CmgemsError, match=r"cannot write in .*out"),
+        open_run(tmp_path / "out", Config(), "pretrain"),
+    ):
+        pass
+
+
+def test_metrics_after_the_resumed_step_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    with MetricsLog(path, 0) as log:
+        for step in range(1, 6):
+            log.write({"step": step, "loss": 1 / step})
+    with open(path, "a") as handle:
+        handle.write('{"step": 6, "lo')  # a kill in the middle of a line
+    with MetricsLog(path, 3) as log:
+        log.write({"step": 4, "loss": 9.0})
+    assert [(r["step"], r["loss"]) for r in read_metrics(path)] == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 9.0)]
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_tensorboard_gets_the_same_figures(tmp_path):
+    with MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True) as log:
+        log.write({"step": 3, "loss": 0.25, "strategy": "genemask"})
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(3, 0.25)]
+
+
+def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(CmgemsError, match=r"pip install 'cmgems\[tensorboard\]'"):
+        MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True)
