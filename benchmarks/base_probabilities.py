@@ -26,7 +26,7 @@ from cmgems.demo.simulate import write_demo_data
 from cmgems.files import write_text
 from cmgems.genome import BASES, GenomeStore, build_store
 from cmgems.genome.alphabet import Codes
-from cmgems.inference import Cutter, Scorer
+from cmgems.inference import Cutter, PseudoLikelihood
 from cmgems.inference.pseudo_likelihood import MaskedRow, masked_rows
 from cmgems.models import MODELS, load_model
 from cmgems.progress import progress
@@ -85,7 +85,7 @@ def nats_of(four_J4: Tensor, all_J4: Tensor, base: int) -> list[float]:
 
 
 @torch.no_grad()
-def ask(scorer: Scorer, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple[Tensor, Tensor]]:
+def ask(scorer: PseudoLikelihood, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(four_J4, all_J4) of each row, which asks k tokens for one base."""
     ids_BS, attention_BS = scorer.cutter.inputs([row.ids_S for row in rows], scorer.compute)
     positions_E = np.concatenate([b * ids_BS.shape[1] + row.positions_E for b, row in enumerate(rows)])
@@ -102,7 +102,7 @@ def ask(scorer: Scorer, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple
     return found
 
 
-def estimates(scorer: Scorer, store: GenomeStore, count: int, seed: int) -> Nats:
+def estimates(scorer: PseudoLikelihood, store: GenomeStore, count: int, seed: int) -> Nats:
     """log p of the base (nats) by each estimate at each position, (N, M)."""
     tokens = scorer.cutter.tokens
     if not tokens.overlapping:
@@ -135,20 +135,20 @@ def spread(values_N: Nats) -> str:
     return f"{values_N.mean():.3f} ± {values_N.std(ddof=1) / len(values_N) ** 0.5:.3f}"
 
 
-def scorer_of(folder: Path, compute: Compute) -> Scorer:
+def scorer_of(folder: Path, compute: Compute) -> PseudoLikelihood:
     saved = load_model(folder)
     if saved.head != "masked_lm":
         sys.exit(f"error: {folder} is no masked language model")
     cutter = Cutter(TokenMap(saved.tokenizer), saved.config.max_positions)
-    return Scorer(saved.model.to(compute.device), cutter, compute, BATCH)
+    return PseudoLikelihood(saved.model.to(compute.device), cutter, compute, BATCH)
 
 
-def tiny(folder: Path, compute: Compute) -> tuple[Scorer, GenomeStore]:
+def tiny(folder: Path, compute: Compute) -> tuple[PseudoLikelihood, GenomeStore]:
     """A model without training and a simulated genome."""
     store = build_store([write_demo_data(folder, bases=40_000).genome], folder / "store")
     config = MODELS.get("logo_tiny")
     cutter = Cutter(TokenMap(KmerTokenizer(6)), 64)
-    return Scorer(config.masked_lm().eval(), cutter, compute, BATCH), store
+    return PseudoLikelihood(config.masked_lm().eval(), cutter, compute, BATCH), store
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from on_gpu import Page, start
 from side_by_side import ROOT, arguments, environment
 
 from cmgems.demo.simulate import write_demo_data
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 
 CONFIGS = ("logo_cm_gems", "dnabert_cm_gems")
 STEPS = 300
@@ -37,7 +37,7 @@ def cmgems(*words: str | Path) -> None:
 
 
 def row_of(config: str, metrics: Path) -> list[str]:
-    records = [record for record in read_metrics(metrics) if "wait_share" in record]
+    records = [record for record in read_metric_log(metrics) if "wait_share" in record]
     later = records[len(records) // 6 :]
 
     def median(key: str) -> float:

@@ -30,7 +30,7 @@ from cmgems.files import PARTIAL_PREFIX, write_text
 from cmgems.genome import build_store
 from cmgems.pmi import PMITable, count_ngrams
 from cmgems.progress import progress
-from cmgems.runs import Checkpoints, read_metrics
+from cmgems.runs import Checkpoints, read_metric_log
 
 STEPS = 40
 # What a clock says differs from run to run; everything else must not.
@@ -132,7 +132,7 @@ def interrupt(
 
 def outcome(out: Path) -> dict[str, Any]:
     """What must be equal: the log without clocks, and the bytes of the last checkpoint's files and the final model."""
-    records = read_metrics(out / "metrics.jsonl")
+    records = read_metric_log(out / "metrics.jsonl")
     last = Checkpoints(out / "checkpoints").path(STEPS)
     training = json.loads((last / "training.json").read_text())
     training["state"].pop("seconds")

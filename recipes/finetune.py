@@ -25,10 +25,10 @@ import torch
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
-from cmgems.evaluation.scoring import collapse_warning, score_test
+from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
-from cmgems.runs import LogConfig, MetricsLog, open_run, read_summary, show_steps, show_summary, stop_signals
+from cmgems.runs import LogConfig, MetricLog, open_run, read_summary, show_steps, show_summary, stop_signals
 from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.predict import model_inputs
 from cmgems.tokenization import TOKENIZERS
@@ -129,7 +129,7 @@ def main(config: Config, out: Path) -> None:
         train = draw_shots(config.data, splits["train"], test, config.seed)
         # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
         dev = splits.get("dev") if config.data.shots is None else None
-        task = task.fit(train.answers)
+        task = task.fit(train.targets)
 
         model = build_model(model_config, task.head, len(train.names))
         if config.model.checkpoint is not None:
@@ -185,7 +185,7 @@ def main(config: Config, out: Path) -> None:
 
         start = min(state["epoch"] * steps_per_epoch, steps)
         with (
-            MetricsLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
+            MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
             show_steps("finetune", start, steps, config.log.every) as display,
             profiled(config.log.profile, out, display.note) as profile_step,
             stop_signals(display.announce) as stop,
@@ -239,15 +239,15 @@ def main(config: Config, out: Path) -> None:
                 if dev is None:
                     state["best_epoch"] = epoch + 1
                 else:
-                    scores = task.scores(dev.answers, predict(dev))
+                    scores = task.metrics(dev.targets, predict(dev))
                     log.write({"step": step, **{f"dev_{name}": value for name, value in scores.items()}})
                     display.note(
                         f"epoch {epoch + 1}: dev "
                         + ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
                     )
-                    merit = task.merit(scores)
-                    if state["best_epoch"] is None or merit > state["best"]:
-                        state["best_epoch"], state["best"] = epoch + 1, merit
+                    value = task.selection_value(scores)
+                    if state["best_epoch"] is None or value > state["best"]:
+                        state["best_epoch"], state["best"] = epoch + 1, value
                 run.checkpoints.save(epoch + 1, write_checkpoint)
                 run.checkpoints.retain(1, also=state["best_epoch"])
                 leave_if_asked()
@@ -255,7 +255,7 @@ def main(config: Config, out: Path) -> None:
         best = run.checkpoints.path(state["best_epoch"])
         load_weights(best)
         run.keep_model(best, "best")
-        report = score_test(task, train, test, predict(test))
+        report = summarise_test(task, train, test, predict(test))
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(

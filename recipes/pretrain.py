@@ -22,7 +22,7 @@ from cmgems.report import plot_pretraining
 from cmgems.runs import (
     CheckpointConfig,
     LogConfig,
-    MetricsLog,
+    MetricLog,
     open_run,
     perplexity,
     read_summary,
@@ -47,7 +47,7 @@ from cmgems.training import (
     prepare_model,
     profiled,
     start_compute,
-    stop_if_hopeless,
+    stop_if_diverged,
     take,
     train_step,
     unigram_entropy,
@@ -152,11 +152,11 @@ def main(config: Config, out: Path) -> None:
 
         meter = Meter(model, model_config, compute)
         with (
-            MetricsLog(
-                run.metrics_path, start, config.log.tensorboard, config.log.wandb, active=world.leads
+            MetricLog(
+                run.metrics_path, start, config.log.tensorboard, config.log.wandb, active=world.is_main
             ) as log,
-            show_steps("pretrain", start, config.steps, config.log.every, world.leads) as display,
-            profiled(config.log.profile if world.leads else None, out, display.note) as profile_step,
+            show_steps("pretrain", start, config.steps, config.log.every, world.is_main) as display,
+            profiled(config.log.profile if world.is_main else None, out, display.note) as profile_step,
             saver,
             stop_signals(display.announce) as stop,
         ):
@@ -182,7 +182,7 @@ def main(config: Config, out: Path) -> None:
                 if trouble:
                     log.write({"step": done, "trouble": trouble})
                     display.note(f"step {done}: {trouble}")
-                    stop_if_hopeless(watch, config.trouble, batches, config.data.batch_size, out, done, world)
+                    stop_if_diverged(watch, config.trouble, batches, config.data.batch_size, out, done, world)
 
                 validated = done % config.validation.every == 0 or done == config.steps
                 if validated:
@@ -203,7 +203,7 @@ def main(config: Config, out: Path) -> None:
                     stop.leave(f"step {done} of {config.steps} is saved in {where}", world)
 
         saver.keep_model(out / "final", config.steps)
-        if world.leads:
+        if world.is_main:
             plot_pretraining(run.metrics_path, out / "loss.png", entropy)
             run.finish(
                 f"pretrained {config.model.name} in {out}",

@@ -49,7 +49,7 @@ def build(
     genome = GenomeStore.open(store)
     with open_world() as world:
         counts = count_ngrams(genome, k, workers=workers, world=world)
-    if not world.leads:
+    if not world.is_main:
         return
     table = PMITable.from_counts(
         counts,

@@ -31,14 +31,14 @@ def score(
     from cmgems.cli.inference import open_cutter, open_model, open_sequences, same_everywhere
     from cmgems.files import atomic_path
     from cmgems.genome import BASES
-    from cmgems.inference import Scorer, log_likelihoods
+    from cmgems.inference import PseudoLikelihood, log_likelihoods
     from cmgems.progress import progress
 
     saved = open_model(model, plugin, "masked_lm")
     cutter = open_cutter(saved, overlap)
     named, bases = open_sequences(sequences, store, cutter)
     compute = same_everywhere()
-    scorer = Scorer(saved.model.to(compute.device), cutter, compute, batch_size)
+    scorer = PseudoLikelihood(saved.model.to(compute.device), cutter, compute, batch_size)
     order = [BASES.index(base) for base in "ACGT"]
     total, scored = 0.0, 0
     with (

@@ -32,14 +32,21 @@ def variants(
     from cmgems.cli.inference import open_cutter, open_model, same_everywhere
     from cmgems.files import write_text
     from cmgems.genome import GenomeStore
-    from cmgems.inference import Contigs, Scorer, check_variants, count_skipped, read_vcf, score_alleles
+    from cmgems.inference import (
+        Contigs,
+        PseudoLikelihood,
+        check_variants,
+        count_skipped,
+        read_vcf,
+        score_alleles,
+    )
     from cmgems.progress import progress
 
     contigs = Contigs(GenomeStore.open(store))
     alleles = check_variants(read_vcf(calls), contigs)
     saved = open_model(model, plugin, "masked_lm")
     compute = same_everywhere()
-    scorer = Scorer(saved.model.to(compute.device), open_cutter(saved), compute, batch_size)
+    scorer = PseudoLikelihood(saved.model.to(compute.device), open_cutter(saved), compute, batch_size)
     with progress("scoring", len(alleles), "variants") as advance:
         alleles = score_alleles(alleles, contigs, scorer, both_strands=both_strands, advance=advance)
     text = io.StringIO()

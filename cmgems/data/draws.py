@@ -16,7 +16,7 @@ import numpy as np
 
 from cmgems.data.label_files import read_rows
 from cmgems.data.labelled import LabelledConfig, LabelledSet
-from cmgems.data.leaks import barred_rows
+from cmgems.data.leaks import excluded_rows
 from cmgems.errors import CmgemsError, DataError
 
 
@@ -47,14 +47,14 @@ def few_shot(labelled: LabelledSet, shots: int, seed: int, test: LabelledSet | N
         DataError: if a class has fewer.
     """
     generator = np.random.Generator(np.random.Philox(key=seed))
-    barred_N = barred_rows(labelled, test)
-    return labelled.take(draw_rows(_classes(labelled), labelled.names, barred_N, shots, generator))
+    excluded_N = excluded_rows(labelled, test)
+    return labelled.take(draw_rows(_classes(labelled), labelled.names, excluded_N, shots, generator))
 
 
 def draw_rows(
     classes_N: np.ndarray,
     names: Sequence[str],
-    barred_N: np.ndarray,
+    excluded_N: np.ndarray,
     shots: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
@@ -65,9 +65,9 @@ def draw_rows(
     """
     drawn = []
     for index, label in enumerate(names):
-        members = np.flatnonzero((classes_N == index) & ~barred_N)
+        members = np.flatnonzero((classes_N == index) & ~excluded_N)
         if len(members) < shots:
-            barred = int(np.sum(barred_N & (classes_N == index)))
+            barred = int(np.sum(excluded_N & (classes_N == index)))
             raise DataError(
                 "fewer rows than shots",
                 where="data.shots",

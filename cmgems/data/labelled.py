@@ -73,7 +73,7 @@ class LabelledSet:
         return len(self.ids)
 
     @property
-    def answers(self) -> np.ndarray:
+    def targets(self) -> np.ndarray:
         """``labels`` as one array, in the order of the sequences: those of tokens end to end."""
         return self.labels if isinstance(self.labels, np.ndarray) else np.concatenate(self.labels)
 

@@ -20,12 +20,12 @@ def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
     return found_in(test_rows, train_rows)
 
 
-def barred_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:
+def excluded_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:
     """Which training rows a draw keeps clear of: their sequence stands in test, or in an earlier row: bool (N,)."""
-    barred_N = repeats(_comparable(train)[0])
+    excluded_N = repeats(_comparable(train)[0])
     if test is not None:
-        barred_N |= leaked_rows(test, train)
-    return barred_N
+        excluded_N |= leaked_rows(test, train)
+    return excluded_N
 
 
 def found_in(rows: Sequence[Hashable], others: Sequence[Hashable]) -> np.ndarray:

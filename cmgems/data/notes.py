@@ -26,15 +26,15 @@ def data_notes(config: LabelledConfig, splits: Mapping[str, LabelledSet]) -> lis
     for name, split in splits.items():
         if split.cut:
             notes.append(f"{split.cut} {name} sequences cut to {max(map(len, split.ids))} tokens")
-        values = split.answers
+        values = split.targets
         notes += _of_columns(name, values, split.names) if values.ndim > 1 else _of_classes(name, split)
-    if train.answers.ndim == 1 and (left_out := _gaps(train.names)):
+    if train.targets.ndim == 1 and (left_out := _gaps(train.names)):
         notes.append(f"classes {_some(train.names)} leave out {_some(left_out)}: no training row has it")
     return notes
 
 
 def _of_classes(name: str, split: LabelledSet) -> Iterator[str]:
-    found = np.unique(split.answers[split.answers != IGNORE])
+    found = np.unique(split.targets[split.targets != IGNORE])
     missing = [repr(label) for index, label in enumerate(split.names) if index not in found]
     auc = isinstance(split.labels, np.ndarray)  # there is none of the classes of bases
     if len(found) == 1:

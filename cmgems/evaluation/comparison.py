@@ -16,7 +16,7 @@ from cmgems.evaluation.runs import Repeat, draws_there
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
 from cmgems.registry import did_you_mean
-from cmgems.runs import read_metrics, read_summary
+from cmgems.runs import read_metric_log, read_summary
 from cmgems.runs.folder import SUMMARY
 
 # The strategy of models that are not pretrained at all.
@@ -223,7 +223,7 @@ def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | No
     summary = read_summary(folder)
     if summary is None:
         return None
-    records = read_metrics(folder / "metrics.jsonl")
+    records = read_metric_log(folder / "metrics.jsonl")
     shares = [r["masked_share"] for r in records if "masked_share" in r]
     return Pretraining(
         strategy,

@@ -13,10 +13,10 @@ from cmgems.tasks import Task
 LEAKED, CLASSES = "test sequences in train", "classes predicted"
 
 
-def score_test(
+def summarise_test(
     task: Task, train: LabelledSet, test: LabelledSet, predictions_NC: np.ndarray
 ) -> dict[str, Any]:
-    """Scores by name: ``test mcc``, and ``clean test mcc`` without the rows whose sequence stands in ``train``.
+    """Metrics by name: ``test mcc``, and ``clean test mcc`` without the rows whose sequence stands in ``train``.
 
     Beside them the number of test sequences, of those that stand in train and, of a classifier, how many classes it
     gives at all. There are no clean scores if no row leaks, or every row does.
@@ -31,12 +31,12 @@ def score_test(
     report: dict[str, Any] = {"test sequences": len(test), LEAKED: int(leaked_N.sum())}
     if task.head == "classification":
         report[CLASSES] = len(np.unique(predictions_NC.argmax(1)))
-    scores = task.scores(test.answers, predictions_NC)
+    scores = task.metrics(test.targets, predictions_NC)
     report |= {f"test {name}": value for name, value in scores.items()}
     if leaked_N.any() and not leaked_N.all():
         of_tokens = not isinstance(test.labels, np.ndarray)
         kept = np.repeat(~leaked_N, [len(ids_S) for ids_S in test.ids]) if of_tokens else ~leaked_N
-        clean = task.scores(test.answers[kept], predictions_NC[kept])
+        clean = task.metrics(test.targets[kept], predictions_NC[kept])
         report |= {f"clean test {name}": value for name, value in clean.items()}
     return report
 

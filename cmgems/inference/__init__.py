@@ -5,9 +5,9 @@ from cmgems.inference.batches import Cutter
 from cmgems.inference.classify import base_logits, class_logits
 from cmgems.inference.embed import Embedder, Pool
 from cmgems.inference.explain import BASE_COLUMNS, Answer, Explainer, base_rows
-from cmgems.inference.occlusion import Masker
+from cmgems.inference.occlusion import Occlusion
 from cmgems.inference.predictions import base_cells, column_names, sequence_cells
-from cmgems.inference.pseudo_likelihood import Scorer, log_likelihoods
+from cmgems.inference.pseudo_likelihood import PseudoLikelihood, log_likelihoods
 from cmgems.inference.sequences import Contigs, NamedSequence, check_sequences, read_sequences
 from cmgems.inference.spread import hidden_rows, spread
 from cmgems.inference.tables import check_table, open_table
@@ -25,10 +25,10 @@ __all__ = [
     "Cutter",
     "Embedder",
     "Explainer",
-    "Masker",
     "NamedSequence",
+    "Occlusion",
     "Pool",
-    "Scorer",
+    "PseudoLikelihood",
     "Variant",
     "Window",
     "base_cells",

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from cmgems.errors import CmgemsError
 from cmgems.inference.batches import Cutter
 from cmgems.inference.classify import class_logits
-from cmgems.inference.occlusion import Masker
-from cmgems.inference.pseudo_likelihood import Scorer, log_likelihoods
+from cmgems.inference.occlusion import Occlusion
+from cmgems.inference.pseudo_likelihood import PseudoLikelihood, log_likelihoods
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.spread import Values
 from cmgems.models import SavedModel
@@ -125,14 +125,14 @@ class Explainer:
             advance: Told the number of bases done.
         """
         model, head = self.saved.model, self.saved.head
-        scorer = Scorer(model, self.cutter, self.compute, self.batch_size)
-        masker = Masker(model, head, self.cutter, self.compute, self.batch_size)
+        scorer = PseudoLikelihood(model, self.cutter, self.compute, self.batch_size)
+        occlusion = Occlusion(model, head, self.cutter, self.compute, self.batch_size)
         for sequence, answer in zip(sequences, answers, strict=True):
             if answer.output is None:
                 probabilities_L4 = scorer.base_probabilities(sequence.codes, advance)
                 yield log_likelihoods(probabilities_L4, sequence.codes)
             else:
-                yield masker.importance(sequence.codes, answer.output, advance)
+                yield occlusion.importance(sequence.codes, answer.output, advance)
 
 
 BASE_COLUMNS = ("name", "position", "base", "attention", "importance")

@@ -24,7 +24,7 @@ from cmgems.training import Compute
 
 
 @dataclass(frozen=True)
-class Masker:
+class Occlusion:
     """Asks a fine-tuned model of sequences for its answer with and without each base.
 
     Attributes:

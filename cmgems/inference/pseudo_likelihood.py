@@ -84,7 +84,7 @@ def masked_rows(
 
 
 @dataclass(frozen=True)
-class Scorer:
+class PseudoLikelihood:
     """Asks a masked language model for bases.
 
     Attributes:

@@ -18,7 +18,7 @@ from cmgems.errors import DataError
 from cmgems.genome import AMBIGUOUS, decode, encode
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.fasta import LETTERS
-from cmgems.inference.pseudo_likelihood import MaskedRow, Scorer, masked_rows
+from cmgems.inference.pseudo_likelihood import MaskedRow, PseudoLikelihood, masked_rows
 from cmgems.inference.sequences import Contigs
 from cmgems.inference.vcf import Variant
 
@@ -62,7 +62,7 @@ def check_variants(variants: Iterable[Variant], contigs: Contigs) -> list[Allele
 def score_alleles(
     alleles: Sequence[Allele],
     contigs: Contigs,
-    scorer: Scorer,
+    scorer: PseudoLikelihood,
     *,
     both_strands: bool,
     advance: Callable[[float], None],
@@ -141,7 +141,9 @@ def _sort_out(variant: Variant, alt: str) -> Allele:
     return Allele(variant, alt, "", changed[0])
 
 
-def _log_ratios(alleles: Sequence[Allele], contigs: Contigs, scorer: Scorer, reverse: bool) -> list[float]:
+def _log_ratios(
+    alleles: Sequence[Allele], contigs: Contigs, scorer: PseudoLikelihood, reverse: bool
+) -> list[float]:
     """The score of each allele on one strand, NaN where no token around the base is known."""
     rows: list[MaskedRow] = []
     owners: list[int] = []
@@ -161,7 +163,7 @@ def _log_ratios(alleles: Sequence[Allele], contigs: Contigs, scorer: Scorer, rev
     return ratios
 
 
-def _rows(allele: Allele, contigs: Contigs, scorer: Scorer, reverse: bool) -> list[MaskedRow]:
+def _rows(allele: Allele, contigs: Contigs, scorer: PseudoLikelihood, reverse: bool) -> list[MaskedRow]:
     """The row that asks for the changed base in the window around it; none if no token there is known."""
     codes = contigs.find(allele.variant.contig, allele.variant.where)
     position = allele.variant.position - 1 + allele.offset

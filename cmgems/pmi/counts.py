@@ -66,7 +66,7 @@ def count_ngrams(
 
     chunks = range(0, len(store.codes), CHUNK_BASES)
     share = chunks[world.rank * len(chunks) // world.size : (world.rank + 1) * len(chunks) // world.size]
-    longest, tails = _count_chunks(store, n_max, share, min(workers, len(share)), world.leads)
+    longest, tails = _count_chunks(store, n_max, share, min(workers, len(share)), world.is_main)
     world.sum_counts(longest)
     world.sum_counts(tails)
 

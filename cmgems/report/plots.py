@@ -20,9 +20,9 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
         path: PNG to write.
         unigram_entropy: Nats; drawn as the line that a model blind to context cannot pass.
     """
-    from cmgems.runs.metric_log import read_metrics
+    from cmgems.runs.metric_log import read_metric_log
 
-    records = read_metrics(metrics)
+    records = read_metric_log(metrics)
     train = [(r["step"], r["loss"]) for r in records if "loss" in r]
     validation = [(r["step"], r["validation_loss"]) for r in records if "validation_loss" in r]
     switches = [(r["step"], r["switch"]) for r in records if "switch" in r]

@@ -3,21 +3,21 @@
 from cmgems.runs.checkpoints import CheckpointConfig, Checkpoints
 from cmgems.runs.display import LogConfig, rate_text, show_steps, step_text
 from cmgems.runs.folder import Run, RunBusyError, open_run, read_summary, share_folder, show_summary
-from cmgems.runs.metric_log import MetricsLog, perplexity, read_metrics
+from cmgems.runs.metric_log import MetricLog, perplexity, read_metric_log
 from cmgems.runs.signals import Stop, stop_signals
 
 __all__ = [
     "CheckpointConfig",
     "Checkpoints",
     "LogConfig",
-    "MetricsLog",
+    "MetricLog",
     "Run",
     "RunBusyError",
     "Stop",
     "open_run",
     "perplexity",
     "rate_text",
-    "read_metrics",
+    "read_metric_log",
     "read_summary",
     "share_folder",
     "show_steps",

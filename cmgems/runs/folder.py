@@ -195,7 +195,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
         RunBusyError: if another run holds it.
         CmgemsError: if it holds a run with another config, or is no run folder.
     """
-    if world is not None and not world.leads:
+    if world is not None and not world.is_main:
         yield Run(out)
         return
     try:

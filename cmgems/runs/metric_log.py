@@ -30,7 +30,7 @@ class Sink(Protocol):
         ...
 
 
-class MetricsLog:
+class MetricLog:
     """Hands records to a JSONL file and whatever else is asked for.
 
     Args:
@@ -68,7 +68,7 @@ class MetricsLog:
         for sink in self._sinks:
             sink.write(record)
 
-    def __enter__(self) -> MetricsLog:
+    def __enter__(self) -> MetricLog:
         return self
 
     def __exit__(
@@ -84,7 +84,7 @@ class JSONL:
     def __init__(self, path: Path, resume_step: int) -> None:
         self._path = path
         if path.is_file():
-            kept = [r for r in read_metrics(path) if r["step"] <= resume_step]
+            kept = [r for r in read_metric_log(path) if r["step"] <= resume_step]
             write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
         try:
             self._file = open(path, "a")  # noqa: SIM115 - closed by close
@@ -174,7 +174,7 @@ def _missing(title: str, extra: str) -> CmgemsError:
     )
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metric_log(path: Path) -> list[dict[str, Any]]:
     """All whole records of a metrics file; a last line cut short by a kill is left out."""
     records = []
     for line in path.read_text().splitlines():

@@ -67,7 +67,7 @@ class Stop:
 
     def leave(self, text: str, world: World = ALONE) -> NoReturn:
         """Say what is safe and how to go on, and exit with 130 (SIGINT) or 143 (SIGTERM)."""
-        if world.leads:
+        if world.is_main:
             print(f"stopped by {self.name}: {text}; the same command goes on", file=sys.stderr, flush=True)
         raise SystemExit(128 + self.number)
 

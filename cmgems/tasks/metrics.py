@@ -1,4 +1,4 @@
-"""Scores of predictions, NaN where they are undefined.
+"""Metrics of predictions, NaN where they are undefined.
 
 scikit-learn and scipy.stats are imported where they score: they take a second, and most commands score nothing.
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-Scores = dict[str, float]
+Metrics = dict[str, float]
 
 
-def class_scores(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
+def class_metrics(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> Metrics:
     """Accuracy, macro-F1 and MCC (0 when one class is predicted) of the most probable class."""
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
@@ -40,7 +40,7 @@ def class_auc(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> float:
     return float(roc_auc_score(labels_N, exact_NC, multi_class="ovr"))
 
 
-def label_scores(labels_NC: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
+def label_metrics(labels_NC: np.ndarray, probabilities_NC: np.ndarray) -> Metrics:
     """F1 at 0.5, AUC and average precision of labels that may hold together.
 
     AUC is the mean over the labels that some examples have and some have not, average precision over those that some
@@ -61,7 +61,7 @@ def label_scores(labels_NC: np.ndarray, probabilities_NC: np.ndarray) -> Scores:
     }
 
 
-def quantity_scores(targets_NC: np.ndarray, predicted_NC: np.ndarray) -> Scores:
+def quantity_metrics(targets_NC: np.ndarray, predicted_NC: np.ndarray) -> Metrics:
     """Pearson's and Spearman's correlation, R2 and mean squared error, each the mean over the quantities.
 
     A correlation with a constant, and R2 of constant targets, is undefined: such a quantity is left out of the mean.

@@ -21,7 +21,7 @@ from cmgems.data.token_labels import IGNORE
 from cmgems.errors import CmgemsError
 from cmgems.models import Head
 from cmgems.registry import Registry
-from cmgems.tasks.metrics import Scores, class_auc, class_scores, label_scores, quantity_scores
+from cmgems.tasks.metrics import Metrics, class_auc, class_metrics, label_metrics, quantity_metrics
 from cmgems.tasks.predict import activate
 
 
@@ -38,8 +38,8 @@ class Task(Protocol):
     head: ClassVar[Head]
     labels: ClassVar[LabelKind]
 
-    def fit(self, answers: np.ndarray) -> Task:
-        """The task that knows what it must of the training labels (``LabelledSet.answers``)."""
+    def fit(self, targets: np.ndarray) -> Task:
+        """The task that knows what it must of the training labels (``LabelledSet.targets``)."""
         return self
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -50,11 +50,11 @@ class Task(Protocol):
         """What the logits mean: probabilities, or quantities in the units of the labels."""
         return activate(logits_NC, self.head)
 
-    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+    def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Every metric by name; NaN where it is undefined."""
         ...
 
-    def merit(self, scores: Mapping[str, float]) -> float:
+    def selection_value(self, scores: Mapping[str, float]) -> float:
         """How good an epoch is, the higher the better; an undefined score is worse than any other."""
         value = scores[self.metric]
         return -math.inf if math.isnan(value) else value
@@ -99,9 +99,9 @@ class Classification(Task):
         """Mean cross-entropy (nats)."""
         return F.cross_entropy(logits.float(), labels)
 
-    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+    def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Accuracy, macro-F1, MCC and AUC."""
-        return class_scores(answers, predictions_NC) | {"auc": class_auc(answers, predictions_NC)}
+        return class_metrics(targets, predictions_NC) | {"auc": class_auc(targets, predictions_NC)}
 
 
 @TASKS.register("multi_label")
@@ -121,9 +121,9 @@ class MultiLabel(Task):
         """Binary cross-entropy (nats), mean over sequences and labels."""
         return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
 
-    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+    def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Macro- and micro-F1, AUC and average precision, both mean over labels."""
-        return label_scores(answers, predictions_NC)
+        return label_metrics(targets, predictions_NC)
 
 
 @TASKS.register("token_classification")
@@ -143,10 +143,10 @@ class TokenClassification(Task):
         """Cross-entropy (nats), mean over the tokens that have a label."""
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
 
-    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+    def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Accuracy, macro-F1 and MCC of the tokens that have a label."""
-        labelled = answers != IGNORE
-        return class_scores(answers[labelled], predictions_NC[labelled])
+        labelled = targets != IGNORE
+        return class_metrics(targets[labelled], predictions_NC[labelled])
 
 
 @TASKS.register("regression")
@@ -162,20 +162,20 @@ class Regression(Task):
     labels: ClassVar[LabelKind] = Quantities()
     metric: Literal["pearson", "spearman", "r2", "mse"] = "pearson"
 
-    def fit(self, answers: np.ndarray) -> Task:
+    def fit(self, targets: np.ndarray) -> Task:
         """The same with targets of mean 0 and variance 1 in training."""
-        return StandardisedRegression(self.metric, mean_C=answers.mean(0), sd_C=answers.std(0))
+        return StandardisedRegression(self.metric, mean_C=targets.mean(0), sd_C=targets.std(0))
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Squared error, mean over sequences and quantities."""
         return F.mse_loss(logits.float(), labels.float())
 
-    def scores(self, answers: np.ndarray, predictions_NC: np.ndarray) -> Scores:
+    def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Correlations, R2 and mean squared error in the units of the labels, mean over quantities."""
-        return quantity_scores(answers, predictions_NC)
+        return quantity_metrics(targets, predictions_NC)
 
-    def merit(self, scores: Mapping[str, float]) -> float:
-        return super().merit({"mse": -scores["mse"]} if self.metric == "mse" else scores)
+    def selection_value(self, scores: Mapping[str, float]) -> float:
+        return super().selection_value({"mse": -scores["mse"]} if self.metric == "mse" else scores)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ from cmgems.training.trouble import (
     Watch,
     memory_advice,
     out_of_memory,
-    stop_if_hopeless,
+    stop_if_diverged,
     take,
 )
 
@@ -38,7 +38,7 @@ __all__ = [
     "profiled",
     "save_training_state",
     "start_compute",
-    "stop_if_hopeless",
+    "stop_if_diverged",
     "take",
     "train_step",
     "unigram_entropy",

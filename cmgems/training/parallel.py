@@ -59,7 +59,7 @@ def prepare_model(
     """
     compute.recompute_layers(model)
     called = model if loss is None else loss
-    if not world.leads:  # the weights were drawn alike everywhere; the rows are not the same
+    if not world.is_main:  # the weights were drawn alike everywhere; the rows are not the same
         torch.manual_seed((torch.initial_seed() + world.rank) % 2**64)
     if not config.shards(model, world):
         return compute.compile(called)
@@ -105,6 +105,6 @@ def whole_weights(model: nn.Module, world: World) -> dict[str, torch.Tensor]:
     weights = {}
     for name, tensor in model.state_dict().items():
         whole = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-        if world.leads:
+        if world.is_main:
             weights[name] = whole.detach().cpu().contiguous()
     return weights

@@ -75,7 +75,7 @@ class Saver:
         Raises:
             CheckpointError: if it is of another model, or this rank cannot read it.
         """
-        newest = self.checkpoints.newest() if self.world.leads else None
+        newest = self.checkpoints.newest() if self.world.is_main else None
         step = self.world.from_first(-1 if newest is None else step_of(newest))
         if step < 0:
             return None
@@ -125,7 +125,7 @@ class Saver:
     def keep_model(self, folder: Path, step: int) -> None:
         """Leave a plain model folder, the weights gathered from all ranks; nothing if it is there already."""
         weights = whole_weights(self.model, self.world)
-        if self.world.leads and not folder.exists():
+        if self.world.is_main and not folder.exists():
             with atomic_folder(folder) as partial_folder:
                 self._write_model(partial_folder, weights, step)
 
@@ -135,14 +135,14 @@ class Saver:
             random = random_tensors(self.world.rank)
         else:
             random = gather_random_tensors(self.world)
-            if not self.world.leads:
+            if not self.world.is_main:
                 return {}
         tensors = model_tensors(self.model) | optimizer_tensors(self.model, self.optimizer)
         copy = self.config.background
         return {name: tensor.to("cpu", copy=copy) for name, tensor in tensors.items()} | random
 
     def _write(self, step: int, tensors: Mapping[str, Tensor], text: str) -> None:
-        if self.world.leads:
+        if self.world.is_main:
             self.checkpoints.save(step, partial(self._fill, step, tensors, text))
             best = self.checkpoints.best() if self.config.keep_best else None
             self.checkpoints.retain(self.config.keep, also=best)

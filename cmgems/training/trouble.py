@@ -100,7 +100,7 @@ def _usual(losses: Sequence[float], spike: float) -> tuple[float, float]:
     return usual, usual + spike * max(deviation, LEAST_SPREAD * usual)
 
 
-def stop_if_hopeless(
+def stop_if_diverged(
     watch: Watch,
     config: TroubleConfig,
     batches: Sequence[MaskedBatch],

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cmgems.genome import GenomeStore
-from cmgems.inference import Cutter, Scorer, log_likelihoods
+from cmgems.inference import Cutter, PseudoLikelihood, log_likelihoods
 from cmgems.models import MODELS
 from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute
@@ -29,7 +29,7 @@ def scorer():
     for parameter in model.parameters():  # an untrained model says next to nothing
         torch.nn.init.normal_(parameter, std=0.2)
     compute = Compute(torch.device("cpu"), bf16=False, compiled=False)
-    return Scorer(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute, 4)
+    return PseudoLikelihood(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute, 4)
 
 
 def test_the_plain_mean_is_the_scorers(benchmark, scorer, small_genome):

@@ -150,8 +150,8 @@ def test_quantities_and_label_sets(tmp_path):
     for kind in (Quantities(), LabelSet()):
         splits = read(tmp_path, kind, labels=("b", "a"))
         assert splits["train"].names == ("b", "a")
-        assert splits["train"].answers.tolist() == [[0, 1], [1, 0]]
-        assert splits["test"].answers.tolist() == [[1, 0]]
+        assert splits["train"].targets.tolist() == [[0, 1], [1, 0]]
+        assert splits["test"].targets.tolist() == [[1, 0]]
         ((_, labels_BC),) = labelled_batches(splits["train"], 4, TOKENIZER, 512)
         assert labels_BC.tolist() == [[0, 1], [1, 0]]
 
@@ -164,7 +164,7 @@ def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
     assert [len(labels_S) for labels_S in train.labels] == [len(ids_S) for ids_S in train.ids] == [12, 5]
     assert train.labels[0].tolist() == [IGNORE, *[0, 1] * 5, IGNORE]
     assert train.labels[1].tolist() == [IGNORE, 0, 0, 1, IGNORE]
-    assert train.answers.tolist() == [*train.labels[0], *train.labels[1]]
+    assert train.targets.tolist() == [*train.labels[0], *train.labels[1]]
     ((ids_BS, labels_BS),) = labelled_batches(train, 4, TOKENIZER, 512)
     assert labels_BS.shape == ids_BS.shape == (2, 16)
     assert labels_BS.dtype == np.int64

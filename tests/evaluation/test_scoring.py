@@ -1,4 +1,4 @@
-"""Scores of the test set: leaked rows counted and left out, collapse noticed."""
+"""Metrics of the test set: leaked rows counted and left out, collapse noticed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmgems.data import LabelledSet
-from cmgems.evaluation.scoring import collapse_warning, score_test
+from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.tasks.tasks import Classification, TokenClassification
 
 
@@ -21,7 +21,7 @@ def test_clean_scores_leave_the_leaked_rows_out():
     # Rows 0 and 3 stand in train and are right; of the others one of two is.
     test = labelled([[2, 5, 3], [2, 7, 3], [2, 8, 3], [2, 6, 3]], np.array([0, 0, 1, 1]))
     predictions = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]])
-    report = score_test(Classification(), TRAIN, test, predictions)
+    report = summarise_test(Classification(), TRAIN, test, predictions)
     assert report["test sequences"] == 4
     assert report["test sequences in train"] == 2
     assert report["test accuracy"] == 0.75
@@ -35,13 +35,13 @@ def test_clean_scores_leave_the_leaked_rows_out():
 @pytest.mark.parametrize("rows", [[[2, 7, 3], [2, 8, 3]], [[2, 5, 3], [2, 6, 3]]])
 def test_without_leaks_or_without_anything_else_there_are_no_clean_scores(rows):
     test = labelled(rows, np.array([0, 1]))
-    report = score_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))
+    report = summarise_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))
     assert not any(name.startswith("clean") for name in report)
 
 
 def test_collapse_is_noticed():
     test = labelled([[2, 7, 3], [2, 8, 3]], np.array([0, 1]))
-    report = score_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))
+    report = summarise_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))
     assert report["classes predicted"] == 1
     assert report["test mcc"] == 0
     assert "all 2 test sequences get the same class" in collapse_warning(report)
@@ -54,7 +54,7 @@ def test_tokens_of_leaked_rows_are_left_out():
     test = labelled(rows, [np.array([ignore, 0, ignore]), np.array([ignore, 1, 0, ignore])])
     right, wrong = [0.9, 0.1], [0.1, 0.9]
     predictions = np.array([right, wrong, right, right, right, right, right])
-    report = score_test(TokenClassification(), train, test, predictions)
+    report = summarise_test(TokenClassification(), train, test, predictions)
     assert report["test sequences in train"] == 1
     assert report["test accuracy"] == pytest.approx(1 / 3)
     assert report["clean test accuracy"] == 0.5

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cmgems.errors import CmgemsError
-from cmgems.inference import Cutter, Explainer, Scorer, log_likelihoods
+from cmgems.inference import Cutter, Explainer, PseudoLikelihood, log_likelihoods
 from cmgems.models import MODELS, SavedModel, build_model
 from cmgems.tokenization import TOKENIZERS, TokenMap
 
@@ -62,7 +62,7 @@ def test_a_masked_lm_is_asked_for_the_base_itself(explainer, two_sequences):
     found.check(None)
     answers = found.answers(two_sequences, None)
     assert [x.text() for x in answers] == ["", ""]
-    scorer = Scorer(found.saved.model, found.cutter, found.compute, 8)
+    scorer = PseudoLikelihood(found.saved.model, found.cutter, found.compute, 8)
     for sequence, importance_L in zip(
         two_sequences, found.importance(two_sequences, answers, ignore), strict=True
     ):

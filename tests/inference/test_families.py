@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmgems.inference import Cutter, Embedder, NamedSequence, Scorer, base_logits, class_logits
+from cmgems.inference import Cutter, Embedder, NamedSequence, PseudoLikelihood, base_logits, class_logits
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.tokenization import TOKENIZERS, TokenMap
@@ -112,7 +112,7 @@ def test_scores(family, sequences, compute):
     config, cutter = family
     if not cutter.tokens.tokenizer.k:
         pytest.skip("single bases of tokens that differ in length have no probabilities; test_tokens.py")
-    scorer = Scorer(config.masked_lm().eval(), cutter, compute, 16)
+    scorer = PseudoLikelihood(config.masked_lm().eval(), cutter, compute, 16)
     for sequence in sequences:
         found = scorer.base_probabilities(sequence.codes, lambda _: None)
         assert found.sum(1) == pytest.approx(1)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cmgems.genome import encode
-from cmgems.inference import Cutter, Masker
+from cmgems.inference import Cutter, Occlusion
 from cmgems.inference.occlusion import answer
 from cmgems.tokenization import KmerTokenizer, TokenMap
 
@@ -49,9 +49,9 @@ def test_every_family_agrees_with_brute_force(family, two_sequences, compute):
     model = family.config.classifier(3).eval()
     for weights in model.head.parameters():
         weights.data.normal_(std=0.3)  # a fresh head answers next to nothing
-    masker = Masker(model, "classification", family.cutter, compute, 7)
+    occlusion = Occlusion(model, "classification", family.cutter, compute, 7)
     for sequence in two_sequences:
-        found = masker.importance(sequence.codes, 1, ignore)
+        found = occlusion.importance(sequence.codes, 1, ignore)
         expected = brute_force(model, family.cutter.tokens, sequence, 1)
         assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
         assert np.nanmax(np.abs(found)) > 1e-3
@@ -77,9 +77,9 @@ def test_windows_change_nothing_for_a_model_that_sees_no_further(compute):
     codes = np.random.default_rng(0).integers(0, 4, 150).astype(np.uint8)
     codes[60:64] = 255
     model = Local(tokens.tokenizer.vocab_size).eval()
-    unsplit = Masker(model, "multi_label", Cutter(tokens, 500), compute, 64).importance(codes, 1, ignore)
+    unsplit = Occlusion(model, "multi_label", Cutter(tokens, 500), compute, 64).importance(codes, 1, ignore)
     done = []
-    split = Masker(model, "multi_label", Cutter(tokens, 40), compute, 5).importance(codes, 1, done.append)
+    split = Occlusion(model, "multi_label", Cutter(tokens, 40), compute, 5).importance(codes, 1, done.append)
     assert split == pytest.approx(unsplit, abs=1e-5, nan_ok=True)
     assert np.isnan(split).tolist() == (codes == 255).tolist()
     assert sum(done) == 150
@@ -95,7 +95,7 @@ def test_a_base_that_decides_speaks_for_its_class_and_against_the_other(compute)
 
     tokens = TokenMap(KmerTokenizer(4))
     codes = encode(b"TTTTTTTTGATCTTTTTTTT")
-    masker = Masker(Reader(), "classification", Cutter(tokens, 50), compute, 64)
+    occlusion = Occlusion(Reader(), "classification", Cutter(tokens, 50), compute, 64)
     for output, sign in ((1, 1), (0, -1)):
         expected = [4.0 * sign if 8 <= i < 12 else 0.0 for i in range(20)]
-        assert masker.importance(codes, output, ignore) == pytest.approx(expected)
+        assert occlusion.importance(codes, output, ignore) == pytest.approx(expected)

@@ -5,7 +5,15 @@ import pytest
 
 from cmgems.errors import DataError
 from cmgems.genome import build_store
-from cmgems.inference import Contigs, Cutter, Scorer, Variant, check_variants, count_skipped, score_alleles
+from cmgems.inference import (
+    Contigs,
+    Cutter,
+    PseudoLikelihood,
+    Variant,
+    check_variants,
+    count_skipped,
+    score_alleles,
+)
 from cmgems.tokenization import KmerTokenizer, TokenMap
 
 BY_OFFSET = np.array([[0.7, 0.1, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.4, 0.1]])  # A, T, C, G
@@ -36,7 +44,7 @@ def scores(variants, contigs, scorer, both_strands=False):
 @pytest.fixture
 def scorer(known_lm, compute):
     tokens = TokenMap(KmerTokenizer(3))
-    return Scorer(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, batch_size=3)
+    return PseudoLikelihood(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, batch_size=3)
 
 
 def test_by_hand(contigs, scorer):
@@ -71,7 +79,7 @@ def test_one_changed_base_of_a_longer_allele(contigs, scorer):
 
 def test_tokens_side_by_side(contigs, known_lm, compute, side_by_side):
     tokens = TokenMap(side_by_side)
-    scorer = Scorer(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, batch_size=3)
+    scorer = PseudoLikelihood(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, batch_size=3)
     (found,) = scores([variant(5, "T", "C")], contigs, scorer)  # ACG TTG: the second base of its token
     assert found.score == pytest.approx(np.log(0.3 / 0.2), abs=1e-6)
 

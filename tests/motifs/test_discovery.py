@@ -12,7 +12,7 @@ import torch
 
 from cmgems.demo import write_demo_data
 from cmgems.genome import decode, encode
-from cmgems.inference import AttentionReader, Cutter, Masker, NamedSequence, class_logits
+from cmgems.inference import AttentionReader, Cutter, NamedSequence, Occlusion, class_logits
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.motifs import MotifConfig, find_motifs, high_bases
@@ -40,8 +40,8 @@ class Learnt:
         )
 
     def importance(self, compute):
-        masker = Masker(self.model, "classification", self.cutter, compute, 64)
-        return [masker.importance(s.codes, 1, ignore) for s in self.positives]
+        occlusion = Occlusion(self.model, "classification", self.cutter, compute, 64)
+        return [occlusion.importance(s.codes, 1, ignore) for s in self.positives]
 
     def accuracy(self, compute):
         sequences = self.positives + self.negatives

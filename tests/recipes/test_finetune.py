@@ -16,7 +16,7 @@ from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
 from cmgems.recipes import load_recipe
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 
 
 def command(small_labelled, out, *overrides):
@@ -27,7 +27,7 @@ def command(small_labelled, out, *overrides):
 
 
 def figures(out):
-    return [{k: v for k, v in r.items() if k != "seconds"} for r in read_metrics(out / "metrics.jsonl")]
+    return [{k: v for k, v in r.items() if k != "seconds"} for r in read_metric_log(out / "metrics.jsonl")]
 
 
 def summary(out):

@@ -11,8 +11,8 @@ import torch
 
 from cmgems.cli.main import run
 from cmgems.models import load_model
-from cmgems.runs import Checkpoints, read_metrics
-from cmgems.tasks.metrics import quantity_scores
+from cmgems.runs import Checkpoints, read_metric_log
+from cmgems.tasks.metrics import quantity_metrics
 
 ROWS = {"train": 160, "dev": 40, "test": 40}
 SCORES = {
@@ -70,7 +70,7 @@ def summary(out):
 
 
 def figures(out):
-    return [{k: v for k, v in r.items() if k != "seconds"} for r in read_metrics(out / "metrics.jsonl")]
+    return [{k: v for k, v in r.items() if k != "seconds"} for r in read_metric_log(out / "metrics.jsonl")]
 
 
 def predict(out, data, task, tmp_path):
@@ -107,7 +107,7 @@ def test_predictions_are_those_of_the_test_scores(finished, data, tmp_path):
     scores = summary(out)
     if task == "regression":
         predicted_NC = np.array([[float(row["gc"]), float(row["kilo_a"])] for row in found])
-        again = quantity_scores(np.array(labels, np.float64), predicted_NC)
+        again = quantity_metrics(np.array(labels, np.float64), predicted_NC)
         # A mean of 1,000 beside a spread of 10 costs float32 five digits of ten.
         assert again == pytest.approx({name: scores[f"test {name}"] for name in again}, rel=1e-3)
         assert 1000 < predicted_NC[:, 0].mean() < 1050

@@ -11,7 +11,7 @@ from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
 from cmgems.recipes import load_recipe
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 
 # Wall-clock figures differ from run to run; everything else must not.
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
@@ -25,7 +25,7 @@ def command(small_genome, out, *overrides):
 
 
 def figures(out):
-    return [{k: v for k, v in r.items() if k not in CLOCK} for r in read_metrics(out / "metrics.jsonl")]
+    return [{k: v for k, v in r.items() if k not in CLOCK} for r in read_metric_log(out / "metrics.jsonl")]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from cmgems.cli.main import run
 from cmgems.models import load_model
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 
 
 def command(small_genome, out, *overrides):
@@ -19,7 +19,7 @@ def command(small_genome, out, *overrides):
 
 
 def losses(out):
-    return [record["loss"] for record in read_metrics(out / "metrics.jsonl") if "loss" in record]
+    return [record["loss"] for record in read_metric_log(out / "metrics.jsonl") if "loss" in record]
 
 
 @pytest.mark.parametrize("masking", ["uniform", "random_span", "genemask", "global_pmi"])

@@ -23,7 +23,7 @@ from cmgems.cli.main import run
 from cmgems.errors import DataError
 from cmgems.models import load_model
 from cmgems.pretraining import PretrainingData
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 from cmgems.training import StepResult
 
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
@@ -37,7 +37,7 @@ def command(small_genome, out, *overrides):
 
 
 def figures(out):
-    return [{k: v for k, v in r.items() if k not in CLOCK} for r in read_metrics(out / "metrics.jsonl")]
+    return [{k: v for k, v in r.items() if k not in CLOCK} for r in read_metric_log(out / "metrics.jsonl")]
 
 
 def same(out, other):

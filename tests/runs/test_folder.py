@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cmgems.errors import CmgemsError
-from cmgems.runs import MetricsLog, open_run, read_metrics, read_summary
+from cmgems.runs import MetricLog, open_run, read_metric_log, read_summary
 from cmgems.runs.folder import config_difference, share_folder
 
 
@@ -100,19 +100,24 @@ def test_a_file_in_the_way(tmp_path):
 
 def test_metrics_after_the_resumed_step_are_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    with MetricsLog(path, 0) as log:
+    with MetricLog(path, 0) as log:
         for step in range(1, 6):
             log.write({"step": step, "loss": 1 / step})
     with open(path, "a") as handle:
         handle.write('{"step": 6, "lo')  # a kill in the middle of a line
-    with MetricsLog(path, 3) as log:
+    with MetricLog(path, 3) as log:
         log.write({"step": 4, "loss": 9.0})
-    assert [(r["step"], r["loss"]) for r in read_metrics(path)] == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 9.0)]
+    assert [(r["step"], r["loss"]) for r in read_metric_log(path)] == [
+        (1, 1.0),
+        (2, 0.5),
+        (3, 1 / 3),
+        (4, 9.0),
+    ]
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
 def test_tensorboard_gets_the_same_figures(tmp_path):
-    with MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True) as log:
+    with MetricLog(tmp_path / "metrics.jsonl", 0, tensorboard=True) as log:
         log.write({"step": 3, "loss": 0.25, "strategy": "genemask"})
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(3, 0.25)]
@@ -121,4 +126,4 @@ def test_tensorboard_gets_the_same_figures(tmp_path):
 def test_tensorboard_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(CmgemsError, match=r"pip install 'cmgems\[tensorboard\]'"):
-        MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True)
+        MetricLog(tmp_path / "metrics.jsonl", 0, tensorboard=True)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from cmgems.errors import CmgemsError, DiskError
-from cmgems.runs import MetricsLog, read_metrics
+from cmgems.runs import MetricLog, read_metric_log
 
 
 class FakeWandB:
@@ -50,9 +50,9 @@ def test_wandb_gets_the_same_records_and_goes_on_after_a_restart(tmp_path, wandb
     (folder / "config.yaml").write_text("recipe: pretrain\nsteps: 3\n")
     records = [{"step": 1, "loss": 0.5, "strategy": "genemask"}, {"step": 2, "loss": 0.25}]
     for record in records:
-        with MetricsLog(folder / "metrics.jsonl", record["step"] - 1, wandb=True) as log:
+        with MetricLog(folder / "metrics.jsonl", record["step"] - 1, wandb=True) as log:
             log.write(record)
-    assert wandb.logged == read_metrics(folder / "metrics.jsonl") == records
+    assert wandb.logged == read_metric_log(folder / "metrics.jsonl") == records
     first, second = wandb.inits
     assert first == second
     assert (first["name"], first["mode"], first["resume"]) == ("logo", "offline", "allow")
@@ -66,7 +66,7 @@ def test_wandb_gets_the_same_records_and_goes_on_after_a_restart(tmp_path, wandb
 )
 def test_wandb_is_online_only_when_asked(tmp_path, wandb, monkeypatch, variable, value, mode):
     monkeypatch.setenv(variable, value)
-    with MetricsLog(tmp_path / "metrics.jsonl", 0, wandb=True):
+    with MetricLog(tmp_path / "metrics.jsonl", 0, wandb=True):
         pass
     assert wandb.inits[0]["mode"] == mode
 
@@ -74,7 +74,7 @@ def test_wandb_is_online_only_when_asked(tmp_path, wandb, monkeypatch, variable,
 def test_wandb_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(CmgemsError, match=r"pip install 'cmgems\[wandb\]'"):
-        MetricsLog(tmp_path / "metrics.jsonl", 0, wandb=True)
+        MetricLog(tmp_path / "metrics.jsonl", 0, wandb=True)
 
 
 def test_wandb_that_does_not_start(tmp_path, wandb, monkeypatch):
@@ -83,11 +83,11 @@ def test_wandb_that_does_not_start(tmp_path, wandb, monkeypatch):
 
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.raises(CmgemsError, match=r"wandb does not start in log.wandb: no network; set WANDB_MODE"):
-        MetricsLog(tmp_path / "metrics.jsonl", 0, wandb=True)
+        MetricLog(tmp_path / "metrics.jsonl", 0, wandb=True)
 
 
 def test_a_rank_that_does_not_write_opens_nothing(tmp_path):
-    with MetricsLog(tmp_path / "metrics.jsonl", 0, tensorboard=True, wandb=True, active=False) as log:
+    with MetricLog(tmp_path / "metrics.jsonl", 0, tensorboard=True, wandb=True, active=False) as log:
         log.write({"step": 1, "loss": 1.0})
     assert list(tmp_path.iterdir()) == []
 
@@ -96,6 +96,6 @@ def test_a_full_disk_is_one_error(tmp_path):
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with (
         pytest.raises(DiskError, match=r"no space left in .*metrics\.jsonl"),
-        MetricsLog(tmp_path / "metrics.jsonl", 0) as log,
+        MetricLog(tmp_path / "metrics.jsonl", 0) as log,
     ):
         log.write({"step": 1, "loss": 1.0})

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn and scipy, and where they are undefined."""
+"""Metrics against scikit-learn and scipy, and where they are undefined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from cmgems.tasks.metrics import class_scores, label_scores, quantity_scores
+from cmgems.tasks.metrics import class_metrics, label_metrics, quantity_metrics
 
 RNG = np.random.default_rng(0)
 
@@ -26,7 +26,7 @@ def test_quantities_against_the_libraries():
     targets_NC = RNG.normal(size=(50, 3)) * [1, 10, 100] + [0, 5, -3]
     targets_NC[:, 0] = targets_NC[:, 0].round()  # ties
     predicted_NC = (targets_NC + RNG.normal(size=(50, 3)) * [0.5, 20, 50]).astype(np.float32)
-    scores = quantity_scores(targets_NC, predicted_NC)
+    scores = quantity_metrics(targets_NC, predicted_NC)
     pairs = list(zip(targets_NC.T, np.float64(predicted_NC.T), strict=True))
     assert scores == pytest.approx(
         {
@@ -39,7 +39,7 @@ def test_quantities_against_the_libraries():
 
 
 def test_quantities_by_hand():
-    scores = quantity_scores(np.array([[0.0], [1], [2]]), np.array([[0.0], [1], [5]]))
+    scores = quantity_metrics(np.array([[0.0], [1], [2]]), np.array([[0.0], [1], [5]]))
     # Deviations -1, 0, 1 and -2, -1, 3.
     assert scores == pytest.approx(
         {"pearson": 5 / math.sqrt(2 * 14), "spearman": 1, "r2": 1 - 9 / 2, "mse": 3}
@@ -47,18 +47,18 @@ def test_quantities_by_hand():
 
 
 def test_a_correlation_with_a_constant_is_undefined():
-    constant = quantity_scores(np.array([[0.0], [1]]), np.ones((2, 1)))
+    constant = quantity_metrics(np.array([[0.0], [1]]), np.ones((2, 1)))
     assert math.isnan(constant["pearson"])
     assert math.isnan(constant["spearman"])
     assert constant["r2"] == -1
-    one_row = quantity_scores(np.ones((1, 1)), np.ones((1, 1)))
+    one_row = quantity_metrics(np.ones((1, 1)), np.ones((1, 1)))
     assert math.isnan(one_row["r2"])
     assert one_row["mse"] == 0
 
 
 def test_undefined_quantities_are_left_out_of_the_mean():
     targets_NC = np.array([[0.0, 7], [1, 7], [2, 7]])
-    scores = quantity_scores(targets_NC, np.array([[0.0, 1], [1, 2], [2, 3]]))
+    scores = quantity_metrics(targets_NC, np.array([[0.0, 1], [1, 2], [2, 3]]))
     assert (scores["pearson"], scores["r2"]) == pytest.approx((1, 1))
 
 
@@ -66,7 +66,7 @@ def test_undefined_quantities_are_left_out_of_the_mean():
 def test_labels_against_scikit_learn(labels):
     held_NC = RNG.integers(0, 2, (60, labels)).astype(np.float64)
     p_NC = np.clip(0.3 * held_NC + RNG.uniform(0, 0.8, held_NC.shape), 0, 1).astype(np.float32)
-    scores = label_scores(held_NC, p_NC)
+    scores = label_metrics(held_NC, p_NC)
     predicted_NC = (p_NC > 0.5).astype(int)
     per_label = [metrics.f1_score(h, p) for h, p in zip(held_NC.T, predicted_NC.T, strict=True)]
     assert scores == pytest.approx(
@@ -89,22 +89,22 @@ def test_labels_against_scikit_learn(labels):
 def test_labels_nobody_or_everybody_has():
     held_NC = np.array([[1.0, 0, 1], [0, 0, 1]])
     p_NC = np.array([[0.9, 0.1, 0.9], [0.1, 0.2, 0.2]])
-    scores = label_scores(held_NC, p_NC)
+    scores = label_metrics(held_NC, p_NC)
     assert scores["auc"] == 1  # of the first alone
     assert scores["average_precision"] == 1  # of the first and the third
     assert scores["macro_f1"] == pytest.approx((1 + 0 + 2 / 3) / 3)
     assert scores["micro_f1"] == pytest.approx(4 / 5)
-    nothing = label_scores(held_NC[:, 1:2], p_NC[:, 1:2])
+    nothing = label_metrics(held_NC[:, 1:2], p_NC[:, 1:2])
     assert (nothing["macro_f1"], nothing["micro_f1"]) == (0, 0)
     assert math.isnan(nothing["auc"])
     assert math.isnan(nothing["average_precision"])
 
 
 def test_classes():
-    scores = class_scores(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 2, 1]])
+    scores = class_metrics(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 2, 1]])
     assert scores["accuracy"] == 0.75
     assert scores["macro_f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
 
 
 def test_one_class_alone_is_mcc_0_without_a_warning():
-    assert class_scores(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]]))["mcc"] == 0
+    assert class_metrics(np.array([1, 1]), np.array([[0.1, 0.9], [0.2, 0.8]]))["mcc"] == 0

@@ -19,7 +19,7 @@ TASK = TASKS.get("classification")
 def test_scores_by_hand():
     labels = np.array([0, 0, 0, 1, 1, 1])
     right = np.array([0.9, 0.8, 0.3, 0.2, 0.4, 0.1])  # probability of class 0
-    scores = TASK.scores(labels, np.stack([right, 1 - right], 1))
+    scores = TASK.metrics(labels, np.stack([right, 1 - right], 1))
     assert scores["accuracy"] == pytest.approx(5 / 6)
     assert scores["mcc"] == pytest.approx((2 * 3 - 1 * 0) / math.sqrt(2 * 3 * 3 * 4))
     assert scores["macro_f1"] == pytest.approx((4 / 5 + 6 / 7) / 2)
@@ -27,19 +27,19 @@ def test_scores_by_hand():
 
 
 def test_one_class_predicted_is_mcc_zero():
-    scores = TASK.scores(np.array([0, 1, 0, 1]), np.array([[0.9, 0.1]] * 4))
+    scores = TASK.metrics(np.array([0, 1, 0, 1]), np.array([[0.9, 0.1]] * 4))
     assert scores["mcc"] == 0
     assert scores["auc"] == 0.5
 
 
 def test_three_classes():
     probabilities = np.float32([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
-    scores = TASK.scores(np.array([0, 1, 2]), probabilities)
+    scores = TASK.metrics(np.array([0, 1, 2]), probabilities)
     assert scores == {"accuracy": 1.0, "macro_f1": 1.0, "mcc": 1.0, "auc": 1.0}
 
 
 def test_auc_of_a_missing_class_is_not_invented():
-    assert math.isnan(TASK.scores(np.array([1, 1]), np.array([[0.2, 0.8]] * 2))["auc"])
+    assert math.isnan(TASK.metrics(np.array([1, 1]), np.array([[0.2, 0.8]] * 2))["auc"])
 
 
 def test_losses_by_hand():
@@ -80,7 +80,7 @@ def test_bf16_logits_give_a_float32_loss(name):
 
 def test_token_scores_leave_out_what_has_no_label():
     task = TASKS.get("token_classification")
-    scores = task.scores(np.array([-100, 0, 1, -100, 1]), np.eye(2)[[1, 0, 1, 0, 0]])
+    scores = task.metrics(np.array([-100, 0, 1, -100, 1]), np.eye(2)[[1, 0, 1, 0, 0]])
     assert set(scores) == {"accuracy", "macro_f1", "mcc"}
     assert scores["accuracy"] == pytest.approx(2 / 3)
 
@@ -88,19 +88,19 @@ def test_token_scores_leave_out_what_has_no_label():
 @pytest.mark.parametrize("name", TASKS.names())
 def test_the_default_metric_is_one_of_the_scores(name):
     task = TASKS.get(name)
-    answers = np.array([0, 1]) if "class" in name else np.array([[0.0], [1]])
+    targets = np.array([0, 1]) if "class" in name else np.array([[0.0], [1]])
     columns = 2 if "class" in name else 1
-    assert task.metric in task.scores(answers, np.eye(2)[:, -columns:])
+    assert task.metric in task.metrics(targets, np.eye(2)[:, -columns:])
 
 
 def test_the_better_epoch_has_the_greater_merit():
-    def merit(metric, value):
-        return TASKS.build("regression", metric=metric).merit({"pearson": -9, metric: value})
+    def value(metric, value):
+        return TASKS.build("regression", metric=metric).selection_value({"pearson": -9, metric: value})
 
-    assert merit("pearson", 0.8) > merit("pearson", 0.7) > merit("pearson", -0.9)
-    assert merit("mse", 0.1) > merit("mse", 0.2) > merit("mse", math.inf)
-    assert merit("mse", math.nan) == merit("r2", math.nan) == -math.inf
-    assert TASKS.build("classification", metric="auc").merit({"auc": math.nan}) == -math.inf
+    assert value("pearson", 0.8) > value("pearson", 0.7) > value("pearson", -0.9)
+    assert value("mse", 0.1) > value("mse", 0.2) > value("mse", math.inf)
+    assert value("mse", math.nan) == value("r2", math.nan) == -math.inf
+    assert TASKS.build("classification", metric="auc").selection_value({"auc": math.nan}) == -math.inf
 
 
 TARGETS = np.array([[1000.0, -2e-5], [1010, 3e-5], [990, 1e-5]])

@@ -145,7 +145,7 @@ def check_resumes(world: World, folder: Path) -> None:
 
 
 def close(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], world: World, what: str) -> None:
-    if world.leads:
+    if world.is_main:
         assert found.keys() == expected.keys(), what
         for name, tensor in expected.items():
             assert torch.allclose(found[name], tensor, atol=1e-5), (what, name)

@@ -24,7 +24,7 @@ from cmgems.genome import Split
 from cmgems.masking import Masker, MaskingConfig
 from cmgems.models import load_model
 from cmgems.pretraining import GenomeData, PretrainingData
-from cmgems.runs import read_metrics
+from cmgems.runs import read_metric_log
 from cmgems.tokenization import TOKENIZERS
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
@@ -49,7 +49,7 @@ def pretrain(small_genome, out: Path, *overrides: str) -> list[str]:
 
 
 def losses(out):
-    records = read_metrics(out / "metrics.jsonl")
+    records = read_metric_log(out / "metrics.jsonl")
     return [r[name] for r in records for name in ("loss", "validation_loss") if name in r]
 
 

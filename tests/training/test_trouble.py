@@ -13,7 +13,7 @@ from torchdata.nodes import IterableWrapper, Mapper, ParallelMapper, Prefetcher
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError, DataError
 from cmgems.masking import MaskedBatch
-from cmgems.training import StepResult, TroubleConfig, Watch, memory_advice, stop_if_hopeless, take
+from cmgems.training import StepResult, TroubleConfig, Watch, memory_advice, stop_if_diverged, take
 
 CONFIG = TroubleConfig()
 
@@ -93,7 +93,7 @@ def test_steps_that_are_not_finite_are_counted(bad):
 def test_stop_saves_the_batches(tmp_path):
     watch, batches = Watch(skipped=1, in_a_row=1), [batch_of(2, 8), batch_of(2, 16, seed=1)]
     with pytest.raises(CmgemsError) as stopped:
-        stop_if_hopeless(watch, CONFIG, batches, 4, tmp_path, 7, World(rank=1, size=2))
+        stop_if_diverged(watch, CONFIG, batches, 4, tmp_path, 7, World(rank=1, size=2))
     path = tmp_path / "bad_batch" / "step_00000007_rank_1.safetensors"
     assert stopped.value.line() == (
         f"the loss or its gradient is not finite at step 7: the batch is saved in {path}; go on with "
@@ -112,10 +112,10 @@ def test_stop_saves_the_batches(tmp_path):
 def test_skip_goes_on_until_patience_is_lost(tmp_path):
     config, batches = TroubleConfig(nonfinite="skip", patience=3), [batch_of(2, 8)]
     for in_a_row in (0, 1, 2):
-        stop_if_hopeless(Watch(in_a_row=in_a_row), config, batches, 2, tmp_path, 7, World())
+        stop_if_diverged(Watch(in_a_row=in_a_row), config, batches, 2, tmp_path, 7, World())
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(CmgemsError, match="at step 7, nor at the 2 steps before") as stopped:
-        stop_if_hopeless(Watch(in_a_row=3), config, batches, 2, tmp_path, 7, World())
+        stop_if_diverged(Watch(in_a_row=3), config, batches, 2, tmp_path, 7, World())
     assert "nonfinite=skip" not in stopped.value.line()
 
 

@@ -156,11 +156,11 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> LoggedRun:
-    from cmgems.runs.metric_log import read_metrics
+    from cmgems.runs.metric_log import read_metric_log
 
     try:
         config = yaml.safe_load((folder / CONFIG).read_text()) if (folder / CONFIG).is_file() else {}
-        records = read_metrics(folder / METRICS) if (folder / METRICS).is_file() else []
+        records = read_metric_log(folder / METRICS) if (folder / METRICS).is_file() else []
         summary = json.loads((folder / SUMMARY).read_text()) if (folder / SUMMARY).is_file() else {}
         whole = isinstance(config, dict) and isinstance(summary, dict)
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -1,0 +1,70 @@
+"""The keys of ``summary.json`` and what people read in their place: the one table of both.
+
+A copied recipe may add keys of its own: they are shown as they are.
+"""
+
+from __future__ import annotations
+
+# Of pretraining.
+STEPS = "steps"
+VALIDATION_LOSS = "validation_loss"
+UNIGRAM_ENTROPY = "unigram_entropy"
+SWITCHED_AT = "switched_at"
+TOKENS = "tokens"
+TOKENS_PER_SECOND = "tokens_per_second"
+SKIPPED_STEPS = "skipped_steps"
+LOSS_SPIKES = "loss_spikes"
+# Of fine-tuning.
+TRAIN_SEQUENCES = "train_sequences"
+BEST_EPOCH = "best_epoch"
+SEQUENCES_CUT = "sequences_cut"
+TEST_SEQUENCES = "test_sequences"
+LEAKED = "test_sequences_in_train"
+CLASSES_PREDICTED = "classes_predicted"
+
+LABELS = {
+    STEPS: "steps",
+    VALIDATION_LOSS: "validation loss under the fixed mask (nats)",
+    UNIGRAM_ENTROPY: "unigram entropy of the masked tokens (nats)",
+    SWITCHED_AT: "switched to the hard phase at step",
+    TOKENS: "tokens seen",
+    TOKENS_PER_SECOND: "tokens per second",
+    SKIPPED_STEPS: "steps skipped",
+    LOSS_SPIKES: "loss spikes",
+    TRAIN_SEQUENCES: "training sequences",
+    BEST_EPOCH: "best epoch",
+    SEQUENCES_CUT: "sequences cut",
+    TEST_SEQUENCES: "test sequences",
+    LEAKED: "test sequences that are in train",
+    CLASSES_PREDICTED: "classes predicted",
+}
+
+# Metrics of the test set by their names in ``cmgems.tasks``.
+METRIC_LABELS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "mcc": "MCC",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "pearson": "Pearson's r",
+    "spearman": "Spearman's rho",
+    "r2": "R2",
+    "mse": "mean squared error",
+}
+
+
+def metric_key(metric: str, *, clean: bool = False) -> str:
+    """The key of a test metric: ``test_mcc``; ``clean`` is over the test rows that are not in train."""
+    return f"{'clean_' if clean else ''}test_{metric}"
+
+
+def label(key: str) -> str:
+    """What people read for a key; an unknown key is its own label."""
+    if key in LABELS:
+        return LABELS[key]
+    for clean in (False, True):
+        metric = key.removeprefix(metric_key("", clean=clean))
+        if metric != key and metric in METRIC_LABELS:
+            return f"{'clean ' if clean else ''}test {METRIC_LABELS[metric]}"
+    return key
