@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cmgems import assets
 from cmgems.cli.main import app
+from cmgems.recipes import shipped_configs
 
 TOP = Path(__file__).parents[1]
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -28,5 +28,5 @@ def test_commands_and_configs_exist(page):
     known = {command.name or command.callback.__name__ for command in app.registered_commands}
     known |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"^\$? ?cmgems ([a-z]+)", text, re.MULTILINE)) <= known
-    configs = {name.split("/")[1] for name in assets.configs()}
+    configs = {name.split("/")[1] for name in shipped_configs()}
     assert {c for c in re.findall(r"--config ([a-z_]+)(?![\w.])", text) if c not in ("my", "mine")} <= configs
