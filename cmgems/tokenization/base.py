@@ -81,4 +81,9 @@ class Tokenizer(Protocol):
         """The bases that ``ids`` stand for, N where unknown."""
 
 
+def overlapping(tokenizer: Tokenizer) -> bool:
+    """Whether neighbouring tokens share bases."""
+    return 0 < tokenizer.stride < tokenizer.k
+
+
 TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")
