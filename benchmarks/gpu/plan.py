@@ -15,7 +15,6 @@ class Part:
         seconds: What it should take; it is not started when less is left.
         most: Seconds after which it is killed.
         beside: It runs while the next ones do, and is killed at the end.
-        alone: It takes none of the options that the parts share.
     """
 
     name: str
@@ -23,7 +22,6 @@ class Part:
     seconds: float
     most: float
     beside: bool = False
-    alone: bool = False
 
     @classmethod
     def of(cls, name: str, seconds: float, most: float, *words: str, script: str = "") -> Part:
@@ -33,17 +31,14 @@ class Part:
 
 # Compiles the kernels of the data pipeline, which takes half a minute of one core, while the GPU has other work.
 KERNELS = Part("kernels", ("{part}/kernels.py",), 5, 120, beside=True)
-# The tests need neither the network nor what `prepare.py` makes.
-TESTS = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/models", "tests/training")
-
 LOGO_STRATEGIES = ("random_span", "genemask", "cm_gems", "annealed")
 DNABERT_STRATEGIES = ("random_span", "cm_gems")
 
 
-def _pretraining(model: str, strategies: tuple[str, ...], seconds: float) -> list[Part]:
-    """Equal steps of each strategy, as many as take ``seconds`` at the speed that was measured just before."""
+def _pretraining(model: str, strategies: tuple[str, ...], compiling: float, seconds: float) -> list[Part]:
+    """Equal steps of each strategy, as many as take ``seconds`` at the speed that is measured just before."""
     words = ("--model", model, "--seconds", f"{seconds:g}")
-    speed = Part.of("speed", 40, 90, *words, script="curriculum_steps")
+    speed = Part.of("speed", compiling, 2 * compiling, *words, script="curriculum_steps")
     return [
         speed,
         *(
@@ -57,26 +52,26 @@ RUNS = {
     1: [
         KERNELS,
         Part.of("machine", 10, 30),
-        Part.of("agreement", 20, 45),
+        Part.of("agreement", 20, 60),
         Part.of("logo", 60, 120),
-        Part.of("batching", 45, 90),
+        Part.of("batching", 45, 110),
         Part.of("huggingface", 60, 110),
-        Part.of("dnabert", 90, 170),
+        Part.of("dnabert", 90, 160),
         Part.of("pretraining", 30, 60),
         Part.of("resume", 20, 50),
         Part.of("families", 40, 80),
-        Part("tests", TESTS, 20, 300, alone=True),
+        Part.of("tests", 20, 300, script="quick_tests"),
     ],
     2: [
         KERNELS,
         Part.of("machine", 10, 30),
-        *_pretraining("logo", LOGO_STRATEGIES, 88),
+        *_pretraining("logo", LOGO_STRATEGIES, 40, 88),
         Part.of("few_shot", 60, 110, "--model", "logo", script="finetuning"),
     ],
     3: [
         KERNELS,
         Part.of("machine", 10, 30),
-        *_pretraining("dnabert", DNABERT_STRATEGIES, 165),
+        *_pretraining("dnabert", DNABERT_STRATEGIES, 60, 165),
         Part.of("finetuning", 60, 130, "--model", "dnabert"),
     ],
 }

@@ -66,7 +66,7 @@ class Runner:
         run: Its number, in every result.
         clock: The deadline of the whole.
         stretch: Every part's time is multiplied by it, for slower machines.
-        options: Words that every part takes which does not stand alone.
+        options: Words that every part takes.
         environment: Of the parts.
     """
 
@@ -110,7 +110,7 @@ class Runner:
             self._note(part, "skipped", 0.0)
             return
         words = [word.format(part=HERE / "parts") for word in part.command]
-        words += [] if part.alone else self.options
+        words += self.options
         log.write(f"\n== {part.name}: {' '.join(words)} ({self.clock.now:.0f} s)\n".encode())
         log.flush()
         where, began = log.tell(), self.clock.now
@@ -126,13 +126,14 @@ class Runner:
         if part.beside:
             self._beside.append((part, process, began))
             return
+        state = "killed"  # also if this process is asked to end
         try:
             state = _state(process.wait(min(part.most * self.stretch, self.clock.left - GRACE)))
         except subprocess.TimeoutExpired:
-            state = "killed"
+            pass
         finally:
             stop(process)
-        self._note(part, state, self.clock.now - began)
+            self._note(part, state, self.clock.now - began)
         if state != "ok":
             self._show_tail(where)
 
@@ -214,7 +215,7 @@ def main(words: Sequence[str] | None = None) -> None:
         runner = Runner(out, options.run, clock, options.stretch, shared, environment(out, work))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the part under way is stopped too
         runner.go(parts)
-    print(f"\n{runner.table()}")
+        print(f"\n{runner.table()}", flush=True)  # before a large folder is cleared away
 
 
 if __name__ == "__main__":

@@ -98,7 +98,12 @@ def agreement(lines: list[Line]) -> str:
         of = [find(lines, what="low scores", mask=mask, backend=backend) for backend, _ in KERNELS[:-1]]
         rows.append(["very low scores", "yes" if mask else "no", *(text(one, "error") for one in of), "-"])
     heads = " | ".join(f"{name}, {precision}" for name, precision in KERNELS)
-    return table(f"model | mask | {heads}", rows)
+    chosen = [
+        f"{line['kernel']} for {line['width']} tokens with{'' if line['mask'] else 'out'} a mask"
+        for line in lines
+        if line.get("what") == "default kernel"
+    ]
+    return table(f"model | mask | {heads}", rows) + f"\n\nThe default is {', '.join(chosen) or ABSENT}."
 
 
 def speed(lines: list[Line]) -> str:

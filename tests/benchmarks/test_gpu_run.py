@@ -39,7 +39,7 @@ def runner(gpu, tmp_path):
 
 def python(gpu, name, code, *, seconds=0.1, most=20.0, beside=False):
     """A part that runs ``code``."""
-    return gpu[1](name, ("-c", code.replace("{", "{{").replace("}", "}}")), seconds, most, beside, alone=True)
+    return gpu[1](name, ("-c", code.replace("{", "{{").replace("}", "}}")), seconds, most, beside)
 
 
 def states(runner):
@@ -118,8 +118,7 @@ def test_the_plans_fit_into_nine_minutes_and_their_scripts_are_there(gpu):
         assert sum(part.seconds for part in parts) < 540
         for part in parts:
             assert part.seconds <= part.most
-            if not part.alone:
-                assert Path(part.command[0].format(part=run.HERE / "parts")).is_file()
+            assert Path(part.command[0].format(part=run.HERE / "parts")).is_file()
 
 
 def test_the_command_ends_with_a_table_and_needs_a_gpu(tmp_path):

@@ -7,8 +7,9 @@ turned into NaN.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -87,66 +88,87 @@ def compare(setting: Setting, family: str) -> None:
         ways = [(name, "bf16") for name in BACKENDS] + [("efficient", "fp32")]
         for backend, precision in ways:
             compute = replace(setting.compute, compiled=False, bf16=precision == "bf16")
-            worst: dict[str, Any] = {"loss_error": 0.0, "gradient_error": 0.0, "width": None}
-            broken, refused = [], ""
-            for width, batch in batches.items():
-                try:
-                    with kernels(BACKENDS[backend]):
-                        loss, gradients = loss_and_gradients(model, batch, compute)
-                except RuntimeError as error:  # no such kernel for these tensors
-                    refused = str(error).splitlines()[0][:120]
-                    break
-                error = difference(gradients, right[width][1])
-                if error is None:
-                    broken.append(width)
-                elif error > worst["gradient_error"]:
-                    worst = {
-                        "loss_error": abs(loss - right[width][0]),
-                        "gradient_error": error,
-                        "width": width,
-                    }
-            agrees = not broken and not refused and worst["gradient_error"] < CLOSE[precision]
+            with kernels(BACKENDS[backend]):
+                found = worst_of(model, batches, right, compute)
+            agrees = (
+                not (found["not_finite"] or found["refused"]) and found["gradient_error"] < CLOSE[precision]
+            )
             names = {"family": family, "backend": backend, "precision": precision, "mask": masked}
-            say("agreement", **names, **worst, not_finite=broken, refused=refused, agrees=agrees)
+            say("agreement", **names, **found, agrees=agrees)
+
+
+def worst_of(
+    model: MaskedLMLoss,
+    batches: dict[int, MaskedBatch],
+    right: dict[int, tuple[float, Tensor]],
+    compute: Compute,
+) -> dict[str, Any]:
+    """The largest errors over all widths, where they are, and the widths whose gradients are not finite."""
+    found: dict[str, Any] = {"loss_error": 0.0, "gradient_error": 0.0, "width": None}
+    broken: list[int] = []
+    for width, batch in batches.items():
+        try:
+            loss, gradients = loss_and_gradients(model, batch, compute)
+        except RuntimeError as reason:  # no such kernel for these tensors
+            return found | {"not_finite": broken, "refused": str(reason).splitlines()[0][:120]}
+        error = difference(gradients, right[width][1])
+        if error is None:
+            broken.append(width)
+        elif error > found["gradient_error"]:
+            found = {"loss_error": abs(loss - right[width][0]), "gradient_error": error, "width": width}
+    return found | {"not_finite": broken, "refused": ""}
+
+
+def attention(inputs: list[Tensor], mask: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The output and the gradients of queries, keys and values in a row, float64 on the CPU.
+
+    Args:
+        inputs: Queries, keys, values and the output's gradient, BHSK in bf16 on the CPU.
+        mask: As :func:`attend_heads` takes it, on the CPU.
+        device: Where to compute.
+        dtype: In which precision.
+    """
+    q, k, v, grad = (x.to(device, dtype) for x in inputs)
+    leaves = [x.requires_grad_() for x in (q, k, v)]
+    out = attend_heads((q, k, v), None if mask is None else mask.to(device), 0.0)
+    gradients = torch.autograd.grad(out, leaves, grad)
+    return torch.cat([x.detach().double().flatten().cpu() for x in (out, *gradients)])
 
 
 def low_scores(setting: Setting) -> None:
     """Attention and its gradients where no key fits any query, by kernel, with a mask and without."""
-    device, worst = setting.compute.device, dict[tuple[str, bool], Any]()
     generator = torch.Generator().manual_seed(0)
-    for width in setting.pick(WIDTHS, WIDTHS[:2]):
-        q, k, v, grad = (torch.randn(2, 4, width, 64, generator=generator) for _ in range(4))
-        q[..., 0], k[..., 0] = 8.0, LOWEST  # the product is divided by the root of 64
-        mask = (torch.arange(width) < width - 3)[None, None, None]
-        for backend, masked in [(b, m) for b in BACKENDS for m in (True, False)]:
-            found = []
-            for dtype, where in ((torch.float64, torch.device("cpu")), (torch.bfloat16, device)):
-                leaves = [x.bfloat16().to(where, dtype).requires_grad_() for x in (q, k, v)]
-                try:
-                    with kernels(BACKENDS[backend] if where == device else None):
-                        out = attend_heads(
-                            (leaves[0], leaves[1], leaves[2]), mask.to(where) if masked else None, 0.0
-                        )
-                        out.backward(grad.bfloat16().to(where, dtype))
-                except RuntimeError:
-                    break
-                found.append(torch.cat([x.detach().double().flatten().cpu() for x in (out, *_grads(leaves))]))
-            if len(found) == 2:
-                error = difference(found[1], found[0])
-                worst.setdefault((backend, masked), []).append((width, error))
-    for (backend, masked), errors in worst.items():
-        known = [error for _, error in errors if error is not None]
-        broken = [width for width, error in errors if error is None]
+    found: dict[tuple[str, bool], dict[int, float | None]] = {}
+    for width, masked in product(setting.pick(WIDTHS, WIDTHS[:2]), (True, False)):
+        inputs = [torch.randn(2, 4, width, 64, generator=generator) for _ in range(4)]
+        inputs[0][..., 0], inputs[1][..., 0] = 8.0, LOWEST  # their product is divided by the root of 64
+        inputs = [x.bfloat16() for x in inputs]
+        mask = (torch.arange(width) < width - 3)[None, None, None] if masked else None
+        right = attention(inputs, mask, torch.device("cpu"), torch.float64)
+        for backend in BACKENDS:
+            with suppress(RuntimeError), kernels(BACKENDS[backend]):  # no such kernel for these tensors
+                ours = attention(inputs, mask, setting.compute.device, torch.bfloat16)
+                found.setdefault((backend, masked), {})[width] = difference(ours, right)
+    for (backend, masked), errors in found.items():
+        known = [error for error in errors.values() if error is not None]
+        broken = [width for width, error in errors.items() if error is None]
         say("low scores", backend=backend, mask=masked, error=max(known, default=None), not_finite=broken)
 
 
-def _grads(leaves: list[Tensor]) -> list[Tensor]:
-    return [leaf.grad for leaf in leaves if leaf.grad is not None]
+def say_default(setting: Setting) -> None:
+    """Which kernel PyTorch takes of itself."""
+    for width in WIDTHS[:2]:
+        for masked in (True, False):
+            heads = torch.zeros(ROWS, 8, width, 32, device=setting.compute.device, dtype=torch.bfloat16)
+            mask = torch.ones(ROWS, 1, 1, width, device=heads.device, dtype=torch.bool) if masked else None
+            chosen = SDPBackend(torch._fused_sdp_choice(heads, heads, heads, mask)).name
+            say("default kernel", width=width, mask=masked, kernel=chosen)
 
 
 def main() -> None:
     setting = start(arguments(__doc__))
     torch.set_float32_matmul_precision("highest")
+    say_default(setting)
     low_scores(setting)
     for family in FAMILIES:
         compare(setting, family)

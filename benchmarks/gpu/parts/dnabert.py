@@ -14,16 +14,17 @@ from cmgems.models import MODELS, BertConfig
 from cmgems.training import Compute
 
 ROWS = 125
-# Lengths, side, dropout of the attention weights; the most valuable first, for each is compiled anew.
+# Lengths, side, dropout of the attention weights; the most valuable first. Compiling takes most of the time: mixed rows
+# find the graph of masked ones in the cache.
 SIDES = (
     (FULL, "cmgems, compiled", 0.1),
     (FULL, "Hugging Face, compiled", 0.1),
+    (FULL, "Hugging Face, eager", 0.1),
     (MASKED, "cmgems, compiled", 0.1),
-    (FULL, "cmgems, compiled", 0.0),
-    (MIXED, "cmgems, packed", 0.0),
     (MIXED, "cmgems, compiled", 0.1),
     (MIXED, "Hugging Face, compiled", 0.1),
-    (FULL, "Hugging Face, eager", 0.1),
+    (FULL, "cmgems, compiled", 0.0),
+    (MIXED, "cmgems, packed", 0.0),
 )
 
 
@@ -38,6 +39,7 @@ def main() -> None:
     setting = start(arguments(__doc__))
     preset = MODELS.get("dnabert")
     assert isinstance(preset, BertConfig)
+    preset = replace(preset, layers=setting.pick(preset.layers, 2))
     still = replace(preset, hidden_dropout=0.0, attention_dropout=0.0)
     say_losses(still, setting.compute, split(rows_of(FULL, ROWS, 1)[0][0], 25)[0], model="dnabert")
     for lengths, side, dropout in SIDES:

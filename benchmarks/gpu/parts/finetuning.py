@@ -15,7 +15,10 @@ from setting import arguments, cmgems, say, start
 
 # Folder below `labels`, then overrides of the evaluate recipe; the most valuable first.
 SETS: dict[str, list[tuple[str, list[str]]]] = {
-    "logo": [("fewshot", ["datasets=[Prom-core,Splice-40,Silencer]", "shots=[10,100]", "draws=3"])],
+    "logo": [
+        ("fewshot", ["datasets=[Prom-core,Splice-40,Silencer]", "shots=[10]", "draws=2", "seeds=3"]),
+        ("fewshot", ["datasets=[Prom-core,Splice-40]", "shots=[100]", "draws=1", "seeds=2"]),
+    ],
     "dnabert": [
         ("gue", ["datasets=[prom_core_tata]", "benchmark=gue"]),
         ("fewshot", ["datasets=[Splice-40]", "shots=[100]", "draws=1"]),
@@ -45,14 +48,14 @@ def main() -> None:
     sources = {p.name: [f"model={p}"] for p in sorted(pretrained.iterdir()) if (p / "summary.json").is_file()}
     sources[UNTRAINED] = [f"model={model}"]
     failed = False
-    for folder, words in SETS[model]:
+    for number, (folder, words) in enumerate(SETS[model]):
         running = {}
         for name, source in sources.items():
-            out = setting.work / "finetuning" / folder / name
+            out = setting.work / "finetuning" / str(number) / name
             data = f"data.dir={setting.options.prepared / 'labels' / folder}"
             # Compiling would take longer than the few steps.
             shared = [data, "compute.compile=off", *["finetune.max_steps=4"] * setting.options.quick]
-            shared += ["draws=1"] * setting.options.quick
+            shared += ["draws=1", "seeds=1"] * setting.options.quick
             running[name] = (
                 out,
                 subprocess.Popen(cmgems("run", "evaluate", *source, *words, *shared, "-o", out)),

@@ -10,7 +10,7 @@ from typing import Any
 from runs import command, figures
 from setting import arguments, say, start
 
-from cmgems.training import read_metrics
+from cmgems.training import Checkpoints, read_metrics
 
 EVERY = 20  # steps between checkpoints
 
@@ -43,14 +43,15 @@ def main() -> None:
     out, every = setting.work / "resume", setting.pick(EVERY, 4)
     words = command(setting, "logo", "cm_gems", 3 * every, out, f"checkpoint.every={every}")
     before = killed(words, out, at=every + every // 2)
+    saved = max(int(path.name.split("_")[1]) for path in Checkpoints(out / "checkpoints").all())
     subprocess.run(words, check=True)
     after = records(out)
-    again = [step for step in before if step > every]
+    again = [step for step in before if step > saved]
     apart = [abs(before[s]["loss"] - after[s]["loss"]) for s in again]
     say(
         "resume",
         killed_at=max(before),
-        resumed_from=every,
+        resumed_from=saved,
         steps=figures(out)["steps"],
         repeated=len(again),
         same_masks=all(before[s]["masked_share"] == after[s]["masked_share"] for s in again),
