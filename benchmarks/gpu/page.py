@@ -42,7 +42,13 @@ def page(lines: list[Line]) -> str:
         "The curriculum with DNABERT": curriculum(lines, "dnabert", DNABERT_STRATEGIES),
         "What ran": parts(lines),
     }
-    return "\n\n".join([INTRODUCTION, *(f"## {title}\n\n{text}" for title, text in sections.items())]) + "\n"
+    quick = ["**Of runs with `--quick`: these figures mean nothing.**"] * any(
+        line.get("quick") for line in lines
+    )
+    return (
+        "\n\n".join([INTRODUCTION, *quick, *(f"## {title}\n\n{text}" for title, text in sections.items())])
+        + "\n"
+    )
 
 
 def main() -> None:

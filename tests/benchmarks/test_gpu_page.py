@@ -62,6 +62,20 @@ def test_wrong_gradients_stand_out(gpu):
     assert cells[2:7] == ["4.0e-03", "**not finite** at 448, 64", "refused", "not measured", "**5.0e-01**"]
 
 
+def test_quick_runs_are_said_to_mean_nothing(gpu):
+    found = {
+        "run": 1,
+        "what": "machine",
+        "gpu": "A GPU",
+        "cuda": "13.0",
+        "cudnn": 1,
+        "versions": {"torch": "2.11.0"},
+    }
+    assert "mean nothing" in gpu[0].page([{**found, "quick": True}])
+    assert "mean nothing" not in (text := gpu[0].page([{**found, "quick": False}]))
+    assert "| 1 | A GPU, CUDA 13.0, cuDNN 1 | torch 2.11.0 | not measured |" in text
+
+
 def test_fine_tunings_are_averaged(gpu):
     run = {
         "what": "fine-tuning",

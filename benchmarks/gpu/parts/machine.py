@@ -87,6 +87,7 @@ def main() -> None:
     gpu = torch.cuda.get_device_properties(0)
     say(
         "machine",
+        quick=options.quick,
         gpu=gpu.name,
         memory_gb=gpu.total_memory / 1e9,
         cores=os.cpu_count(),
