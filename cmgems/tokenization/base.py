@@ -63,7 +63,7 @@ class Tokenizer(Protocol):
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch of sequences, each row [CLS] tokens [SEP] [PAD]..., ``tokens`` wide.
+        """Ids of a batch of sequences, each row ``[CLS]`` tokens ``[SEP]`` ``[PAD]``..., ``tokens`` wide.
 
         Args:
             codes_BL: Base codes (A, T, C, G = 0..3, 255 = ambiguous), row b valid up to ``lengths_B[b]``.

@@ -60,7 +60,7 @@ def test_the_strategies_differ_in_their_masks_and_share_the_rest(finished):
         folder = finished / "pretrain" / f"{strategy}-seed0"
         records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         shares.append(max(r.get("masked_share", 0) for r in records))
-        tokens.append(json.loads((folder / "summary.json").read_text())["tokens seen"])
+        tokens.append(json.loads((folder / "summary.json").read_text())["tokens"])
     assert shares[1] > shares[0]
     assert tokens[0] == tokens[1]
 
@@ -167,5 +167,5 @@ def test_a_mistake_in_the_fine_tuning_is_said_before_the_first_run(
 def test_a_folder_of_something_else_is_left_alone(tmp_path, small_genome, capsys):
     (tmp_path / "thesis.tex").touch()
     assert run(["compare", "--config", "tiny", *small_genome.overrides(), "-o", str(tmp_path)]) == 2
-    assert "output folder in use" in capsys.readouterr().err
+    assert "output exists" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
