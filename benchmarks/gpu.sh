@@ -7,7 +7,7 @@
 #
 #   python benchmarks/packed_attention.py
 #   python benchmarks/gpu.py --runs logo                              also: dnabert, dnabert_dropout
-#   python benchmarks/gpu_pretraining.py OUT --configs logo_cm_gems   also: dnabert_cm_gems
+#   python benchmarks/gpu_pretraining.py OUT --configs logo   also: dnabert
 set -uo pipefail
 mkdir -p "$1"
 out=$(realpath "$1")

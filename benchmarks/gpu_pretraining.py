@@ -20,7 +20,7 @@ from side_by_side import ROOT, arguments, environment
 from cmgems.demo.simulate import write_demo_data
 from cmgems.runs import read_metric_log
 
-CONFIGS = ("logo_cm_gems", "dnabert_cm_gems")
+CONFIGS = ("logo", "dnabert")
 STEPS = 300
 FULL = (
     f"steps={STEPS} accumulation=1 data.batch_size=250 validation.every=150 checkpoint.every=1000 log.every=1"

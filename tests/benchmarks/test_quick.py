@@ -37,8 +37,8 @@ def test_it_writes_its_table(tmp_path, script, rows):
 @pytest.mark.slow
 def test_pretraining_from_a_genome_to_its_table(tmp_path):
     text = quick("gpu_pretraining", tmp_path / "table.md", str(tmp_path / "out"))
-    assert "| `logo_cm_gems` | 12 |" in text
-    assert "| `dnabert_cm_gems` | 12 |" in text
+    assert "| `logo` | 12 |" in text
+    assert "| `dnabert` | 12 |" in text
 
 
 def quick(script, page, *more):
