@@ -38,7 +38,7 @@ class Pretrain:
     """
 
     recipe: str = "pretrain"
-    config: str = "logo_random"
+    config: str = "logo"
     overrides: tuple[str, ...] = ()
 
 
