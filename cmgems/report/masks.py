@@ -124,7 +124,8 @@ def preview_page(blocks: Sequence[Block], title: str) -> str:
 
 def _letters(sequence: MaskedSequence) -> Letters:
     """Each base over its digit, if there are ranks."""
-    digits = [tenth.strip() for tenth in sequence.tenths] or [None] * len(sequence.bases)
+    empty: list[str | None] = [None] * len(sequence.bases)
+    digits = [tenth.strip() for tenth in sequence.tenths] if sequence.tenths else empty
     marked = zip(sequence.bases, sequence.states.tolist(), digits, strict=True)
     return Letters([Letter(base, CLASSES[state], digit=digit) for base, state, digit in marked])
 

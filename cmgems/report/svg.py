@@ -152,7 +152,7 @@ def _stroke(gc: GraphicsContextBase) -> dict[str, str]:
         style["stroke-linejoin"] = join
     offset, dashes = gc.get_dashes()
     if dashes is not None:
-        style["stroke-dasharray"] = " ".join(map(_number, dashes))
+        style["stroke-dasharray"] = " ".join(map(_number, np.ravel(dashes).tolist()))
         if offset:
             style["stroke-dashoffset"] = _number(offset)
     return style

@@ -36,7 +36,7 @@ def finetuning_section(runs: Sequence[LoggedRun], name: str) -> Section:
         notes.append("Dev curves are left out: no run has a dev set.")
     if going := [run.name for run in runs if not run.summary]:
         notes.append(f"No test scores yet: {', '.join(going)} has not finished.")
-    parts = [
+    parts: list[Part] = [
         Group(f"{name}-scores", "Test scores", [_score_table(runs)]),
         *(Paragraph(text, note=True) for text in notes),
         Group(f"{name}-curves", "Curves", [Grid([chart.figure() for chart in charts if chart.lines])]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def pretraining_section(run: LoggedRun, name: str) -> Section:
         name: Id of the section.
     """
     charts = [chart.figure() for chart in _charts(run, name)]
-    parts = [
+    parts: list[Part] = [
         Tiles(_key_facts(run)),
         *([Paragraph(words)] if (words := in_words(run)) else []),
         *_troubles(run),
@@ -95,11 +95,6 @@ def _charts(run: LoggedRun, name: str) -> list[Chart]:
     """The curves that the log has records for."""
     entropy = run.summary.get(UNIGRAM_ENTROPY)
     level = ("unigram entropy", float(entropy)) if isinstance(entropy, int | float) else None
-    course = {
-        "phases": phases(run),
-        "switches": [step for step, _ in switches(run)],
-        "phases_in_words": in_words(run),
-    }
     loss = (
         "Training loss under the masking of each step, validation loss under one mask that never changes. "
         + ("Below the unigram entropy the context is used. " if level else "")
@@ -107,26 +102,31 @@ def _charts(run: LoggedRun, name: str) -> list[Chart]:
     )
     flat = "Of held-out windows under one mask that never changes. CM-GEMS switches where it is flat."
     speed = f"Tokens trained on in a second, over all processes. {_waiting(run)}"
-    # Short name, title, caption, label of the axis, lines by their keys in the log, and options of the chart.
-    charts: list[tuple[str, str, str, str, dict[str, str], dict[str, Any]]] = [
-        ("loss", "Loss", loss, "nats per masked token",
-         {"loss": "training", "validation_loss": "validation, fixed mask"}, {"level": level}),
-        ("perplexity", "Perplexity under the fixed mask", flat, "perplexity",
-         {"perplexity": "validation, fixed mask"}, {}),
-        ("share", "Masked share", "Share of a step's tokens that are masked.", "share of tokens",
-         {"masked_share": "masked share"}, {"percent": True}),
-        ("lr", "Learning rate", "As the schedule sets it.", "learning rate", {"lr": "learning rate"}, {}),
-        ("speed", "Throughput", speed, "tokens a second",
-         {"tokens_per_second": "tokens a second"}, {"thousands": True}),
-        ("gradient", "Gradient norm", "Before clipping.", "gradient norm", {"gradient_norm": "gradient norm"}, {}),
+    charts = [
+        Chart("loss", "Loss", loss, "nats per masked token",
+              _lines(run, loss="training", validation_loss="validation, fixed mask"), level=level),
+        Chart("perplexity", "Perplexity under the fixed mask", flat, "perplexity",
+              _lines(run, perplexity="validation, fixed mask")),
+        Chart("share", "Masked share", "Share of a step's tokens that are masked.", "share of tokens",
+              _lines(run, masked_share="masked share"), percent=True),
+        Chart("lr", "Learning rate", "As the schedule sets it.", "learning rate", _lines(run, lr="learning rate")),
+        Chart("speed", "Throughput", speed, "tokens a second",
+              _lines(run, tokens_per_second="tokens a second"), thousands=True),
+        Chart("gradient", "Gradient norm", "Before clipping.", "gradient norm",
+              _lines(run, gradient_norm="gradient norm")),
     ]  # fmt: skip
-    found = []
-    for short, title, caption, y_label, labels, options in charts:
-        series = [(text, run.series(key), key in VALIDATED) for key, text in labels.items()]
-        lines = tuple(Line(text, *values, dots=dots) for text, values, dots in series if len(values[0]))
-        if lines:
-            found.append(Chart(f"{name}-{short}", title, caption, y_label, lines, **course, **options))
-    return found
+    stretches, steps, words = phases(run), [step for step, _ in switches(run)], in_words(run)
+    return [
+        replace(chart, name=f"{name}-{chart.name}", phases=stretches, switches=steps, phases_in_words=words)
+        for chart in charts
+        if chart.lines
+    ]
+
+
+def _lines(run: LoggedRun, **labels: str) -> tuple[Line, ...]:
+    """A line for each key of the log that has numbers, by its label."""
+    found = [(text, run.series(key), key in VALIDATED) for key, text in labels.items()]
+    return tuple(Line(text, *values, dots=dots) for text, values, dots in found if len(values[0]))
 
 
 def _waiting(run: LoggedRun) -> str:
