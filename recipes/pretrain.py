@@ -1,7 +1,7 @@
 """Pretrain a gene transformer by masked language modelling with a masking curriculum.
 
 Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run the copy the same way:
-`cmgems run ./my_pretrain.py --config logo_cm_gems ...`.
+`cmgems run ./my_pretrain.py --config logo ...`.
 """
 
 from __future__ import annotations

@@ -5,14 +5,15 @@ from cmgems.models.base import (
     EncoderOutputs,
     Head,
     ModelConfig,
-    PublishedModel,
     build_model,
     fit_to_tokenizer,
 )
 from cmgems.models.dnabert import BertConfig
 from cmgems.models.dnabert2 import DNABERT2Config
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
-from cmgems.models.nucleotide_transformer import NTv1Config, NTv2Config
+from cmgems.models.nt_v1 import NTv1Config
+from cmgems.models.nt_v2 import NTv2Config
+from cmgems.models.published import PublishedModel
 from cmgems.models.saved import (
     SavedModel,
     find_model_folder,

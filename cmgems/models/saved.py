@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cmgems
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError, few
 from cmgems.files import write_bytes, write_json
-from cmgems.models.base import MODELS, Head, ModelConfig, build_model, few
+from cmgems.models.base import MODELS, Head, ModelConfig, build_model
 from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
 from cmgems.tokenization import TOKENIZERS, Tokenizer

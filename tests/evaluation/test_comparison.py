@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from cmgems import assets
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError
 from cmgems.evaluation.comparison import (
@@ -18,13 +17,13 @@ from cmgems.evaluation.comparison import (
 )
 from cmgems.files import write_json
 from cmgems.masking import CURRICULA
-from cmgems.recipes import load_recipe
+from cmgems.recipes import find_config, load_recipe
 
 
 def masking(strategy, base="logo_cpu"):
     """The section `masking` of a config whose own curriculum has options."""
-    schema = load_recipe(assets.find_recipe("pretrain")).config_schema
-    return load_config(schema, assets.find_config(base, "pretrain"), masking_overrides(strategy)).masking
+    schema = load_recipe("pretrain").config_schema
+    return load_config(schema, find_config(base, "pretrain"), masking_overrides(strategy)).masking
 
 
 @pytest.mark.parametrize("name", ["cm_gems", "cm_step", "annealed"])

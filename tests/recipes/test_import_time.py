@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from cmgems import assets
+from cmgems.recipes import find_recipe
 
 
 def test_pretrain_starts_without_matplotlib():
@@ -13,5 +13,5 @@ def test_pretrain_starts_without_matplotlib():
         "import sys; from pathlib import Path; from cmgems.recipes import load_recipe; "
         "load_recipe(Path(sys.argv[1])); sys.exit('matplotlib' in sys.modules)"
     )
-    path = assets.find_recipe("pretrain")
+    path = find_recipe("pretrain")
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0
