@@ -63,7 +63,7 @@ class Config:
         accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
         seed: Decides weights, order, windows and masks.
         model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
-            config and tokenizer. Optimizer, schedule and curriculum begin anew.
+            config and tokenizer. Optimizer, schedule and curriculum start from the beginning.
         tokenizer: That of a registered model.
     """
 

@@ -81,11 +81,11 @@ def open_world() -> Iterator[World]:
 
     from cmgems.distributed.ranks import Ranks
 
-    # A store may outlive a restart of the processes (torchrun --max-restarts): without keys of its own, the new
-    # attempt would be told the addresses of the dead one.
+    # A store may outlive a restart of the processes (torchrun --max-restarts): without separate keys the
+    # new attempt would get the addresses of the dead one.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store, rank, size = next(rendezvous("env://"))
-    # gloo sums what lies in main memory, such as counts, also where there is a GPU.
+    # gloo sums what is in main memory, such as counts, also where there is a GPU.
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
         store=dist.PrefixStore(f"attempt_{attempt}", store),  # type: ignore[attr-defined]
@@ -96,6 +96,6 @@ def open_world() -> Iterator[World]:
         yield Ranks(rank, size, int(os.environ["LOCAL_RANK"]))
     finally:
         # After a failure the connections stay open until this process ends: closed here, the other ranks would fail
-        # of that, and perhaps be heard before the one that knows the cause.
+        # because of that, and might report it before the rank that knows the cause.
         if isinstance(sys.exception(), SystemExit | None):
             dist.destroy_process_group()

@@ -24,7 +24,7 @@ EpochWindows = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """Where a batch lies in the genome store.
+    """The positions of a batch in the genome store.
 
     Attributes:
         starts_B: int64 flat positions, bp.
@@ -170,7 +170,7 @@ def masked_stream(
         masker: The run's masking.
         accumulation: Batches in one optimizer step.
         prefetch: Unmasked batches kept ready by a thread; 0 for none.
-        workers: Threads that call ``tokenize`` side by side, batches staying in order; 0 for none of its own.
+        workers: Threads that call ``tokenize`` in parallel, in the order of the batches; 0 for none.
     """
 
     def careful(batch: WindowBatch | Failure) -> IdBatch | Failure:

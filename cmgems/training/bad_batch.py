@@ -43,7 +43,7 @@ def stop_if_diverged(
         return
     path = folder / BAD_BATCHES / f"step_{step:08d}_rank_{world.rank}.safetensors"
     write_bytes(path, batch_bytes(batches, batch_size, step, world))
-    often = f", nor at the {watch.in_a_row - 1} steps before" if watch.in_a_row > 1 else ""
+    often = f", and at the {watch.in_a_row - 1} steps before it" if watch.in_a_row > 1 else ""
     skip = "" if config.nonfinite == "skip" else "go on with trouble.nonfinite=skip, or "
     raise CmgemsError(
         f"the loss or its gradient is not finite at step {step}{often}",

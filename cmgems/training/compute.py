@@ -29,7 +29,7 @@ class ComputeConfig:
 
     Attributes:
         device: `auto` takes the GPU when there is one.
-        precision: `auto` is bf16 autocast where the processor multiplies bf16 itself (GPUs since Ampere, CPUs with
+        precision: `auto` is bf16 autocast where the processor has bf16 arithmetic (GPUs since Ampere, CPUs with
             AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
         compile: `auto` compiles on a GPU only.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
@@ -105,7 +105,7 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
         local_rank: This process among those of its machine, which decides its GPU.
 
     Raises:
-        CmgemsError: if a GPU is asked for and there is none, or none left for this process.
+        CmgemsError: if there is no GPU, or no GPU for this process, though the settings want one.
     """
     has_gpu = torch.cuda.is_available()
     if config.device == "cuda" and not has_gpu:

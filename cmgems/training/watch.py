@@ -61,7 +61,7 @@ class Watch:
     losses: dict[str, list[float]] = field(default_factory=dict)
 
     def check(self, result: StepResult, strategy: str, config: TroubleConfig) -> str:
-        """What there is to say about a step: that it is skipped, or that a spike begins; mostly nothing."""
+        """A message if the step is skipped or a spike begins, else ""."""
         loss, norm = result.loss, result.gradient_norm
         if not is_finite(result):
             self.skipped += 1
@@ -74,7 +74,7 @@ class Watch:
         del losses[:-WINDOW]
         first, self.spiking = loss > limit and not self.spiking, loss > limit
         self.spikes += first
-        return f"loss spike: {loss:.4f}, lately {usual:.4f}" if first else ""
+        return f"loss spike: {loss:.4f}, usually {usual:.4f}" if first else ""
 
 
 def is_finite(result: StepResult) -> bool:

@@ -35,6 +35,6 @@ def test_skip_goes_on_until_patience_is_lost(tmp_path, batch_of):
     for in_a_row in (0, 1, 2):
         stop_if_diverged(Watch(in_a_row=in_a_row), config, batches, 2, tmp_path, 7, World())
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(CmgemsError, match="at step 7, nor at the 2 steps before") as stopped:
+    with pytest.raises(CmgemsError, match="at step 7, and at the 2 steps before it") as stopped:
         stop_if_diverged(Watch(in_a_row=3), config, batches, 2, tmp_path, 7, World())
     assert "nonfinite=skip" not in stopped.value.line()

@@ -38,7 +38,7 @@ def test_a_spike_is_told_once_however_long_it_lasts():
     watch = Watch()
     said = feed(watch, [*falling(100), 9.5, 9.6, 9.5, *falling(30, 1, 6.8), 9.5])
     assert [i for i, text in enumerate(said) if text] == [100, 133]
-    assert said[100].startswith("loss spike: 9.5000, lately 7.0")
+    assert said[100].startswith("loss spike: 9.5000, usually 7.0")
     assert watch.spikes == 2
 
 
