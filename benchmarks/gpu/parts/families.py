@@ -23,6 +23,7 @@ def main() -> None:
             f"data.batch_size={setting.pick(rows, 4)}",
         ]
         words += [f"steps={setting.pick(10, 3)}", "log.every=1", "validation.sequences=50"]
+        words += ["model.layers=2"] * setting.options.quick
         subprocess.run(
             cmgems("run", "pretrain", "--config", f"{family}_random", *words, "-o", out), check=True
         )
