@@ -47,7 +47,7 @@ class Journey:
         yield _words("pmi build", store, "-o", table, "--k 6 --top 5")
         inputs = f"data.store={store}", f"masking.table={table}"
         yield _words("run pretrain --config demo", *inputs, "-o", pretrained)
-        inputs = f"model.checkpoint={pretrained}", f"data.dir={data / 'promoters'}"
+        inputs = f"model={pretrained}", f"data.dir={data / 'promoters'}"
         yield _words("run finetune --config demo", *inputs, "-o", finetuned)
         yield _words("predict", finetuned, data / "unknown.fa", "-o", self.predictions)
         if not exported.exists():

@@ -45,7 +45,8 @@ def main() -> None:
     parser.add_argument("--model", choices=list(SETS), required=True)
     setting = start(parser)
     model, pretrained = setting.options.model, setting.work / "curriculum"
-    sources = {p.name: [f"model={p}"] for p in sorted(pretrained.iterdir()) if (p / "summary.json").is_file()}
+    finished = sorted(path.parent for path in pretrained.glob("*/summary.json"))
+    sources = {folder.name: [f"model={folder}"] for folder in finished}
     sources[UNTRAINED] = [f"model={model}"]
     failed = False
     for number, (folder, words) in enumerate(SETS[model]):
