@@ -22,7 +22,7 @@ from cmgems.evaluation.table import result_line, show, write
 from cmgems.recipes import load_recipe
 from cmgems.runs import LogConfig, RunBusyError, share_folder
 from cmgems.tokenization import TOKENIZERS
-from cmgems.training import ComputeConfig, start_compute
+from cmgems.training import ComputeConfig, resolve_compute
 
 # Not a matter of one data set: the next would fail in the same way.
 FATAL = (CheckpointError, ConfigError, DiskError)
@@ -78,7 +78,7 @@ class Config:
 def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and nobody else is at, data set by data set, and write the table."""
     share_folder(out, config, "evaluate")
-    start_compute(config.compute, 0)  # refuses at once what this machine lacks
+    resolve_compute(config.compute)  # refuses at once what this machine lacks
     recipe = load_recipe(config.finetune.recipe)
     source = source_overrides(config.model, config.tokenizer)
     overrides = [
