@@ -18,7 +18,7 @@ Top = Annotated[int, typer.Option("--top", min=0, help="Show this many k-mers fr
 @app.command()
 def build(
     store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Table to write (safetensors).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (safetensors).")],
     k: Annotated[int, typer.Option("--k", min=3, max=8, help="Length of the k-mers (bp).")] = 6,
     definition: Annotated[
         str, typer.Option(help="exact, or genemask2023 as in the published ranking.")
@@ -44,8 +44,8 @@ def build(
     from cmgems.pmi.table import check_definition
 
     check_definition(definition)
-    if csv is not None and csv.resolve() == output.resolve():
-        raise CmgemsError("--output and --csv are the same file", where=output, fix="give two names")
+    if csv is not None and csv.resolve() == out.resolve():
+        raise CmgemsError("--out and --csv are the same file", where=out, fix="give two names")
     genome = GenomeStore.open(store)
     with open_world() as world:
         counts = count_ngrams(genome, k, workers=workers, world=world)
@@ -59,10 +59,10 @@ def build(
         min_count=min_count,
         provenance={"genome_sha256": genome.sha256, "bases": genome.bases},
     )
-    table.save(output)
+    table.save(out)
     if csv is not None:
         table.to_csv(csv)
-    typer.echo(f"{output}: {len(table.rank)} {k}-mers ranked, {table.count.sum()} counted")
+    typer.echo(f"{out}: {len(table.rank)} {k}-mers ranked, {table.count.sum()} counted")
     _print_ends(table, top)
 
 
@@ -100,8 +100,8 @@ def compare(
             min=1, help="Compare the first TOP k-mers; by default 10, 100 and 1000.", show_default=False
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Scatter plot of the ranks to write (PNG).")
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Scatter plot of the ranks to write (PNG).")
     ] = None,
 ) -> None:
     """Print how far two rankings agree.
@@ -124,19 +124,19 @@ def compare(
     for n, shared in agreement.overlap.items():
         grid.add_row(f"shared by the first {n}", f"{shared} ({shared / n:.1%})")
     Console().print(grid)
-    if output is not None:
+    if out is not None:
         from cmgems.report.pmi import plot_ranks
 
-        plot_ranks(*tables, output, (first.name, second.name))
-        typer.echo(str(output))
+        plot_ranks(*tables, out, (first.name, second.name))
+        typer.echo(str(out))
 
 
 @app.command()
 def plot(
     table: Annotated[Path, typer.Argument(help="PMI table (safetensors or CSV).")],
-    output: Annotated[
+    out: Annotated[
         Path,
-        typer.Option("-o", "--output", help="One picture, if it ends in .png, else a folder of pictures."),
+        typer.Option("--out", "-o", help="One picture, if it ends in .png, else a folder of pictures."),
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of k-mers in each sequence logo, at most.")] = 100,
 ) -> None:
@@ -147,7 +147,7 @@ def plot(
     from cmgems.pmi import PMITable
     from cmgems.report.pmi import plot_table
 
-    for path in plot_table(PMITable.load(table), output, top):
+    for path in plot_table(PMITable.load(table), out, top):
         typer.echo(str(path))
 
 

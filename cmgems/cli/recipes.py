@@ -38,7 +38,7 @@ def ls() -> None:
 def cp(
     name: Annotated[str, typer.Argument(help="Recipe or config, as `cmgems ls` shows it.")],
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="File or existing folder.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Copy a recipe or config, to edit it.
 
@@ -55,8 +55,7 @@ def cp(
             raise CmgemsError(f"unknown recipe or config {name!r}", fix=did_you_mean(name, known))
         source = assets.find_config(name)
     target = destination / source.name if destination.is_dir() else destination
-    if target.exists() and not force:
-        raise CmgemsError("file exists", where=target, fix="choose another name, or add --force")
+    files.check_new(target, force=force)
     files.write_bytes(target, source.read_bytes())
     typer.echo(f"copied {name} to {target}")
 

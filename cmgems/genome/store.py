@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import DataError
-from cmgems.files import atomic_folder
+from cmgems.files import atomic_folder, check_new
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import compression_of, read_fasta
 from cmgems.progress import progress
@@ -190,10 +190,7 @@ def build_store(
     """
     fastas, folder = [Path(fasta) for fasta in fastas], Path(folder)
     replaces = folder.exists()
-    if replaces and not force:
-        raise DataError(
-            "output folder in use", where=folder, fix="choose another with -o, or replace it with --force"
-        )
+    check_new(folder, force=force)
     if replaces:
         # --force replaces stores, damaged or of other versions too, never a folder of something else.
         _read_any_index(folder)

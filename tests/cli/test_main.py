@@ -159,7 +159,10 @@ def test_cp_never_overwrites_unasked(run: Run, shipped: Path) -> None:
     assert Path("my.py").read_text() == RECIPE
     Path("my.py").write_text("mine")
     code, _, err = run("cp", "count", "my.py")
-    assert (code, err) == (2, "error: file exists in my.py; choose another name, or add --force\n")
+    assert (code, err) == (
+        2,
+        "error: output exists in my.py; replace it with --force, or write to another path\n",
+    )
     assert Path("my.py").read_text() == "mine"
     assert run("cp", "count", "my.py", "--force")[0] == 0
     assert Path("my.py").read_text() == RECIPE

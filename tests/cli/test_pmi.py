@@ -164,7 +164,7 @@ def test_plot(small_genome, tmp_path: Path) -> None:
         (["plot", "{damaged}", "-o", "plots"], "damaged.safetensors"),
         (["plot", "{table}", "-o", "{table}"], "cannot write"),
         (["build", "{store}", "-o", "new.safetensors", "--workers", "0"], "--workers"),
-        (["build", "{store}", "-o", "new", "--csv", "./new"], "--output and --csv are the same file in new"),
+        (["build", "{store}", "-o", "new", "--csv", "./new"], "--out and --csv are the same file in new"),
     ],
 )
 def test_bad_input_is_one_line(

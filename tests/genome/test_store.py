@@ -105,7 +105,7 @@ def test_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "bad.fa").write_text(">b\nprotein\n")
     folder = tmp_path / "store"
     build_store([tmp_path / "a.fa"], folder)
-    with pytest.raises(DataError, match="output folder in use"):
+    with pytest.raises(CmgemsError, match="output exists"):
         build_store([tmp_path / "b.fa"], folder)
     with pytest.raises(DataError, match="contig b, position"):
         build_store([tmp_path / "bad.fa"], folder, force=True)
