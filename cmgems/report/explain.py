@@ -6,7 +6,6 @@ Shape suffixes: L bases, S tokens of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cmgems.files import write_text
-from cmgems.inference.attention import AttentionMaps
+from cmgems.inference import AttentionMaps, ExplainedSequence
 from cmgems.report import masks, page
 from cmgems.report.figure import BLUE, GREY, VERMILLION, save_png
 from cmgems.report.svg import COLOURS, DIM, WIDTH, inline_svg, new_figure, page_style
@@ -42,36 +41,12 @@ _HEAT = LinearSegmentedColormap.from_list("heat", [(0.16, 0.53, 0.78, 0.0), (0.1
 Values = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class ExplainedSequence:
-    """One sequence as the page shows it.
-
-    Attributes:
-        name: What it is called.
-        bases: Its letters.
-        note: A line about it.
-        attention_L: 1 is even attention; NaN where unknown.
-        importance_L: NaN where unknown; None if it was not asked for.
-        meaning: What importance is, with its unit.
-        level: The importance of a base that says nothing.
-        maps: None if the sequence is too long for them.
-    """
-
-    name: str
-    bases: str
-    note: str
-    attention_L: Values
-    importance_L: Values | None
-    meaning: str
-    level: float
-    maps: AttentionMaps | None
-
-    def in_words(self) -> str:
-        """Where attention and importance are highest."""
-        parts = [f"Attention is highest at {_highest(self.attention_L)}."]
-        if self.importance_L is not None:
-            parts.append(f"Importance is highest at {_highest(self.importance_L)}.")
-        return " ".join(parts)
+def in_words(sequence: ExplainedSequence) -> str:
+    """Where attention and importance are highest."""
+    parts = [f"Attention is highest at {_highest(sequence.attention_L)}."]
+    if sequence.importance_L is not None:
+        parts.append(f"Importance is highest at {_highest(sequence.importance_L)}.")
+    return " ".join(parts)
 
 
 def write_pictures(folder: Path, number: int, sequence: ExplainedSequence) -> None:
@@ -108,7 +83,7 @@ def _section(name: str, sequence: ExplainedSequence) -> str:
     with page_style():
         figure = new_figure(3.6 if sequence.importance_L is not None else 2.0)
         _draw_tracks(figure, sequence, COLOURS, DIM)
-        tracks = inline_svg(figure, f"{name}-tracks", sequence.in_words())
+        tracks = inline_svg(figure, f"{name}-tracks", in_words(sequence))
     caption = "Attention: 1 is what even attention would give."
     if sequence.importance_L is not None:
         caption += f" Importance: {sequence.meaning}."
