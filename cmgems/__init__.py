@@ -10,10 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cmgems.api import load
+    from cmgems.api import load, run
     from cmgems.errors import CmgemsError
     from cmgems.genome import GenomeStore
     from cmgems.inference import Model
+    from cmgems.masking.preview import mask_preview
     from cmgems.motifs import discover_motifs
     from cmgems.pmi import PMITable
 
@@ -26,6 +27,8 @@ __all__ = [
     "PMITable",
     "discover_motifs",
     "load",
+    "mask_preview",
+    "run",
 ]
 
 _HOMES = {
@@ -35,6 +38,8 @@ _HOMES = {
     "PMITable": "cmgems.pmi",
     "discover_motifs": "cmgems.motifs",
     "load": "cmgems.api",
+    "mask_preview": "cmgems.masking.preview",
+    "run": "cmgems.api",
 }
 
 

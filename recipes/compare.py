@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmgems import assets
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError, DataError
 from cmgems.evaluation.comparison import (
@@ -23,7 +22,7 @@ from cmgems.evaluation.comparison import (
 )
 from cmgems.evaluation.runs import run_config, run_task
 from cmgems.evaluation.settings import as_overrides
-from cmgems.recipes import load_recipe
+from cmgems.recipes import find_config, load_recipe
 from cmgems.report.comparison import write_comparison
 from cmgems.runs import RunBusyError, share_folder
 
@@ -100,9 +99,9 @@ class Config:
 def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and nobody else is at, and write the report of what is there."""
     share_folder(out, config, "compare")
-    pretrain = load_recipe(assets.find_recipe(config.pretrain.recipe))
-    finetune = load_recipe(assets.find_recipe(config.finetune.recipe))
-    base = assets.find_config(config.pretrain.config, "pretrain")
+    pretrain = load_recipe(config.pretrain.recipe)
+    finetune = load_recipe(config.finetune.recipe)
+    base = find_config(config.pretrain.config, "pretrain")
     tasks = find_tasks(config.finetune.dir, config.finetune.tasks) if config.finetune.tasks else []
     comparison = Comparison(out, config.strategies, config.seeds, tuple(tasks), config.finetune.draws)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cmgems import assets
 from cmgems.config import Component, component
 from cmgems.errors import CheckpointError, CmgemsError, ConfigError, DataError, DiskError
 from cmgems.evaluation.benchmarks import Dataset, find_datasets
@@ -80,7 +79,7 @@ def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and nobody else is at, data set by data set, and write the table."""
     share_folder(out, config, "evaluate")
     start_compute(config.compute, 0)  # refuses at once what this machine lacks
-    recipe = load_recipe(assets.find_recipe(config.finetune.recipe))
+    recipe = load_recipe(config.finetune.recipe)
     source = source_overrides(config.model, config.tokenizer)
     overrides = [
         *config.finetune.overrides(),

@@ -55,12 +55,11 @@ def compare(
     """
     from dataclasses import replace
 
-    from cmgems import assets
     from cmgems.plugins import load_plugins
     from cmgems.recipes import load_recipe
 
     load_plugins(plugin or [])
-    recipe = load_recipe(assets.find_recipe("compare"))
+    recipe = load_recipe("compare")
     defaults = recipe.config_schema()
     names = _parted(strategies) if strategies is not None else defaults.strategies
     shared = [*(overrides or []), *([f"steps={steps}"] if steps is not None else [])]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cmgems.config.component import Component
+from cmgems.config.recipe_settings import RecipeSettings
 
 
 class _Dumper(yaml.SafeDumper):
@@ -50,10 +52,14 @@ def dump_config(config: Any, recipe: str | None = None) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Component):
-        options = {name: _plain(option) for name, option in value.options.items()}
+        options = _plain(value.options)
         return {"name": value.name, **options} if options else value.name
+    if isinstance(value, RecipeSettings):
+        return _plain(value.as_values())
     if dataclasses.is_dataclass(value):
         return config_dict(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(child) for name, child in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value

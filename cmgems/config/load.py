@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 from cmgems.config.component import REGISTRY_KEY, Component
+from cmgems.config.recipe_settings import RecipeName, RecipeSettings, merge, node_of, plain_value, unquoted
 from cmgems.config.source import COMMAND_LINE, Node, parse_overrides, read_yaml
 from cmgems.config.values import WrongType, optional, read_value
 from cmgems.errors import CmgemsError, ConfigError
@@ -20,14 +21,20 @@ C = TypeVar("C")
 _INVALID: Any = object()
 
 
-def load_config(schema: type[C], source: Path | None, overrides: Sequence[str] = ()) -> C:
-    """A ``schema`` with its defaults, the values in the YAML file ``source`` and the overrides.
+def load_config(
+    schema: type[C],
+    source: Path | None,
+    overrides: Sequence[str] = (),
+    values: Sequence[Mapping[str, Any]] = (),
+) -> C:
+    """A ``schema`` with its defaults, the values in the YAML file ``source``, other values and the overrides.
 
     Args:
         schema: A frozen dataclass. Its fields are bool, int, float, str, Path, Literal, tuple, other
-            dataclasses, :class:`Component`, or one of these or None.
-        source: A YAML file, or None. Its top-level key ``recipe`` is a label and no part of ``schema``.
+            dataclasses, :class:`Component`, :class:`RecipeSettings`, or one of these or None.
+        source: A YAML file, or None. Its top-level key ``recipe`` is a label and not part of ``schema``.
         overrides: ``section.key=value`` each; the later one wins.
+        values: Mappings nested as in YAML, which win over ``source``; the later one wins.
 
     Raises:
         ConfigError: with all problems; each says the file and line, or "command line", and the key.
@@ -42,6 +49,7 @@ def load_config(schema: type[C], source: Path | None, overrides: Sequence[str] =
         if "recipe" not in [field.name for field in _fields(schema)]:
             root.children.pop("recipe", None)
         layers.append(root)
+    layers += [node_of(mapping) for mapping in values]
     override_layers, override_problems = parse_overrides(overrides)
     reader = _Reader(schema, str(source or ""))
     config = reader.section(schema, None, layers + override_layers, "")
@@ -72,7 +80,7 @@ def _dotted_keys(schema: Any, path: str = "") -> Iterator[str]:
     for field in _fields(schema):
         kind, _ = optional(kinds[field.name])
         yield _join(path, field.name)
-        if dataclasses.is_dataclass(kind) and kind is not Component:
+        if _is_section(kind):
             yield from _dotted_keys(kind, _join(path, field.name))
 
 
@@ -80,11 +88,11 @@ class _Reader:
     """Reads sections recursively; ``problems`` collects what is wrong.
 
     Everywhere ``layers`` are the nodes given for one key, lowest precedence first, and ``path`` is its dotted
-    name.
+    name. With ``partial`` required keys may be missing.
     """
 
-    def __init__(self, schema: Any, source: str) -> None:
-        self.schema, self.source = schema, source
+    def __init__(self, schema: Any, source: str, *, partial: bool = False) -> None:
+        self.schema, self.source, self.partial = schema, source, partial
         self.problems: list[CmgemsError] = []
 
     def section(self, schema: Any, base: Any, layers: Sequence[Node], path: str) -> Any:
@@ -147,6 +155,36 @@ class _Reader:
             return self._refused(error, children, layers, path)
         return result
 
+    def recipe_settings(self, default: Any, layers: Sequence[Node], path: str) -> Any:
+        """A :class:`RecipeSettings` whose values fit the ``Config`` of the recipe it names."""
+        named, rest = [], []
+        for layer in layers:
+            if not isinstance(layer.value, dict):
+                return self._problem(f"`{path}` must be a section of keys, but is {layer}", layer, path)
+            keys = unquoted(layer).children
+            named.append(
+                Node({key: keys.pop(key) for key in ("recipe", "config") if key in keys}, layer.place)
+            )
+            rest.append(Node(keys, layer.place))
+        which = self.section(RecipeName, default, named, path)
+        if which is _INVALID:
+            return _INVALID
+        settings = RecipeSettings(
+            which.recipe, which.config, merge([default.values, *map(plain_value, rest)])
+        )
+        try:
+            schema, base = settings.load().config_schema, settings.config_path()
+            below = (
+                [node_of(default.values)] if base is None else [read_yaml(base)[0], node_of(default.values)]
+            )
+        except CmgemsError as error:
+            given = [node for layer in named for node in layer.children.values()]
+            return self._problem(error.what, given[-1] if given else None, path, why=error.why, fix=error.fix)
+        reader = _Reader(schema, self.source, partial=True)
+        reader.section(schema, None, [*below, *rest], path)
+        self.problems += reader.problems
+        return _INVALID if reader.problems else settings
+
     def _children(
         self, schema: Any, layers: Sequence[Node], path: str, ignore: str = ""
     ) -> dict[str, list[Node]]:
@@ -172,6 +210,8 @@ class _Reader:
             return None
         if inner is Component:
             return self.component(field.metadata[REGISTRY_KEY], default, layers, path)
+        if inner is RecipeSettings:
+            return self.recipe_settings(default, layers, path)
         if dataclasses.is_dataclass(inner):
             base = default if isinstance(default, cast(type, inner)) else None
             return self.section(inner, base, layers, path)
@@ -184,6 +224,8 @@ class _Reader:
             return self._problem(what, error.node, path)
 
     def _missing(self, name: str, layers: Sequence[Node], path: str) -> Any:
+        if self.partial:
+            return _INVALID
         written = [layer for layer in layers if layer.place != COMMAND_LINE]
         key = _join(path, name)
         return self._problem(
@@ -225,7 +267,7 @@ class _Reader:
 
 
 def _is_section(kind: Any) -> bool:
-    return dataclasses.is_dataclass(kind) and kind is not Component
+    return dataclasses.is_dataclass(kind) and kind not in (Component, RecipeSettings)
 
 
 def _named(error: Exception) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 
-from cmgems import __version__, assets, plugins
+from cmgems import __version__, plugins, recipes
 from cmgems.cli import main as cli
 from cmgems.errors import CmgemsError
 
@@ -64,7 +64,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in files.items():
         (tmp_path / "shipped" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "shipped" / name).write_text(text)
-    monkeypatch.setattr(assets, "_ROOTS", (tmp_path / "shipped",))
+    monkeypatch.setattr(recipes, "_ROOTS", (tmp_path / "shipped",))
     monkeypatch.setattr(plugins, "entry_points", lambda group: [])
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -263,7 +263,7 @@ def test_exit_codes(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(assets, "recipes", fail)
+    monkeypatch.setattr(recipes, "shipped_recipes", fail)
     assert run("ls") == (code, "", line)
 
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from cmgems import assets
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError
 from cmgems.evaluation.comparison import (
@@ -18,13 +17,13 @@ from cmgems.evaluation.comparison import (
 )
 from cmgems.files import write_json
 from cmgems.masking import CURRICULA
-from cmgems.recipes import load_recipe
+from cmgems.recipes import find_config, load_recipe
 
 
 def masking(strategy, base="logo_cpu"):
     """The section `masking` of a config whose own curriculum has options."""
-    schema = load_recipe(assets.find_recipe("pretrain")).config_schema
-    return load_config(schema, assets.find_config(base, "pretrain"), masking_overrides(strategy)).masking
+    schema = load_recipe("pretrain").config_schema
+    return load_config(schema, find_config(base, "pretrain"), masking_overrides(strategy)).masking
 
 
 @pytest.mark.parametrize("name", ["cm_gems", "cm_step", "annealed"])
@@ -110,7 +109,7 @@ def finished_pretraining(folder, losses, switch=None):
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     write_json(
         folder / "summary.json",
-        {"switched to the hard phase at step": switch, "tokens seen": 1000, "tokens per second": 50.0},
+        {"switched_at": switch, "tokens": 1000, "tokens_per_second": 50.0},
     )
 
 
@@ -127,7 +126,7 @@ def test_scores_are_those_of_finished_runs_without_undefined_ones(tmp_path):
     comparison = Comparison(tmp_path / "out", ("a", "b"), 1, tuple(find_tasks(tmp_path / "data", ["mine"])))
     ((_, _, folder),) = comparison.fine_tunings("a", 0)
     folder.mkdir(parents=True)
-    write_json(folder / "summary.json", {"test mcc": 0.5, "test auc": math.nan})
+    write_json(folder / "summary.json", {"test_mcc": 0.5, "test_auc": math.nan})
     assert comparison.metrics() == ["mcc", "auc"]
     assert comparison.scores("mcc") == {"mine": [Score("a", 0, "seed0", 0.5)]}
     assert comparison.scores("auc") == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cmgems import assets
 from cmgems.config import Component, load_config
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.evaluation.settings import DataSettings, OptimSettings, Settings, as_overrides, source_overrides
@@ -13,7 +12,7 @@ from cmgems.recipes import load_recipe
 from cmgems.runs import LogConfig
 from cmgems.training import ComputeConfig
 
-FINETUNE = load_recipe(assets.find_recipe("finetune")).config_schema
+FINETUNE = load_recipe("finetune").config_schema
 
 
 def test_what_is_not_set_is_left_alone():

@@ -10,10 +10,10 @@ import statistics
 import numpy as np
 import pytest
 
-from cmgems import assets, training
+from cmgems import training
 from cmgems.cli.main import run
 from cmgems.config import load_config
-from cmgems.recipes import load_recipe
+from cmgems.recipes import load_recipe, shipped_configs
 from cmgems.runs import open_run
 
 
@@ -77,8 +77,8 @@ def test_every_set_found_is_scored_with_every_seed(evaluated):
         ("prom/prom_core_tata", 0), ("prom/prom_core_tata", 1), ("tf/0", 0), ("tf/0", 1),
     ]  # fmt: skip
     for record in found["runs"]:
-        assert {f"test {m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
-        assert record["summary"]["training sequences"] == 24
+        assert {f"test_{m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
+        assert record["summary"]["train_sequences"] == 24
 
 
 def test_what_is_broken_or_absent_is_named(evaluated):
@@ -93,7 +93,7 @@ def test_what_is_broken_or_absent_is_named(evaluated):
 
 
 def test_leaks_are_counted(evaluated):
-    leaks = {r["dataset"]: r["summary"]["test sequences in train"] for r in read(evaluated)["runs"]}
+    leaks = {r["dataset"]: r["summary"]["test_sequences_in_train"] for r in read(evaluated)["runs"]}
     assert leaks == {"prom/prom_core_tata": 3, "tf/0": 0}
 
 
@@ -101,7 +101,7 @@ def test_mean_and_deviation_are_those_of_the_runs(evaluated):
     rows = {row["dataset"]: row for row in csv.DictReader((evaluated / "table.csv").open())}
     for name, prefix in (("prom/prom_core_tata", "clean "), ("tf/0", "")):
         summaries = [r["summary"] for r in read(evaluated)["runs"] if r["dataset"] == name]
-        for key, column in (("test auc", "auc"), (f"{prefix}test auc", "clean auc")):
+        for key, column in (("test_auc", "auc"), (f"{prefix}test_auc", "clean auc")):
             values = [100 * summary[key] for summary in summaries]
             assert float(rows[name][column]) == pytest.approx(statistics.mean(values), abs=1e-3)
             assert float(rows[name][f"{column} sd"]) == pytest.approx(statistics.stdev(values), abs=1e-3)
@@ -110,14 +110,14 @@ def test_mean_and_deviation_are_those_of_the_runs(evaluated):
 
 
 def test_each_set_is_trained_with_its_own_settings(gue, tmp_path):
-    recipe = load_recipe(assets.find_recipe("evaluate"))
+    recipe = load_recipe("evaluate")
     config = load_config(
         recipe.config_schema,
-        assets.configs()["evaluate/gue"],
+        shipped_configs()["evaluate/gue"],
         [f"data.dir={gue}", "model=logo_tiny", "finetune.epochs=1", "compute.threads=1"],
     )
     recipe.main(config, tmp_path)
-    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    schema = load_recipe("finetune").config_schema
     tf, tata = (
         load_config(schema, tmp_path / name / "seed0" / "config.yaml")
         for name in ("tf/0", "prom/prom_core_tata")
@@ -186,9 +186,9 @@ def test_interrupted_and_resumed_gives_the_same_results(
 
 def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
     out = tmp_path / "run"
-    training.share_folder(out, load_recipe(assets.find_recipe("evaluate")).config_schema(), "evaluate")
+    training.share_folder(out, load_recipe("evaluate").config_schema(), "evaluate")
     folder = out / "tf" / "0" / "seed0"
-    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    schema = load_recipe("finetune").config_schema
     with open_run(folder, schema(), "finetune"):
         assert run(command(gue, out)) == 0
     assert [r["dataset"] for r in read(out)["runs"]] == ["prom/prom_core_tata"]
@@ -250,7 +250,7 @@ def test_long_sequences_are_cut_and_counted(tmp_path, capsys):
     assert (
         run(command(tmp_path / "data", tmp_path / "run", "finetune.data.max_tokens=20", config="tiny")) == 0
     )
-    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences cut"] == 48
+    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences_cut"] == 48
     assert "a: " in (out := capsys.readouterr().out)
     assert "48 sequences cut" in out
 
@@ -272,8 +272,8 @@ def test_our_few_shot_draws_differ_by_seed_and_keep_clear_of_the_test_set(gue, t
     assert run(command(gue, out, *arguments, config="few_shot")) == 0
     found = read(out)
     assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [(3, None, 0), (3, None, 1)]
-    assert [r["summary"]["training sequences"] for r in found["runs"]] == [6, 6]
-    assert [r["summary"]["test sequences in train"] for r in found["runs"]] == [0, 0]
+    assert [r["summary"]["train_sequences"] for r in found["runs"]] == [6, 6]
+    assert [r["summary"]["test_sequences_in_train"] for r in found["runs"]] == [0, 0]
     (skipped,) = found["skipped"]
     assert skipped["dataset"] == "prom/prom_core_tata, 100-shot"
     assert skipped["reason"].startswith("fewer rows than shots in data.shots")
@@ -299,7 +299,7 @@ def test_published_draws_are_read_as_they_are(tmp_path):
         (3, 1, 0),
         (3, 1, 1),
     ]
-    assert {r["summary"]["training sequences"] for r in found["runs"]} == {9}
+    assert {r["summary"]["train_sequences"] for r in found["runs"]} == {9}
     assert [skipped["dataset"] for skipped in found["skipped"]] == ["Splice-40, 10-shot"]
     assert found["not found"] == ["Splice-40, 50-shot"]
 
@@ -316,7 +316,9 @@ def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
 def test_an_edited_recipe_is_used(gue, tmp_path):
     assert run(["cp", "finetune", str(tmp_path / "mine.py")]) == 0
     text = (tmp_path / "mine.py").read_text()
-    (tmp_path / "mine.py").write_text(text.replace('"best epoch": ', '"edited": True, "best epoch": '))
+    (tmp_path / "mine.py").write_text(
+        text.replace("summary.BEST_EPOCH: ", '"edited": True, summary.BEST_EPOCH: ')
+    )
     out = tmp_path / "run"
     assert run(command(gue, out, f"finetune.recipe={tmp_path / 'mine.py'}", "datasets=[tf/0]")) == 0
     assert read(out)["runs"][0]["summary"]["edited"] is True
@@ -342,14 +344,14 @@ def test_mistakes_are_one_line_and_exit_2(override, message, gue, tmp_path, caps
     assert line.startswith(message)
 
 
-@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("evaluate/")])
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("evaluate/")])
 def test_every_shipped_config_runs_on_a_cpu(name, gue, tmp_path):
-    recipe = load_recipe(assets.find_recipe("evaluate"))
+    recipe = load_recipe("evaluate")
     overrides = [
         f"data.dir={gue}", "model=logo_tiny", "datasets=[tf/0]", "compute.device=cpu", "compute.threads=1",
         "finetune.epochs=1",
     ]  # fmt: skip
     if name == "evaluate/few_shot":
         overrides += ["shots=[2]", "draws=1"]
-    recipe.main(load_config(recipe.config_schema, assets.configs()[name], overrides), tmp_path / "run")
+    recipe.main(load_config(recipe.config_schema, shipped_configs()[name], overrides), tmp_path / "run")
     assert len(read(tmp_path / "run")["runs"]) == 1
