@@ -75,3 +75,9 @@ def disk_error(error: OSError, where: Path | str) -> CmgemsError:
         why=error.strerror or str(error),
         fix="check the path and its permissions",
     )
+
+
+def few(names: list[str], count: int = 4) -> str:
+    """The first ``count`` names and how many more there are."""
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(sorted(names)[:count]) + more

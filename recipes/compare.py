@@ -38,7 +38,7 @@ class Pretrain:
     """
 
     recipe: str = "pretrain"
-    config: str = "logo_random"
+    config: str = "logo"
     overrides: tuple[str, ...] = ()
 
 
@@ -113,8 +113,8 @@ def main(config: Config, out: Path) -> None:
 
     def source(strategy: str, seed: int, values: Any) -> list[str]:
         if strategy != UNTRAINED:
-            return [f"model.checkpoint={comparison.pretraining_folder(strategy, seed)}"]
-        return [*as_overrides(values.model, "model.init"), *as_overrides(values.tokenizer, "model.tokenizer")]
+            return [f"model={comparison.pretraining_folder(strategy, seed)}"]
+        return [*as_overrides(values.model, "model"), *as_overrides(values.tokenizer, "tokenizer")]
 
     # Every config once before the first run: a mistake in the last of them should not cost a night.
     plan = [(s, seed, pretrain_config(s, seed)) for seed in range(config.seeds) for s in config.strategies]

@@ -24,7 +24,7 @@ def command(setting: Setting, model: str, strategy: str, steps: int, out: Path, 
     """That of a run of the paper's config; ``more`` wins over what all runs share."""
     words = [*setting.data, *BATCHING[model], *masking_overrides(strategy), f"steps={steps}", "log.every=1"]
     words += ["data.batch_size=10", "validation.sequences=50", "model.layers=2"] * setting.options.quick
-    return cmgems("run", "pretrain", "--config", f"{model}_random", *words, *more, "-o", out)
+    return cmgems("run", "pretrain", "--config", model, *words, *more, "-o", out)
 
 
 def pretrain(setting: Setting, model: str, strategy: str, steps: int, out: Path, *more: str) -> float:

@@ -33,7 +33,7 @@ def compare(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each strategy.")] = 3,
     config: Annotated[
         str, typer.Option("--config", "-c", metavar="NAME|FILE", help="Pretraining config they share.")
-    ] = "logo_random",
+    ] = "logo",
     tasks: Annotated[
         str, typer.Option("--tasks", help="Parted by commas; NAME, or NAME@10 for 10 examples of each class.")
     ] = "",

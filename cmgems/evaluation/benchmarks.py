@@ -58,7 +58,7 @@ def few_shot_settings(shots: int) -> dict[str, object]:
         "optim.lr": lr,
         "optim.warmup": 0.1,
         "optim.weight_decay": 0.01,
-        "model.dropout": 0.1,
+        "dropout": 0.1,
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from cmgems.errors import DataError
 from cmgems.evaluation.runs import Record, score_of
 from cmgems.evaluation.statistics import MeanSD
 from cmgems.runs.summary import CLASSES_PREDICTED, SEQUENCES_CUT
@@ -38,6 +41,7 @@ class Results:
         """Everything, as JSON values."""
         return {
             "model": self.model,
+            "gue": self.gue,
             "exclude leaks": self.exclude_leaks,
             "runs": self.records,
             "skipped": [{"dataset": title, "reason": reason} for title, reason in self.skipped.items()],
@@ -102,3 +106,19 @@ def lines(results: Results) -> list[Line]:
     for record in results.records:
         groups.setdefault((record["dataset"], record["shots"]), []).append(record)
     return [Line(group, results.exclude_leaks) for group in groups.values()]
+
+
+def read_results(folder: Path) -> Results:
+    """The results in ``results.json`` of ``folder``.
+
+    Raises:
+        DataError: if they cannot be read.
+    """
+    path = folder / "results.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        skipped = {entry["dataset"]: entry["reason"] for entry in values["skipped"]}
+        chosen = values["model"], values["gue"], values["exclude leaks"], values["not found"], values["runs"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("cannot read the results", where=path, why=str(error)) from error
+    return Results(*chosen, skipped)

@@ -16,13 +16,6 @@ from cmgems.registry import did_you_mean
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """Attributes: dropout: Hidden dropout."""
-
-    dropout: float | None = None
-
-
-@dataclass(frozen=True)
 class DataSettings:
     """Which columns hold the labels, and where sequences are cut.
 
@@ -53,7 +46,7 @@ class Settings:
 
     Attributes:
         recipe: The finetune recipe, or an edited copy of it (a .py file).
-        epochs, max_steps, batch_size, model, data, optim, lora: Keys of that recipe; None leaves what the benchmark,
+        epochs, max_steps, batch_size, dropout, data, optim, lora: Keys of that recipe; None leaves what the benchmark,
             or the recipe, says.
     """
 
@@ -61,7 +54,7 @@ class Settings:
     epochs: int | None = None
     max_steps: int | None = None
     batch_size: int | None = None
-    model: ModelSettings = field(default_factory=ModelSettings)
+    dropout: float | None = None
     data: DataSettings = field(default_factory=DataSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
     lora: LoraConfig | None = None
@@ -112,9 +105,9 @@ def source_overrides(model: str, tokenizer: Component) -> list[str]:
     path = Path(model).expanduser()
     if path.exists():
         # The very folder: a run that goes on has another later, whose scores must not mix with these.
-        return [f"model.checkpoint={find_model_folder(path)}"]
+        return [f"model={find_model_folder(path.absolute())}"]
     if model in MODELS.names():
-        return [f"model.init={model}", *as_overrides(tokenizer, "model.tokenizer")]
+        return [f"model={model}", *as_overrides(tokenizer, "tokenizer")]
     raise CmgemsError(
         f"no model {model!r}",
         where="model",

@@ -55,7 +55,7 @@ class ExplainedSequence:
         attention_L: float64, 1 is even attention; NaN where unknown.
         importance_L: float64, NaN where unknown; None if it was not asked for.
         meaning: What importance is, with its unit.
-        level: The importance of a base that says nothing.
+        level: The importance of a base that makes no difference.
         maps: None if the sequence is too long for them, or they were not asked for.
     """
 
@@ -104,7 +104,7 @@ def meaning(head: Head) -> str:
 
 
 def level(head: Head) -> float:
-    """The importance of a base that says nothing: 0, or the log-probability of a guess."""
+    """The importance of a base that makes no difference: 0, or the log-probability of a guess."""
     return -math.log(4) if head == "masked_lm" else 0.0
 
 

@@ -48,7 +48,21 @@ class Curriculum(Protocol):
         ...
 
 
-CURRICULA: Registry[Curriculum] = Registry("curriculum")
+class _Curricula(Registry[Curriculum]):
+    """The registered curricula, and each other masking strategy's name for that strategy from first step to last."""
+
+    def get(self, name: str, where: str = "") -> Curriculum:
+        """See :meth:`Registry.get`."""
+        if name not in super().names() and name in STRATEGIES.names():
+            return Fixed(name)
+        return super().get(name, where)
+
+    def names(self) -> list[str]:
+        """See :meth:`Registry.names`."""
+        return sorted({*super().names(), *STRATEGIES.names()})
+
+
+CURRICULA: Registry[Curriculum] = _Curricula("curriculum")
 
 
 class _KeepsHistory:
@@ -65,7 +79,7 @@ def _named(name: str) -> tuple[str, Strategy]:
 @CURRICULA.register("fixed")
 @dataclass(frozen=True)
 class Fixed(_KeepsHistory):
-    """One strategy from the first step to the last."""
+    """One strategy from the first step to the last; a config may name the strategy itself instead."""
 
     masking: str = "random_span"
 

@@ -30,7 +30,7 @@ class MaskingConfig:
     """How tokens are masked.
 
     Attributes:
-        curriculum: Which strategy masks when.
+        curriculum: Which strategy masks when; a strategy's name is that one throughout.
         table: PMI table (`cmgems pmi build`); of the shipped strategies, random_span and uniform do without.
         rate: Nominal share of masked tokens, as in the papers; the realised share differs by strategy, since
             spans overlap.

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cmgems
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError, few
 from cmgems.files import write_bytes, write_json
-from cmgems.models.base import MODELS, Head, ModelConfig, build_model, few
+from cmgems.models.base import MODELS, Head, ModelConfig, build_model
 from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
 from cmgems.tokenization import TOKENIZERS, Tokenizer
@@ -167,80 +167,6 @@ def load_model(path: Path) -> SavedModel:
         training=dict(info["training"]),
         folder=folder,
     )
-
-
-def load_encoder_into(
-    classifier: nn.Module, path: Path, *, config: ModelConfig, tokenizer: Tokenizer
-) -> SavedModel:
-    """Copy the encoder of a saved model into ``classifier``; its head stays as it is.
-
-    Args:
-        classifier: A model whose sub-module ``encoder`` receives the weights.
-        path: The saved model, as for :func:`find_model_folder`.
-        config: The classifier's config; it may differ from the saved one in dropout only.
-        tokenizer: The tokenizer the classifier will be fed with.
-
-    Returns:
-        The saved model.
-
-    Raises:
-        CheckpointError: if the saved model is of another shape, family or tokenizer.
-    """
-    saved = load_model(path)
-    _check_same(saved, config, tokenizer)
-    cast(nn.Module, classifier.encoder).load_state_dict(cast(nn.Module, saved.model.encoder).state_dict())
-    return saved
-
-
-def load_masked_lm_into(model: nn.Module, path: Path, *, config: ModelConfig, tokenizer: Tokenizer) -> None:
-    """Copy all weights of a saved masked language model into ``model``, to pretrain it further.
-
-    Args:
-        model: Receives the weights.
-        path: The saved model, as for :func:`find_model_folder`.
-        config: The model's config; it may differ from the saved one in dropout only.
-        tokenizer: The tokenizer it will be fed with.
-
-    Raises:
-        CheckpointError: if the saved model is of another shape, family or tokenizer, or was fine-tuned.
-    """
-    saved = load_model(path)
-    _check_same(saved, config, tokenizer)
-    if saved.head != "masked_lm":
-        raise CheckpointError(
-            "not a masked language model",
-            where=saved.folder,
-            why=f"its head is {saved.head}",
-            fix="give the pretrained model",
-        )
-    model.load_state_dict(saved.model.state_dict())
-
-
-def _check_same(saved: SavedModel, config: ModelConfig, tokenizer: Tokenizer) -> None:
-    """Raise if the model or tokenizer is another, dropout aside."""
-    ours, theirs = _described(config, tokenizer), _described(saved.config, saved.tokenizer)
-    differences = [
-        f"{key} is {theirs.get(key)} there, {ours.get(key)} here"
-        for key in dict.fromkeys([*ours, *theirs])
-        if ours.get(key) != theirs.get(key)
-    ]
-    if differences:
-        raise CheckpointError(
-            "checkpoint of another model",
-            where=saved.folder,
-            why=", ".join(differences),
-            fix="use the checkpoint's own model and tokenizer, or another checkpoint",
-        )
-
-
-def _described(config: ModelConfig, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What must be equal for weights to mean the same. Dropout may change between training runs."""
-    fields = dataclasses.asdict(cast(Any, config))
-    return {
-        "family": config.family,
-        "tokenizer": tokenizer,
-        **{key: value for key, value in fields.items() if not key.endswith("dropout")},
-    }
 
 
 def build_with_weights(

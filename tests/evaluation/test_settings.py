@@ -43,22 +43,22 @@ def test_every_setting_is_a_key_of_the_recipe():
     everything = Settings(
         epochs=1, max_steps=1, batch_size=1, optim=OptimSettings(1e-3, 0, "linear", 0.9, 0.0, 0.5)
     )
-    config = load_config(FINETUNE, None, [*everything.overrides(), "model.dropout=0.2"])
+    config = load_config(FINETUNE, None, [*everything.overrides(), "dropout=0.2"])
     assert (config.max_steps, config.optim.layer_decay, config.optim.clip) == (1, 0.9, 0.5)
 
 
 def test_a_registered_model_and_its_tokenizer(small_bpe):
     overrides = source_overrides("logo_tiny", Component("bpe", {"file": small_bpe}))
     config = load_config(FINETUNE, None, overrides)
-    assert config.model.init.name == "logo_tiny"
-    assert config.model.tokenizer.name == "bpe"
-    assert config.model.tokenizer.options["file"] == small_bpe
+    assert config.model.name == "logo_tiny"
+    assert config.tokenizer.name == "bpe"
+    assert config.tokenizer.options["file"] == small_bpe
 
 
 def test_an_option_that_is_none_is_passed_on():
     overrides = source_overrides("logo_tiny", Component("kmer6", {}))
-    overrides += as_overrides(Component("logo_original", {"embedding": None}), "model.init")
-    assert load_config(FINETUNE, None, overrides).model.init.options["embedding"] is None
+    overrides += as_overrides(Component("logo_original", {"embedding": None}), "model")
+    assert load_config(FINETUNE, None, overrides).model.options["embedding"] is None
 
 
 def test_a_folder_is_a_checkpoint(tmp_path):
@@ -66,7 +66,7 @@ def test_a_folder_is_a_checkpoint(tmp_path):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "model.json").write_text("{}")
         found = source_overrides(str(tmp_path), Component("kmer6", {}))
-        assert found == [f"model.checkpoint={tmp_path / place}"]
+        assert found == [f"model={tmp_path / place}"]
 
 
 def test_neither_a_folder_nor_a_model(tmp_path):

@@ -310,7 +310,7 @@ def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
     assert run([*pretrain, "steps=2", "-o", str(pretrained)]) == 0
     out = tmp_path / "run"
     assert run(command(gue, out, f"model={pretrained}", "datasets=[tf/0]")) == 0
-    assert f"checkpoint: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
+    assert f"model: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
 
 
 def test_an_edited_recipe_is_used(gue, tmp_path):

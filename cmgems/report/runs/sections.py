@@ -1,4 +1,4 @@
-"""The sections of a pretraining run's config that say what it read and masked, built again.
+"""The sections of a pretraining run's config that say what it read and masked, read again.
 
 Only these are read, so that a run of a copied recipe with settings of its own can be reported too.
 """
@@ -6,10 +6,6 @@ Only these are read, so that a run of a copied recipe with settings of its own c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import yaml
 
 from cmgems.config import Component, component, load_config
 from cmgems.errors import ConfigError, DataError
@@ -21,15 +17,15 @@ from cmgems.runs.layout import CONFIG
 from cmgems.tokenization import TOKENIZERS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sections:
     """Fields as in the recipe `pretrain`."""
 
     steps: int = 10_000
     seed: int = 0
     tokenizer: Component = component(TOKENIZERS, "kmer6")
-    model: Component = component(MODELS, "logo")
-    data: GenomeData = field(default_factory=GenomeData)
+    model: Component = component(MODELS, "logo", or_folder=True)
+    data: GenomeData
     masking: MaskingConfig = field(default_factory=MaskingConfig)
 
 
@@ -42,10 +38,7 @@ def load_sections(run: LoggedRun) -> Sections:
     kept = {field.name: run.config[field.name] for field in fields(Sections) if field.name in run.config}
     if len(kept) < len(fields(Sections)):
         raise DataError("no config of a pretraining run", where=run.folder / CONFIG)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / CONFIG
-        path.write_text(yaml.safe_dump(kept, sort_keys=False))
-        try:
-            return load_config(Sections, path)
-        except ConfigError as error:
-            raise DataError(error.what, where=run.folder / CONFIG, why=error.why) from error
+    try:
+        return load_config(Sections, None, values=[kept])
+    except ConfigError as error:
+        raise DataError(error.what, where=run.folder / CONFIG, why=error.why) from error

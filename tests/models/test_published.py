@@ -1,10 +1,10 @@
-"""The key tables between our tensor names and others'."""
+"""The tables between our tensor names and the published ones."""
 
 import pytest
 import torch
 
 from cmgems.errors import CheckpointError
-from cmgems.models.base import apply_key_table, few, reverse_key_table
+from cmgems.models.published import from_published, to_published
 
 TABLE = {
     "layers.N.qkv": ("layer.N.self.q", "layer.N.self.k", "layer.N.self.v"),
@@ -19,7 +19,7 @@ def test_table_renames_and_unstacks():
         "encoder.norm.bias": torch.ones(3),
         "head.bias": torch.zeros(2),
     }
-    theirs = apply_key_table(TABLE, state)
+    theirs = to_published(TABLE, state)
     assert set(theirs) == {
         "layer.11.self.q.weight",
         "layer.11.self.k.weight",
@@ -28,23 +28,18 @@ def test_table_renames_and_unstacks():
         "cls.bias",
     }
     assert theirs["layer.11.self.k.weight"].tolist() == [[4, 5], [6, 7]]
-    back = reverse_key_table(TABLE, theirs)
+    back = from_published(TABLE, theirs)
     assert back.keys() == state.keys()
     assert all(torch.equal(back[name], state[name]) for name in state)
 
 
-def test_unmapped_tensors_are_named():
-    with pytest.raises(CheckpointError, match=r"unmapped tensors: alibi\.slopes"):
-        apply_key_table(TABLE, {"alibi.slopes": torch.ones(1)})
-    with pytest.raises(CheckpointError, match=r"unmapped tensors: esm\.word"):
-        reverse_key_table(TABLE, {"esm.word": torch.ones(1)})
+def test_unknown_tensors_are_named():
+    with pytest.raises(CheckpointError, match=r"unknown tensors: alibi\.slopes"):
+        to_published(TABLE, {"alibi.slopes": torch.ones(1)})
+    with pytest.raises(CheckpointError, match=r"unknown tensors: esm\.word"):
+        from_published(TABLE, {"esm.word": torch.ones(1)})
 
 
 def test_missing_part_of_a_stack_is_named():
     with pytest.raises(CheckpointError, match=r"layer\.0\.self\.v\.bias"):
-        reverse_key_table(TABLE, {"layer.0.self.q.bias": torch.ones(1), "layer.0.self.k.bias": torch.ones(1)})
-
-
-def test_few_names():
-    assert few(["b", "a"]) == "a, b"
-    assert few(list("abcdef")) == "a, b, c, d and 2 more"
+        from_published(TABLE, {"layer.0.self.q.bias": torch.ones(1), "layer.0.self.k.bias": torch.ones(1)})
