@@ -11,6 +11,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
 
+from cmgems.runs.summary import metric_key
+
 METRICS = ("mcc", "accuracy", "macro_f1", "auc")
 
 
@@ -22,7 +24,7 @@ def main(folder: Path) -> None:
     print("| task | model | weights | seeds | " + " | ".join(f"test {m}" for m in METRICS) + " |")
     print("|---" * (4 + len(METRICS)) + "|")
     for (task, model, weights), runs in groups.items():
-        values = [[run[f"test {m}"] for run in runs] for m in METRICS]
+        values = [[run[metric_key(m)] for run in runs] for m in METRICS]
         cells = [f"{mean(v):.3f} ± {stdev(v) if len(v) > 1 else 0:.3f}" for v in values]
         print(f"| {task} | {model} | {weights} | {len(runs)} | " + " | ".join(cells) + " |")
 

@@ -36,8 +36,8 @@ class World:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
-    def sum(self, value: float, device: torch.device) -> float:
-        """The sum of ``value`` over all ranks."""
+    def sum(self, value: float, device: torch.device | str = "cpu") -> float:
+        """The sum of ``value`` over all ranks; through main memory, unless ``device`` says otherwise."""
         if self.size == 1:
             return value
         import torch

@@ -28,7 +28,16 @@ from cmgems.errors import CmgemsError
 from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
-from cmgems.runs import LogConfig, MetricLog, open_run, read_summary, show_steps, show_summary, stop_signals
+from cmgems.runs import (
+    LogConfig,
+    MetricLog,
+    layout,
+    open_run,
+    show_steps,
+    show_summary,
+    stop_signals,
+    summary,
+)
 from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.predict import model_inputs
 from cmgems.tokenization import TOKENIZERS
@@ -103,9 +112,8 @@ class Config:
 def main(config: Config, out: Path) -> None:
     """Train from the last finished epoch in ``out``, or from the start, then score the test set."""
     with open_run(out, config, "finetune") as run:
-        finished = read_summary(out)
-        if finished is not None:
-            show_summary(f"{out} has finished already", finished)
+        if run.summary is not None:
+            show_summary(f"{out} has finished already", run.summary)
             return
         compute = start_compute(config.compute, config.seed)
         task = config.task.build(TASKS)
@@ -154,8 +162,8 @@ def main(config: Config, out: Path) -> None:
             task.start_training(model)
 
         state: dict[str, Any] = {"epoch": 0, "best_epoch": None, "best": -math.inf}
-        newest = run.checkpoints.newest()
-        if newest is not None:
+        if (saved := run.checkpoints.newest()) is not None:
+            newest = run.checkpoints.path(saved)
             load_weights(newest)
             state = load_training_state(newest, model, optimizer)
 
@@ -254,16 +262,16 @@ def main(config: Config, out: Path) -> None:
 
         best = run.checkpoints.path(state["best_epoch"])
         load_weights(best)
-        run.keep_model(best, "best")
+        run.keep_model(best, layout.BEST)
         report = summarise_test(task, train, test, predict(test))
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(
             f"fine-tuned {model_name} in {out}",
             {
-                "training sequences": len(train),
-                "best epoch": state["best_epoch"],
-                "sequences cut": sum(split.cut for split in splits.values()),
+                summary.TRAIN_SEQUENCES: len(train),
+                summary.BEST_EPOCH: state["best_epoch"],
+                summary.SEQUENCES_CUT: sum(split.cut for split in splits.values()),
                 **report,
             },
         )

@@ -23,13 +23,14 @@ from cmgems.runs import (
     CheckpointConfig,
     LogConfig,
     MetricLog,
+    layout,
     open_run,
     perplexity,
-    read_summary,
     show_steps,
     show_summary,
     step_text,
     stop_signals,
+    summary,
 )
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
@@ -93,9 +94,8 @@ class Config:
 def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, to the last step."""
     with open_world() as world, open_run(out, config, "pretrain", world) as run:
-        finished = read_summary(out)
-        if finished is not None:
-            show_summary(f"{out} has finished already", finished)
+        if run.summary is not None:
+            show_summary(f"{out} has finished already", run.summary)
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
 
@@ -202,19 +202,19 @@ def main(config: Config, out: Path) -> None:
                     where = run.checkpoints.path(done)
                     stop.leave(f"step {done} of {config.steps} is saved in {where}", world)
 
-        saver.keep_model(out / "final", config.steps)
+        saver.keep_model(out / layout.FINAL, config.steps)
         if world.is_main:
-            plot_pretraining(run.metrics_path, out / "loss.png", entropy)
+            plot_pretraining(run.metrics_path, out / layout.LOSS_PLOT, entropy)
             run.finish(
                 f"pretrained {config.model.name} in {out}",
                 {
-                    "steps": config.steps,
-                    "validation loss (fixed mask)": state["validation_loss"],
-                    "unigram entropy of the masked tokens": entropy,
-                    "switched to the hard phase at step": masker.state.switched_at,
-                    "tokens seen": state["tokens"],
-                    "tokens per second": state["tokens"] / max(state["seconds"], 1e-9),
-                    "steps skipped": watch.skipped,
-                    "loss spikes": watch.spikes,
+                    summary.STEPS: config.steps,
+                    summary.VALIDATION_LOSS: state["validation_loss"],
+                    summary.UNIGRAM_ENTROPY: entropy,
+                    summary.SWITCHED_AT: masker.state.switched_at,
+                    summary.TOKENS: state["tokens"],
+                    summary.TOKENS_PER_SECOND: state["tokens"] / max(state["seconds"], 1e-9),
+                    summary.SKIPPED_STEPS: watch.skipped,
+                    summary.LOSS_SPIKES: watch.spikes,
                 },
             )

@@ -24,7 +24,9 @@ def demo(
     from cmgems.data.label_files import read_rows
     from cmgems.demo import write_demo_data
     from cmgems.files import atomic_folder, write_text
-    from cmgems.runs import read_summary
+    from cmgems.runs import RunReader
+    from cmgems.runs.layout import LOSS_PLOT
+    from cmgems.runs.summary import metric_key
 
     def say(command: str) -> None:
         typer.secho(f"\n$ cmgems {command}", bold=True)
@@ -66,9 +68,10 @@ def demo(
     if not exported.exists():
         export_command.export(pretrained, exported)
 
-    scores = read_summary(finetuned) or {}
+    scores = RunReader(finetuned).summary or {}
+    mcc, auc = (scores[metric_key(name)] for name in ("mcc", "auc"))
     typer.echo(
-        f"\nPromoters of the synthetic genome, test MCC {scores['test mcc']:.3f}, AUC {scores['test auc']:.3f}."
-        f"\nLoss curve with the curriculum's switch: {pretrained / 'loss.png'}"
+        f"\nPromoters of the synthetic genome, test MCC {mcc:.3f}, AUC {auc:.3f}."
+        f"\nLoss curve with the curriculum's switch: {pretrained / LOSS_PLOT}"
         f"\nModel for Hugging Face: {exported}"
     )

@@ -16,8 +16,9 @@ from cmgems.evaluation.runs import Repeat, draws_there
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.masking import CURRICULA, STRATEGIES
 from cmgems.registry import did_you_mean
-from cmgems.runs import read_metric_log, read_summary
-from cmgems.runs.folder import SUMMARY
+from cmgems.runs import RunReader
+from cmgems.runs.layout import SUMMARY
+from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND, metric_key
 
 # The strategy of models that are not pretrained at all.
 UNTRAINED = "none"
@@ -30,10 +31,10 @@ class Pretraining:
     Attributes:
         strategy, seed: Which run it is.
         curve: (step, nats) of the fixed-mask validations.
-        masked_share: Mean share of tokens masked, over the logged steps.
+        masked_share: Mean share of tokens masked, over the logged steps; NaN if none is logged.
         switched_at: The step of the curriculum's switch, if it has one and took it.
-        tokens: Tokens seen.
-        seconds: Time of the steps.
+        tokens: Tokens seen; NaN if the recipe does not say.
+        seconds: Time of the steps; NaN if the recipe does not say.
     """
 
     strategy: str
@@ -41,13 +42,13 @@ class Pretraining:
     curve: tuple[tuple[int, float], ...]
     masked_share: float
     switched_at: int | None
-    tokens: int
+    tokens: float
     seconds: float
 
     @property
     def loss(self) -> float:
-        """Validation loss at the end (nats per masked token)."""
-        return self.curve[-1][1]
+        """Validation loss at the end (nats per masked token); NaN if none is logged."""
+        return self.curve[-1][1] if self.curve else math.nan
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class Comparison:
             for task, repeat, folder in self.fine_tunings(strategy, seed):
                 if metric not in (task.metric, "auc"):
                     continue
-                value = (read_summary(folder) or {}).get(f"test {metric}", math.nan)
+                value = (RunReader(folder).summary or {}).get(metric_key(metric), math.nan)
                 if not math.isnan(value):
                     found.setdefault(task.title, []).append(Score(strategy, seed, repeat.name, value))
         return found
@@ -220,19 +221,20 @@ class Comparison:
 
 def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | None:
     """The figures of a finished pretraining run, None of any other."""
-    summary = read_summary(folder)
-    if summary is None:
+    run = RunReader(folder)
+    if run.summary is None:
         return None
-    records = read_metric_log(folder / "metrics.jsonl")
-    shares = [r["masked_share"] for r in records if "masked_share" in r]
+    # An edited copy of the recipe may report less.
+    shares = [r["masked_share"] for r in run.records if "masked_share" in r]
+    tokens = run.summary.get(TOKENS, math.nan)
     return Pretraining(
         strategy,
         seed,
-        tuple((r["step"], r["validation_loss"]) for r in records if "validation_loss" in r),
-        fmean(shares),
-        summary["switched to the hard phase at step"],
-        summary["tokens seen"],
-        summary["tokens seen"] / summary["tokens per second"],
+        tuple((r["step"], r["validation_loss"]) for r in run.records if "validation_loss" in r),
+        fmean(shares) if shares else math.nan,
+        run.summary.get(SWITCHED_AT),
+        tokens,
+        tokens / run.summary.get(TOKENS_PER_SECOND, math.nan),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cmgems.evaluation.runs import Record, score_of
-from cmgems.evaluation.scoring import CLASSES
 from cmgems.evaluation.statistics import MeanSD
+from cmgems.runs.summary import CLASSES_PREDICTED, SEQUENCES_CUT
 
 METRICS = {"mcc": "MCC", "macro_f1": "macro-F1", "accuracy": "accuracy", "auc": "AUC"}
 
@@ -83,7 +83,7 @@ class Line:
     @property
     def collapsed(self) -> int:
         """How many runs predict one class only."""
-        return self.counts(CLASSES).count(1)
+        return self.counts(CLASSES_PREDICTED).count(1)
 
     @property
     def remarks(self) -> str:
@@ -91,7 +91,7 @@ class Line:
         found = []
         if self.collapsed:
             found.append(f"collapsed in {self.collapsed} of {len(self.records)}")
-        if cut := max(self.counts("sequences cut")):
+        if cut := max(self.counts(SEQUENCES_CUT)):
             found.append(f"{cut} sequences cut")
         return ", ".join(found)
 

@@ -18,10 +18,11 @@ from cmgems.data import count_draws
 from cmgems.data.label_files import find_split
 from cmgems.errors import CheckpointError
 from cmgems.evaluation.benchmarks import Dataset
-from cmgems.evaluation.scoring import LEAKED
 from cmgems.recipes import Recipe
-from cmgems.runs import read_summary
+from cmgems.runs import RunReader
 from cmgems.runs.folder import config_difference
+from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
+from cmgems.runs.summary import LEAKED, metric_key
 
 Record = dict[str, Any]
 
@@ -131,18 +132,16 @@ def run_task(
         recipe.main(config, out)
     record = read_record(dataset, repeat, out)
     if record is None:
-        raise CheckpointError(
-            "no summary.json", where=out, fix=f"let {recipe.path} call run.finish at its end"
-        )
+        raise CheckpointError(f"no {SUMMARY}", where=out, fix=f"let {recipe.path} call run.finish at its end")
     if not keep_model:
-        for folder in ("checkpoints", "best"):
+        for folder in (CHECKPOINTS, BEST):
             shutil.rmtree(out / folder, ignore_errors=True)
     return record
 
 
 def read_record(dataset: Dataset, repeat: Repeat, out: Path) -> Record | None:
     """What :func:`run_task` has returned, or None if the run in ``out`` has not finished."""
-    summary = read_summary(out)
+    summary = RunReader(out).summary
     if summary is None:
         return None
     return {
@@ -161,11 +160,10 @@ def score_of(record: Record, metric: str, *, clean: bool = False) -> float:
     Args:
         record: From :func:`run_task`.
         metric: "mcc".
-        clean: Of the test rows that do not stand in train.
+        clean: Of the test rows that are not in train.
     """
     summary = record["summary"]
-    key = f"clean test {metric}" if clean and summary.get(LEAKED) else f"test {metric}"
-    value = summary.get(key)
+    value = summary.get(metric_key(metric, clean=clean and bool(summary.get(LEAKED))))
     return math.nan if value is None else float(value)
 
 

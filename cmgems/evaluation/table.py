@@ -18,9 +18,9 @@ from cmgems.evaluation.benchmarks import GUE
 from cmgems.evaluation.published import average, published_gue
 from cmgems.evaluation.results import METRICS, Results, lines
 from cmgems.evaluation.runs import Record, score_of
-from cmgems.evaluation.scoring import CLASSES, LEAKED
 from cmgems.evaluation.statistics import MeanSD
 from cmgems.files import write_json, write_text
+from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED, SEQUENCES_CUT, TEST_SEQUENCES
 
 # The published models that a terminal has room for; the files have all.
 SHOWN = ("DNABERT-6mer", "NT-2500M-multi", "DNABERT-2")
@@ -143,8 +143,8 @@ def as_csv(results: Results) -> str:
         for metric, clean in measures:
             score = line.score(metric, clean=clean)
             row += [score.mean, score.sd]
-        row += [max(line.counts("test sequences")), max(line.counts(LEAKED)), line.collapsed]
-        row += [max(line.counts("sequences cut")), ""]
+        row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), line.collapsed]
+        row += [max(line.counts(SEQUENCES_CUT)), ""]
         figures = published[line.dataset] if results.gue and line.shots is None else {}
         rows.append([*row, *(figures.get(model) for model in models)])
     blank, unpublished = [None] * (len(header) - 2), [None] * len(models)
@@ -190,5 +190,5 @@ def result_line(record: Record, title: str) -> str:
     ]
     leaked = record["summary"].get(LEAKED)
     more = [f"{leaked} test sequences stand in train"] if leaked else []
-    more += ["collapsed: one class predicted"] if record["summary"].get(CLASSES) == 1 else []
+    more += ["collapsed: one class predicted"] if record["summary"].get(CLASSES_PREDICTED) == 1 else []
     return f"{title}: {', '.join(scores)}" + "".join(f"; {text}" for text in more)

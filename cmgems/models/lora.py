@@ -26,13 +26,13 @@ from torch.nn.functional import dropout, linear
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.files import write_bytes
 from cmgems.models.saved import check_state
+from cmgems.runs.layout import ADAPTERS_FILE
 
 Target = Literal["query", "key", "value", "attention_output", "ffn_input", "ffn_output"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 # What our encoders compute in one matmul, in the order in which it is stacked.
 FUSED = {"qkv": ("query", "key", "value")}
 
-ADAPTERS_FILE = "adapters.safetensors"
 FROZEN_SHA256 = "frozen_sha256"
 
 

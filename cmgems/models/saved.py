@@ -23,7 +23,8 @@ import cmgems
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.files import write_bytes, write_json
 from cmgems.models.base import MODELS, Head, ModelConfig, build_model, few
-from cmgems.runs.layout import INFO_FILE, WEIGHTS_FILE
+from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
+from cmgems.runs.reader import RunReader
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 FORMAT_VERSION = 1
@@ -119,30 +120,23 @@ def find_model_folder(path: Path) -> Path:
     """The model folder that ``path`` means.
 
     Args:
-        path: A model folder, a checkpoint folder (which holds one as ``model``), or a run folder: then its
-            ``best``, ``final`` or newest ``checkpoints/step_*``, whichever comes first.
+        path: A model folder, a checkpoint, or a run folder: then its ``best``, ``final`` or newest checkpoint,
+            whichever comes first.
 
     Raises:
         CheckpointError: if there is none.
     """
     if not path.exists():
         raise CheckpointError("no such folder", where=path, fix="check the path")
-    steps = sorted(path.glob("checkpoints/step_*"), key=_step, reverse=True)
-    for folder in (path, path / "best", path / "final", *steps):
-        for candidate in (folder, folder / "model"):
-            if (candidate / INFO_FILE).is_file():
-                return candidate
+    for folder in (path, *RunReader(path).model_folders):
+        if (folder / INFO_FILE).is_file():
+            return folder
     raise CheckpointError(
         "no model found",
         where=path,
-        why=f"no {INFO_FILE} there, in best, in final or in checkpoints/step_*",
+        why=f"no {INFO_FILE} there, in {BEST}, in {FINAL} or in {CHECKPOINTS}/{STEP_PREFIX}*",
         fix="give a run folder, a checkpoint or a model folder",
     )
-
-
-def _step(folder: Path) -> int:
-    digits = folder.name.removeprefix("step_")
-    return int(digits) if digits.isdecimal() else -1
 
 
 def load_model(path: Path) -> SavedModel:

@@ -2,8 +2,9 @@
 
 from cmgems.runs.checkpoints import CheckpointConfig, Checkpoints
 from cmgems.runs.display import LogConfig, rate_text, show_steps, step_text
-from cmgems.runs.folder import Run, RunBusyError, open_run, read_summary, share_folder, show_summary
+from cmgems.runs.folder import Run, RunBusyError, open_run, share_folder, show_summary
 from cmgems.runs.metric_log import MetricLog, perplexity, read_metric_log
+from cmgems.runs.reader import RunReader
 from cmgems.runs.signals import Stop, stop_signals
 
 __all__ = [
@@ -13,12 +14,12 @@ __all__ = [
     "MetricLog",
     "Run",
     "RunBusyError",
+    "RunReader",
     "Stop",
     "open_run",
     "perplexity",
     "rate_text",
     "read_metric_log",
-    "read_summary",
     "share_folder",
     "show_steps",
     "show_summary",

@@ -24,10 +24,7 @@ from pathlib import Path
 
 from cmgems.errors import CmgemsError, DiskError
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json
-
-MANIFEST = "manifest.json"
-TRAINING_JSON = "training.json"
-STEP_PREFIX = "step_"
+from cmgems.runs.layout import MANIFEST, STEP_PREFIX, TRAINING_JSON, step_folder, step_of
 
 
 @dataclass(frozen=True)
@@ -81,12 +78,15 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """Checkpoint folders by step, not verified."""
-        found = self.folder.glob(f"{STEP_PREFIX}*")
-        return sorted(path for path in found if path.name.removeprefix(STEP_PREFIX).isdecimal())
+        return [folder for _, folder in sorted(self._by_step().items())]
+
+    def _by_step(self) -> dict[int, Path]:
+        steps = {step_of(folder): folder for folder in self.folder.glob(f"{STEP_PREFIX}*")}
+        return {step: folder for step, folder in steps.items() if step is not None}
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of a step stands."""
-        return self.folder / f"{STEP_PREFIX}{step:08d}"
+        """The folder of a step's checkpoint."""
+        return step_folder(self.folder, step)
 
     def save(self, step: int, write: Callable[[Path], None]) -> Path:
         """Save a checkpoint: ``write`` fills a folder that is then renamed to its final name.
@@ -107,27 +107,27 @@ class Checkpoints:
             raise DiskError(error.what, where=error.where, why=why, fix=error.fix) from error
         return final
 
-    def newest(self) -> Path | None:
-        """The newest whole checkpoint; damaged ones are skipped with a warning."""
+    def newest(self) -> int | None:
+        """Step of the newest whole checkpoint, None if there is none; damaged ones are skipped with a warning."""
         for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*"):
             shutil.rmtree(leftover)
-        for folder in reversed(self.all()):
+        for step, folder in sorted(self._by_step().items(), reverse=True):
             problem = damage(folder)
             if problem is None:
-                return folder
+                return step
             print(f"warning: skipping damaged checkpoint {folder}: {problem}", file=sys.stderr)
         return None
 
     def best(self) -> int | None:
         """Step of the checkpoint with the lowest ``score`` in its ``training.json``; None if none has one."""
         scores: dict[int, float] = {}
-        for folder in self.all():
+        for step, folder in self._by_step().items():
             try:
                 score = json.loads((folder / TRAINING_JSON).read_text()).get("score")
             except (OSError, ValueError):
                 continue  # damaged: no candidate, and `newest` says so
             if score is not None and math.isfinite(score):
-                scores[step_of(folder)] = score
+                scores[step] = score
         return min(scores, key=lambda step: scores[step], default=None)
 
     def retain(self, keep: int, also: int | None = None) -> None:
@@ -135,8 +135,3 @@ class Checkpoints:
         for folder in self.all()[:-keep]:
             if also is None or folder != self.path(also):
                 shutil.rmtree(folder)
-
-
-def step_of(folder: Path) -> int:
-    """The step of a checkpoint folder."""
-    return int(folder.name.removeprefix(STEP_PREFIX))

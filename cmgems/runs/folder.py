@@ -1,17 +1,8 @@
-"""A run folder: one run at a time, the resolved config beside its results, the same command resumes it.
-
-runs/logo/
-    config.yaml        the resolved config
-    metrics.jsonl      one record a line
-    checkpoints/       see checkpoint.py
-    final/ or best/    the model folder at the end
-    summary.json       what the end-of-run table shows
-"""
+"""Opening a run folder: one run at a time, the resolved config beside its results, the same command resumes it."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +16,12 @@ from rich.table import Table
 
 from cmgems.config import config_dict, dump_config
 from cmgems.distributed import World
-from cmgems.errors import CmgemsError, DataError, disk_error
+from cmgems.errors import CmgemsError, disk_error
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
-from cmgems.runs.checkpoints import Checkpoints
-from cmgems.runs.layout import INFO_FILE, WEIGHTS_FILE
+from cmgems.runs.layout import CONFIG, INFO_FILE, LOCK, METRIC_LOG, SUMMARY, WEIGHTS_FILE
+from cmgems.runs.reader import RunReader
+from cmgems.runs.summary import label
 
-CONFIG = "config.yaml"
-LOCK = ".lock"
-SUMMARY = "summary.json"
 # Sections that change nothing that is computed: a run may go on with others.
 FREE_SECTIONS = ("checkpoint", "log", "parallel", "trouble")
 
@@ -42,18 +31,13 @@ class RunBusyError(CmgemsError):
 
 
 @dataclass(frozen=True)
-class Run:
-    """An opened run folder."""
-
-    folder: Path
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.folder / "checkpoints")
+class Run(RunReader):
+    """A run folder opened for writing, by :func:`open_run`."""
 
     @property
     def metrics_path(self) -> Path:
-        return self.folder / "metrics.jsonl"
+        """The metric log."""
+        return self.folder / METRIC_LOG
 
     def keep_model(self, checkpoint: Path, name: str) -> None:
         """Copy a checkpoint's model files to ``name`` in the run folder, where the other commands look first."""
@@ -64,54 +48,45 @@ class Run:
                 shutil.copyfile(checkpoint / file, partial / file)
 
     def finish(self, title: str, summary: dict[str, Any]) -> None:
-        """Write the summary and show it as a table on stdout."""
+        """Write the summary and show it as a table on stdout.
+
+        Args:
+            title: What has finished.
+            summary: JSON values by key; ``cmgems.runs.summary`` has the keys that other commands read.
+        """
         write_json(self.folder / SUMMARY, summary)
         show_summary(title, summary)
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
-    """Print a title and a two-column table."""
+    """Print a title and a two-column table of labels and values."""
     print(title)
     table = Table("figure", "value")
-    for name, value in summary.items():
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    for key, value in summary.items():
+        table.add_row(label(key), f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
 
 
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """The summary of a finished run, or None.
-
-    Raises:
-        DataError: if it cannot be read.
-    """
-    path = folder / SUMMARY
-    if not path.is_file():
-        return None
-    try:
-        summary: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    return summary
-
-
 def config_difference(out: Path, config: object, recipe: str | None = None) -> str:
-    """How the run in ``out`` was configured otherwise, in words; "" if it was not, or left nothing to protect.
+    """How the config of the run in ``out`` differs, in words; "" if it does not, or if there is nothing to protect.
 
-    A run that failed before its first checkpoint, for a mistake in its config say, left nothing. Of a finished one the
-    summary counts, though its checkpoints may be gone.
+    A run that failed before its first checkpoint, for a mistake in its config say, has nothing to protect. A finished
+    run has its summary, though its checkpoints may be gone.
 
     Args:
         out: A run folder, or what may become one.
         config: The config that it is wanted for.
         recipe: Its recipe, None for any.
+
+    Raises:
+        DataError: if the config there cannot be read.
     """
-    stored = out / CONFIG
-    if not stored.is_file() or not (Run(out).checkpoints.all() or (out / SUMMARY).is_file()):
+    there = RunReader(out)
+    if not (out / CONFIG).is_file() or not (there.checkpoints.all() or (out / SUMMARY).is_file()):
         return ""
-    there, here = _read_config(out), {"recipe": recipe, **config_dict(config)}
-    if recipe is None:
-        there["recipe"] = None
-    old, new = _decisive_lines(there), _decisive_lines(here)
+    wanted = {"recipe": recipe, **config_dict(config)}
+    old = _decisive_lines({**there.config, "recipe": there.recipe if recipe is not None else None})
+    new = _decisive_lines(wanted)
     if old == new:
         return ""
     for old_line, new_line in zip(old, new, strict=False):
@@ -137,47 +112,23 @@ def share_folder(out: Path, config: object, recipe: str) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not (out / CONFIG).is_file() and any(out.iterdir()):
-            raise _strangers(out)
+            raise _in_use(out)
     except OSError as error:
         raise disk_error(error, out) from error
-    if (there := recipe_of(out)) not in (None, recipe):
-        raise _strangers(out, f"it holds a run of the recipe {there}")
+    if (there := RunReader(out).recipe) not in (None, recipe):
+        raise _in_use(out, f"it holds a run of the recipe {there}")
     write_text(out / CONFIG, dump_config(config, recipe))
 
 
-def recipe_of(out: Path) -> str | None:
-    """The recipe of the run or runs in ``out``; None if nothing there says.
-
-    Raises:
-        DataError: if its config cannot be read.
-    """
-    recipe = _read_config(out).get("recipe") if (out / CONFIG).is_file() else None
-    return None if recipe is None else str(recipe)
-
-
-def _read_config(out: Path) -> dict[str, Any]:
-    """The config of the run in ``out``; empty if its file is."""
-    path = out / CONFIG
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _unreadable(path, error) from error
-    return values if isinstance(values, dict) else {}
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError("cannot read the run", where=path, why=str(error))
-
-
-def _strangers(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:
+def _in_use(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:
     return CmgemsError("output folder in use", where=out, why=why, fix="choose another -o")
 
 
-def _refuse_strangers(out: Path, config: object, recipe: str) -> None:
-    """Raise if ``out`` holds anything but nothing, or a run with this config."""
+def _refuse_others(out: Path, config: object, recipe: str) -> None:
+    """Raise if ``out`` holds something other than a run with this config."""
     if not (out / CONFIG).is_file() and any(path.name != LOCK for path in out.iterdir()):
         (out / LOCK).unlink()
-        raise _strangers(out)
+        raise _in_use(out)
     if difference := config_difference(out, config, recipe):
         raise CmgemsError(
             "output folder in use",
@@ -211,7 +162,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
         _sweep(out)
-        _refuse_strangers(out, config, recipe)
+        _refuse_others(out, config, recipe)
         write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
 

@@ -1,4 +1,4 @@
-"""Names of the files of a run, of its checkpoints and of a model folder: the one place where they stand.
+"""Names of the files of a run, of its checkpoints and of a model folder: the one place that has them.
 
 runs/logo/
     config.yaml        the resolved config
@@ -16,17 +16,24 @@ CONFIG = "config.yaml"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"
+LOSS_PLOT = "loss.png"
+TENSORBOARD, WANDB = "tensorboard", "wandb"
+BAD_BATCHES = "bad_batch"
+PROFILE_TRACE, PROFILE_TABLE = "profile.json.gz", "profile.txt"
 
 CHECKPOINTS = "checkpoints"
 STEP_PREFIX = "step_"
 MANIFEST = "manifest.json"
 TRAINING_JSON = "training.json"
 TRAINING_FILE = "training.safetensors"
+ADAPTERS_FILE = "adapters.safetensors"
 
 # A model folder, and the names of those that a finished run leaves.
 WEIGHTS_FILE = "model.safetensors"
 INFO_FILE = "model.json"
 FINAL, BEST = "final", "best"
+# Folders of a run that hold no runs.
+INNER = (CHECKPOINTS, FINAL, BEST, TENSORBOARD, WANDB, BAD_BATCHES)
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:

@@ -16,6 +16,7 @@ import yaml
 
 from cmgems.errors import CmgemsError, disk_error
 from cmgems.files import write_text
+from cmgems.runs.layout import CONFIG, TENSORBOARD, WANDB
 
 
 class Sink(Protocol):
@@ -111,7 +112,7 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise _missing("TensorBoard", "tensorboard") from None
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
+        self._writer = SummaryWriter(str(folder / TENSORBOARD), purge_step=resume_step + 1)
 
     def write(self, record: dict[str, Any]) -> None:
         for name, value in record.items():
@@ -134,7 +135,7 @@ class WandB:
             import wandb
         except ImportError:
             raise _missing("Weights & Biases", "wandb") from None
-        id_file, config_file = folder / "wandb" / "id", folder / "config.yaml"
+        id_file, config_file = folder / WANDB / "id", folder / CONFIG
         if not id_file.is_file():
             write_text(id_file, uuid.uuid4().hex[:8])
         online = "online" if "WANDB_API_KEY" in os.environ else "offline"

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-import torch
-
 from cmgems.distributed import ALONE, World
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -61,7 +59,7 @@ class Stop:
 
         The sum goes through main memory, so it does not wait for the GPU.
         """
-        if world.sum(float(bool(self)), torch.device("cpu")) > 0 and not self:
+        if world.sum(float(bool(self))) > 0 and not self:
             self.number = signal.SIGTERM
         return bool(self)
 

@@ -1,4 +1,4 @@
-"""The keys of ``summary.json`` and what people read in their place: the one table of both.
+"""The keys of ``summary.json`` and the label of each: the one table of both.
 
 A copied recipe may add keys of its own: they are shown as they are.
 """
@@ -59,8 +59,13 @@ def metric_key(metric: str, *, clean: bool = False) -> str:
     return f"{'clean_' if clean else ''}test_{metric}"
 
 
+def is_metric(key: str) -> bool:
+    """Whether a key is that of a test metric, not of a count or of training."""
+    return key not in LABELS and key.startswith((metric_key(""), metric_key("", clean=True)))
+
+
 def label(key: str) -> str:
-    """What people read for a key; an unknown key is its own label."""
+    """The label of a key for people; an unknown key is its own label."""
     if key in LABELS:
         return LABELS[key]
     for clean in (False, True):

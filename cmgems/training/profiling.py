@@ -10,8 +10,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from cmgems.files import atomic_path, write_text
+from cmgems.runs.layout import PROFILE_TABLE, PROFILE_TRACE
 
-TRACE, TABLE = "profile.json.gz", "profile.txt"
 # Steps before the profiled ones: compilation, allocation, and one under the profiler that is thrown away.
 WARM_UP = 3
 ROWS = 15
@@ -33,12 +33,14 @@ def profiled(steps: int | None, folder: Path, note: Callable[[str], None]) -> It
 
     def write(finished: profile) -> None:
         # The trace is compressed because of the partial name's suffix, .gz.
-        with atomic_path(folder / TRACE) as partial:
+        with atomic_path(folder / PROFILE_TRACE) as partial:
             finished.export_chrome_trace(str(partial))
         key = f"self_{'device' if on_gpu else 'cpu'}_time_total"
-        write_text(folder / TABLE, finished.key_averages().table(sort_by=key, row_limit=ROWS))
+        write_text(folder / PROFILE_TABLE, finished.key_averages().table(sort_by=key, row_limit=ROWS))
         done = min(steps, finished.step_num - WARM_UP)  # a short run ends before
-        note(f"profiled {done} steps: {folder / TRACE}, the costliest operations in {folder / TABLE}")
+        note(
+            f"profiled {done} steps: {folder / PROFILE_TRACE}, the costliest operations in {folder / PROFILE_TABLE}"
+        )
 
     with profile(
         activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])],

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
 from cmgems.files import atomic_folder, write_text
-from cmgems.runs.checkpoints import TRAINING_JSON, CheckpointConfig, Checkpoints, step_of
+from cmgems.runs.checkpoints import CheckpointConfig, Checkpoints
+from cmgems.runs.layout import TRAINING_JSON
 from cmgems.training.parallel import is_sharded_model, whole_weights
 from cmgems.training.sharded import is_sharded, load_shards, write_shards
 from cmgems.training.state import (
@@ -76,7 +77,7 @@ class Saver:
             CheckpointError: if it is of another model, or this rank cannot read it.
         """
         newest = self.checkpoints.newest() if self.world.is_main else None
-        step = self.world.from_first(-1 if newest is None else step_of(newest))
+        step = self.world.from_first(-1 if newest is None else newest)
         if step < 0:
             return None
         folder = self.checkpoints.path(step)

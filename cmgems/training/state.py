@@ -19,10 +19,8 @@ from cmgems.distributed import World
 from cmgems.errors import CheckpointError
 from cmgems.files import write_bytes, write_text
 from cmgems.models.saved import check_state
-from cmgems.runs.checkpoints import TRAINING_JSON
-from cmgems.runs.layout import WEIGHTS_FILE
+from cmgems.runs.layout import TRAINING_FILE, TRAINING_JSON, WEIGHTS_FILE
 
-TRAINING_FILE = "training.safetensors"
 MODEL, OPTIMIZER = "model.", "optimizer."
 
 

@@ -18,6 +18,7 @@ from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.files import write_bytes
 from cmgems.masking import MaskedBatch
+from cmgems.runs.layout import BAD_BATCHES
 from cmgems.training.step import StepResult
 
 # Losses of a masking strategy that a new one is compared with, and how many there must be.
@@ -125,7 +126,7 @@ def stop_if_diverged(
     """
     if not watch.in_a_row or (config.nonfinite == "skip" and watch.in_a_row < config.patience):
         return
-    path = folder / "bad_batch" / f"step_{step:08d}_rank_{world.rank}.safetensors"
+    path = folder / BAD_BATCHES / f"step_{step:08d}_rank_{world.rank}.safetensors"
     write_bytes(path, batch_bytes(batches, batch_size, step, world))
     often = f", nor at the {watch.in_a_row - 1} steps before" if watch.in_a_row > 1 else ""
     skip = "" if config.nonfinite == "skip" else "go on with trouble.nonfinite=skip, or "

@@ -110,7 +110,7 @@ def finished_pretraining(folder, losses, switch=None):
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     write_json(
         folder / "summary.json",
-        {"switched to the hard phase at step": switch, "tokens seen": 1000, "tokens per second": 50.0},
+        {"switched_at": switch, "tokens": 1000, "tokens_per_second": 50.0},
     )
 
 
@@ -127,7 +127,7 @@ def test_scores_are_those_of_finished_runs_without_undefined_ones(tmp_path):
     comparison = Comparison(tmp_path / "out", ("a", "b"), 1, tuple(find_tasks(tmp_path / "data", ["mine"])))
     ((_, _, folder),) = comparison.fine_tunings("a", 0)
     folder.mkdir(parents=True)
-    write_json(folder / "summary.json", {"test mcc": 0.5, "test auc": math.nan})
+    write_json(folder / "summary.json", {"test_mcc": 0.5, "test_auc": math.nan})
     assert comparison.metrics() == ["mcc", "auc"]
     assert comparison.scores("mcc") == {"mine": [Score("a", 0, "seed0", 0.5)]}
     assert comparison.scores("auc") == {}

@@ -22,13 +22,13 @@ def test_clean_scores_leave_the_leaked_rows_out():
     test = labelled([[2, 5, 3], [2, 7, 3], [2, 8, 3], [2, 6, 3]], np.array([0, 0, 1, 1]))
     predictions = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]])
     report = summarise_test(Classification(), TRAIN, test, predictions)
-    assert report["test sequences"] == 4
-    assert report["test sequences in train"] == 2
-    assert report["test accuracy"] == 0.75
-    assert report["clean test accuracy"] == 0.5
-    assert report["clean test mcc"] == 0
-    assert report["clean test auc"] == 1
-    assert report["classes predicted"] == 2
+    assert report["test_sequences"] == 4
+    assert report["test_sequences_in_train"] == 2
+    assert report["test_accuracy"] == 0.75
+    assert report["clean_test_accuracy"] == 0.5
+    assert report["clean_test_mcc"] == 0
+    assert report["clean_test_auc"] == 1
+    assert report["classes_predicted"] == 2
     assert collapse_warning(report) is None
 
 
@@ -42,8 +42,8 @@ def test_without_leaks_or_without_anything_else_there_are_no_clean_scores(rows):
 def test_collapse_is_noticed():
     test = labelled([[2, 7, 3], [2, 8, 3]], np.array([0, 1]))
     report = summarise_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))
-    assert report["classes predicted"] == 1
-    assert report["test mcc"] == 0
+    assert report["classes_predicted"] == 1
+    assert report["test_mcc"] == 0
     assert "all 2 test sequences get the same class" in collapse_warning(report)
 
 
@@ -55,7 +55,7 @@ def test_tokens_of_leaked_rows_are_left_out():
     right, wrong = [0.9, 0.1], [0.1, 0.9]
     predictions = np.array([right, wrong, right, right, right, right, right])
     report = summarise_test(TokenClassification(), train, test, predictions)
-    assert report["test sequences in train"] == 1
-    assert report["test accuracy"] == pytest.approx(1 / 3)
-    assert report["clean test accuracy"] == 0.5
-    assert "classes predicted" not in report
+    assert report["test_sequences_in_train"] == 1
+    assert report["test_accuracy"] == pytest.approx(1 / 3)
+    assert report["clean_test_accuracy"] == 0.5
+    assert "classes_predicted" not in report

@@ -14,10 +14,10 @@ from cmgems.evaluation.table import as_csv, markdown, published_table, score_tab
 
 def record(dataset, seed, mcc, *, shots=None, clean=None, classes=2, leaked=0, cut=0):
     """A run whose scores all are ``mcc``."""
-    summary = {"test sequences": 50, "test sequences in train": leaked, "classes predicted": classes}
-    summary |= {"sequences cut": cut, **{f"test {m}": mcc for m in ("mcc", "macro_f1", "accuracy", "auc")}}
+    summary = {"test_sequences": 50, "test_sequences_in_train": leaked, "classes_predicted": classes}
+    summary |= {"sequences_cut": cut, **{f"test_{m}": mcc for m in ("mcc", "macro_f1", "accuracy", "auc")}}
     if clean is not None:
-        summary |= {f"clean test {m}": clean for m in ("mcc", "macro_f1", "accuracy", "auc")}
+        summary |= {f"clean_test_{m}": clean for m in ("mcc", "macro_f1", "accuracy", "auc")}
     return {
         "dataset": dataset,
         "shots": shots,

@@ -91,9 +91,9 @@ def test_loading_leaves_the_random_state_alone(tmp_path):
 def test_finds_the_model_of_a_run(tmp_path):
     steps = [tmp_path / "checkpoints" / name for name in ("step_900", "step_1000", "step_junk")]
     for folder in steps:
-        save(folder / "model")
-    assert find_model_folder(tmp_path) == steps[1] / "model"
-    assert find_model_folder(steps[0]) == steps[0] / "model"
+        save(folder)
+    assert find_model_folder(tmp_path) == steps[1]
+    assert find_model_folder(steps[0]) == steps[0]
     save(tmp_path / "final")
     assert find_model_folder(tmp_path) == tmp_path / "final"
     save(tmp_path / "best")

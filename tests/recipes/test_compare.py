@@ -60,7 +60,7 @@ def test_the_strategies_differ_in_their_masks_and_share_the_rest(finished):
         folder = finished / "pretrain" / f"{strategy}-seed0"
         records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         shares.append(max(r.get("masked_share", 0) for r in records))
-        tokens.append(json.loads((folder / "summary.json").read_text())["tokens seen"])
+        tokens.append(json.loads((folder / "summary.json").read_text())["tokens"])
     assert shares[1] > shares[0]
     assert tokens[0] == tokens[1]
 

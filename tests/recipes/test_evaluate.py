@@ -77,8 +77,8 @@ def test_every_set_found_is_scored_with_every_seed(evaluated):
         ("prom/prom_core_tata", 0), ("prom/prom_core_tata", 1), ("tf/0", 0), ("tf/0", 1),
     ]  # fmt: skip
     for record in found["runs"]:
-        assert {f"test {m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
-        assert record["summary"]["training sequences"] == 24
+        assert {f"test_{m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
+        assert record["summary"]["train_sequences"] == 24
 
 
 def test_what_is_broken_or_absent_is_named(evaluated):
@@ -93,7 +93,7 @@ def test_what_is_broken_or_absent_is_named(evaluated):
 
 
 def test_leaks_are_counted(evaluated):
-    leaks = {r["dataset"]: r["summary"]["test sequences in train"] for r in read(evaluated)["runs"]}
+    leaks = {r["dataset"]: r["summary"]["test_sequences_in_train"] for r in read(evaluated)["runs"]}
     assert leaks == {"prom/prom_core_tata": 3, "tf/0": 0}
 
 
@@ -101,7 +101,7 @@ def test_mean_and_deviation_are_those_of_the_runs(evaluated):
     rows = {row["dataset"]: row for row in csv.DictReader((evaluated / "table.csv").open())}
     for name, prefix in (("prom/prom_core_tata", "clean "), ("tf/0", "")):
         summaries = [r["summary"] for r in read(evaluated)["runs"] if r["dataset"] == name]
-        for key, column in (("test auc", "auc"), (f"{prefix}test auc", "clean auc")):
+        for key, column in (("test_auc", "auc"), (f"{prefix}test_auc", "clean auc")):
             values = [100 * summary[key] for summary in summaries]
             assert float(rows[name][column]) == pytest.approx(statistics.mean(values), abs=1e-3)
             assert float(rows[name][f"{column} sd"]) == pytest.approx(statistics.stdev(values), abs=1e-3)
@@ -250,7 +250,7 @@ def test_long_sequences_are_cut_and_counted(tmp_path, capsys):
     assert (
         run(command(tmp_path / "data", tmp_path / "run", "finetune.data.max_tokens=20", config="tiny")) == 0
     )
-    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences cut"] == 48
+    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences_cut"] == 48
     assert "a: " in (out := capsys.readouterr().out)
     assert "48 sequences cut" in out
 
@@ -272,8 +272,8 @@ def test_our_few_shot_draws_differ_by_seed_and_keep_clear_of_the_test_set(gue, t
     assert run(command(gue, out, *arguments, config="few_shot")) == 0
     found = read(out)
     assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [(3, None, 0), (3, None, 1)]
-    assert [r["summary"]["training sequences"] for r in found["runs"]] == [6, 6]
-    assert [r["summary"]["test sequences in train"] for r in found["runs"]] == [0, 0]
+    assert [r["summary"]["train_sequences"] for r in found["runs"]] == [6, 6]
+    assert [r["summary"]["test_sequences_in_train"] for r in found["runs"]] == [0, 0]
     (skipped,) = found["skipped"]
     assert skipped["dataset"] == "prom/prom_core_tata, 100-shot"
     assert skipped["reason"].startswith("fewer rows than shots in data.shots")
@@ -299,7 +299,7 @@ def test_published_draws_are_read_as_they_are(tmp_path):
         (3, 1, 0),
         (3, 1, 1),
     ]
-    assert {r["summary"]["training sequences"] for r in found["runs"]} == {9}
+    assert {r["summary"]["train_sequences"] for r in found["runs"]} == {9}
     assert [skipped["dataset"] for skipped in found["skipped"]] == ["Splice-40, 10-shot"]
     assert found["not found"] == ["Splice-40, 50-shot"]
 
@@ -316,7 +316,9 @@ def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
 def test_an_edited_recipe_is_used(gue, tmp_path):
     assert run(["cp", "finetune", str(tmp_path / "mine.py")]) == 0
     text = (tmp_path / "mine.py").read_text()
-    (tmp_path / "mine.py").write_text(text.replace('"best epoch": ', '"edited": True, "best epoch": '))
+    (tmp_path / "mine.py").write_text(
+        text.replace("summary.BEST_EPOCH: ", '"edited": True, summary.BEST_EPOCH: ')
+    )
     out = tmp_path / "run"
     assert run(command(gue, out, f"finetune.recipe={tmp_path / 'mine.py'}", "datasets=[tf/0]")) == 0
     assert read(out)["runs"][0]["summary"]["edited"] is True

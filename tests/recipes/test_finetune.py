@@ -43,18 +43,18 @@ def finished(small_labelled, tmp_path_factory):
 
 def test_learns_and_scores_the_test_set(finished):
     scores = summary(finished)
-    assert scores["test auc"] > 0.9
+    assert scores["test_auc"] > 0.9
     assert set(scores) == {
-        "training sequences", "best epoch", "sequences cut", "test sequences", "test sequences in train",
-        "classes predicted", "test accuracy", "test macro_f1", "test mcc", "test auc",
+        "train_sequences", "best_epoch", "sequences_cut", "test_sequences", "test_sequences_in_train",
+        "classes_predicted", "test_accuracy", "test_macro_f1", "test_mcc", "test_auc",
     }  # fmt: skip
-    assert (scores["test sequences in train"], scores["classes predicted"]) == (0, 2)
+    assert (scores["test_sequences_in_train"], scores["classes_predicted"]) == (0, 2)
 
 
 def test_the_best_dev_epoch_is_the_one_kept(finished):
     dev = [r["dev_mcc"] for r in figures(finished) if "dev_mcc" in r]
     assert len(dev) == 4
-    best = summary(finished)["best epoch"]
+    best = summary(finished)["best_epoch"]
     assert dev[best - 1] == max(dev)
     ours = load_model(finished).model.state_dict()
     theirs = load_model(finished / "checkpoints" / f"step_{best:08d}").model.state_dict()
@@ -206,11 +206,11 @@ def test_leaked_rows_are_counted_and_scored_apart(small_labelled, tmp_path):
         test.writelines(f"{row}\n" for row in rows[:10])
     assert run(command(folder, tmp_path / "run", "epochs=1")) == 0
     found = summary(tmp_path / "run")
-    assert (found["test sequences"], found["test sequences in train"]) == (50, 10)
+    assert (found["test_sequences"], found["test_sequences_in_train"]) == (50, 10)
     assert run(command(small_labelled, tmp_path / "clean", "epochs=1")) == 0
     clean = summary(tmp_path / "clean")
     for metric in ("accuracy", "macro_f1", "mcc", "auc"):
-        assert found[f"clean test {metric}"] == clean[f"test {metric}"]
+        assert found[f"clean_test_{metric}"] == clean[f"test_{metric}"]
 
 
 def test_collapse_is_said(small_labelled, tmp_path, capsys):
@@ -221,7 +221,7 @@ def test_collapse_is_said(small_labelled, tmp_path, capsys):
     (folder / "train.csv").write_text("\n".join([header, *ones, zeros[0]]) + "\n")
     shutil.copy(small_labelled / "test.csv", folder)
     assert run(command(folder, tmp_path / "run", "epochs=2", "optim.lr=1e-2")) == 0
-    assert summary(tmp_path / "run")["classes predicted"] == 1
+    assert summary(tmp_path / "run")["classes_predicted"] == 1
     warning = "warning: collapse: all 40 test sequences get the same class; try another seed, "
     assert warning in capsys.readouterr().err
 
@@ -255,8 +255,8 @@ def test_few_shot_without_a_dev_set_scores_the_last_epoch(small_labelled, tmp_pa
         (folder / f"{split}.csv").write_text((small_labelled / f"{split}.csv").read_text())
     out = tmp_path / "run"
     assert run(command(folder, out, "data.shots=10", "epochs=2")) == 0
-    assert summary(out)["training sequences"] == 20
-    assert summary(out)["best epoch"] == 2
+    assert summary(out)["train_sequences"] == 20
+    assert summary(out)["best_epoch"] == 2
 
 
 def test_predict_writes_labels_and_probabilities(finished, tmp_path):

@@ -12,6 +12,7 @@ import torch
 from cmgems.cli.main import run
 from cmgems.models import load_model
 from cmgems.runs import Checkpoints, read_metric_log
+from cmgems.runs.summary import is_metric
 from cmgems.tasks.metrics import quantity_metrics
 
 ROWS = {"train": 160, "dev": 40, "test": 40}
@@ -84,13 +85,13 @@ def predict(out, data, task, tmp_path):
 def test_the_planted_signal_is_found(finished):
     task, out = finished
     scores = summary(out)
-    assert {name.removeprefix("test ") for name in scores if name.startswith("test ")} == {
+    assert {name.removeprefix("test_") for name in scores if is_metric(name)} == {
         "sequences",
         "sequences in train",
         *SCORES[task],
     }
     best = {"regression": "pearson", "multi_label": "auc", "token_classification": "mcc"}[task]
-    assert scores[f"test {best}"] > 0.9
+    assert scores[f"test_{best}"] > 0.9
 
 
 def test_the_saved_model_has_the_head_and_the_names(finished):
@@ -109,20 +110,20 @@ def test_predictions_are_those_of_the_test_scores(finished, data, tmp_path):
         predicted_NC = np.array([[float(row["gc"]), float(row["kilo_a"])] for row in found])
         again = quantity_metrics(np.array(labels, np.float64), predicted_NC)
         # A mean of 1,000 beside a spread of 10 costs float32 five digits of ten.
-        assert again == pytest.approx({name: scores[f"test {name}"] for name in again}, rel=1e-3)
+        assert again == pytest.approx({name: scores[f"test_{name}"] for name in again}, rel=1e-3)
         assert 1000 < predicted_NC[:, 0].mean() < 1050
     elif task == "multi_label":
         hits = [set(filter(None, row["labels"].split(";"))) for row in found]
         held = [set(filter(None, label.split(";"))) for (label,) in labels]
         both = sum(len(a & b) for a, b in zip(hits, held, strict=True))
         micro_f1 = 2 * both / sum(len(a) + len(b) for a, b in zip(hits, held, strict=True))
-        assert micro_f1 == pytest.approx(scores["test micro_f1"])
+        assert micro_f1 == pytest.approx(scores["test_micro_f1"])
     else:
         truth = "".join(label for (label,) in labels)
         # Tokens are scored, which leaves out the two bases at the ends; few bases are wrong anyway.
         inner = [i for i in range(len(truth)) if 0 < i % 60 < 59]
         right = np.mean([found[i]["label"] == truth[i] for i in inner])
-        assert right == pytest.approx(scores["test accuracy"])
+        assert right == pytest.approx(scores["test_accuracy"])
 
 
 def test_stopped_and_resumed_is_the_same_to_the_bit(finished, data, tmp_path, monkeypatch):
@@ -154,7 +155,7 @@ def test_the_best_epoch_by_a_metric(data, tmp_path, metric):
     assert run(command("regression", data / "regression", out, *overrides)) == 0
     scores = [record[f"dev_{metric}"] for record in figures(out) if f"dev_{metric}" in record]
     best = min(scores) if metric == "mse" else max(scores)
-    assert summary(out)["best epoch"] == scores.index(best) + 1
+    assert summary(out)["best_epoch"] == scores.index(best) + 1
 
 
 def test_without_a_defined_score_there_is_still_a_best_epoch(data, tmp_path):
@@ -166,7 +167,7 @@ def test_without_a_defined_score_there_is_still_a_best_epoch(data, tmp_path):
     (folder / "dev.csv").write_text("\n".join(lines[:2]) + "\n")  # one row has no correlation
     out = tmp_path / "run"
     assert run(command("regression", folder, out, "epochs=2")) == 0
-    assert summary(out)["best epoch"] == 1
+    assert summary(out)["best_epoch"] == 1
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_classes_of_bases_with_every_kind_of_token(data, small_bpe, tmp_path, mo
     file = [f"model.tokenizer.file={small_bpe}"] if tokenizer == "bpe" else []
     overrides = [f"model.init={model}", f"model.tokenizer={tokenizer}", *file, "epochs=1"]
     assert run(command(task, data / task, out, *overrides)) == 0
-    assert summary(out)["test accuracy"] > 0.55
+    assert summary(out)["test_accuracy"] > 0.55
     found, _ = predict(out, data, task, tmp_path)
     assert len(found) == 60 * ROWS["test"]
 

@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_can_be_skipped(small_genome, tmp_path, at_ste
     assert [step for step, r in records.items() if "loss" not in r] == [8]
     assert [r["skipped"] for r in records.values()] == [0] * 7 + [1] * 13
     assert any(r.get("trouble", "").startswith("skipped: loss nan") for r in figures(out))
-    assert json.loads((out / "summary.json").read_text())["steps skipped"] == 1
+    assert json.loads((out / "summary.json").read_text())["skipped_steps"] == 1
 
 
 def test_a_hopeless_run_gives_up(small_genome, tmp_path, capfd):

@@ -30,7 +30,7 @@ def test_newest_skips_damaged_ones_and_sweeps_leftovers(tmp_path, capsys):
     data = bytearray((checkpoints.path(15) / "weights").read_bytes())
     data[17] ^= 1  # one flipped bit
     (checkpoints.path(15) / "weights").write_bytes(data)
-    assert checkpoints.newest() == checkpoints.path(10)
+    assert checkpoints.newest() == 10
     warnings = capsys.readouterr().err
     assert "step_00000100" in warnings
     assert "step_00000015: weights does not match its checksum" in warnings
@@ -65,7 +65,7 @@ def test_a_copy_beside_them_is_no_checkpoint(tmp_path):
     copy = shutil.copytree(checkpoints.save(1, write_text), tmp_path / "step_00000001.bak")
     checkpoints.save(2, write_text)
     checkpoints.retain(1)
-    assert checkpoints.newest() == checkpoints.path(2)
+    assert checkpoints.newest() == 2
     assert copy.is_dir()
 
 
@@ -180,7 +180,7 @@ def test_a_checkpoint_of_another_model_or_out_of_sight(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"ffn_input.* is "):
         other.saver.resume()
     # Rank 0 names a step that this process does not see.
-    monkeypatch.setattr(Checkpoints, "newest", lambda self: self.path(9))
+    monkeypatch.setattr(Checkpoints, "newest", lambda self: 9)
     with pytest.raises(CheckpointError, match="give an -o that all processes can read"):
         Training(tmp_path).saver.resume()
 

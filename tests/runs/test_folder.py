@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cmgems.errors import CmgemsError
-from cmgems.runs import MetricLog, open_run, read_metric_log, read_summary
+from cmgems.runs import MetricLog, open_run, read_metric_log
 from cmgems.runs.folder import config_difference, share_folder
 
 
@@ -42,9 +42,9 @@ def test_a_damaged_file_is_named(tmp_path, name):
     (tmp_path / name).write_text("[")
     with (
         pytest.raises(CmgemsError, match=f"cannot read the run in .*{name}"),
-        open_run(tmp_path, Config(), "pretrain"),
+        open_run(tmp_path, Config(), "pretrain") as run,
     ):
-        read_summary(tmp_path)
+        assert run.summary
 
 
 def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):

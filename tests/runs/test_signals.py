@@ -83,7 +83,7 @@ def test_outside_the_main_thread_nothing_is_caught():
 
 
 def test_a_rank_that_got_no_signal_stops_with_the_others(monkeypatch):
-    monkeypatch.setattr(World, "sum", lambda self, value, device: value + 1.0)
+    monkeypatch.setattr(World, "sum", lambda self, value: value + 1.0)
     with stop_signals() as stop:
         assert stop.agreed(World(rank=1, size=2))
     assert stop.number == signal.SIGTERM

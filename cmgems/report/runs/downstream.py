@@ -11,6 +11,7 @@ from cmgems.errors import DataError
 from cmgems.report import page
 from cmgems.report.runs.charts import Chart, Line, lines_of
 from cmgems.report.runs.logged import LoggedRun
+from cmgems.runs.summary import is_metric, label
 
 MOST_COMPARED = 8
 SETTINGS = {
@@ -83,7 +84,7 @@ def _score_table(runs: Sequence[LoggedRun]) -> str:
         label: values for label, values in columns.items() if any(value is not None for value in values)
     }
     figures = dict.fromkeys(key for run in runs for key in run.summary)
-    ordered = sorted(figures, key=lambda key: not key.startswith("test ") or key.startswith("test sequences"))
+    ordered = sorted(figures, key=lambda key: not is_metric(key))
     rows = [
         (
             run.name,
@@ -92,7 +93,7 @@ def _score_table(runs: Sequence[LoggedRun]) -> str:
         )
         for i, run in enumerate(runs)
     ]
-    return page.table(["run", *ordered, *settings], rows, "Test scores of the fine-tuning runs")
+    return page.table(["run", *map(label, ordered), *settings], rows, "Test scores of the fine-tuning runs")
 
 
 def _brief(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +10,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from cmgems.errors import DataError
+from cmgems.runs.layout import CONFIG, INNER, METRIC_LOG
+from cmgems.runs.reader import RunReader, setting
 
 Floats = npt.NDArray[np.float64]
 
-CONFIG, METRICS, SUMMARY = "config.yaml", "metrics.jsonl", "summary.json"
 # What recipes of many runs write of those below.
 TABLES = {"evaluate": "table.md", "compare": "report.md"}
-# Folders of a run that hold no runs.
-INNER = {"checkpoints", "best", "final", "tensorboard", "wandb"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,8 @@ class LoggedRun:
         return [(r["step"], r[key]) for r in self.records if isinstance(r.get(key), str)]
 
     def setting(self, dotted: str) -> Any:
-        """A value of the config by its dotted key, None if it is not there; a component is its name."""
-        value: Any = self.config
-        for key in dotted.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        return value["name"] if isinstance(value, dict) and "name" in value else value
+        """A value of the config by its dotted key (``cmgems.runs.reader.setting``)."""
+        return setting(self.config, dotted)
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ def find_runs(paths: Sequence[Path]) -> Found:
             raise DataError(
                 "no run",
                 where=path,
-                why=f"no {METRICS} or {CONFIG} there or below" if path.is_dir() else "no such folder",
+                why=f"no {METRIC_LOG} or {CONFIG} there or below" if path.is_dir() else "no such folder",
                 fix="give the -o folder of `cmgems run`",
             )
         folders += [folder for folder in below if folder not in folders]
@@ -113,7 +107,7 @@ def find_runs(paths: Sequence[Path]) -> Found:
     if named or (empty and len(empty) == len(folders)):
         raise DataError(
             "no records yet",
-            where=(named or empty)[0] / METRICS,
+            where=(named or empty)[0] / METRIC_LOG,
             why="the run has not logged a step",
             fix="wait for its first line, or lower log.every",
         )
@@ -122,21 +116,16 @@ def find_runs(paths: Sequence[Path]) -> Found:
 
 def _table(folder: Path) -> Path | None:
     """The table of an evaluation or comparison in ``folder``, once it has one."""
-    recipe = _recipe(folder)
+    recipe = RunReader(folder).recipe
     path = folder / TABLES[recipe] if recipe in TABLES else None
     return path if path is not None and path.is_file() else None
 
 
-def _recipe(folder: Path) -> str | None:
-    from cmgems.runs.folder import recipe_of
-
-    return recipe_of(folder)
-
-
 def _below(folder: Path) -> Iterator[Path]:
     """``folder`` if it is a run, else the runs and evaluations in it and below, in order of their names."""
-    many = _recipe(folder) in TABLES
-    single = not many and any((folder / name).is_file() for name in (CONFIG, METRICS))
+    run = RunReader(folder)
+    many = run.recipe in TABLES
+    single = run.is_run and not many
     if single or (many and _table(folder) is not None):
         yield folder
     if folder.is_dir() and not single:
@@ -156,16 +145,5 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: Path, name: str) -> LoggedRun:
-    from cmgems.runs.metric_log import read_metric_log
-
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text()) if (folder / CONFIG).is_file() else {}
-        records = read_metric_log(folder / METRICS) if (folder / METRICS).is_file() else []
-        summary = json.loads((folder / SUMMARY).read_text()) if (folder / SUMMARY).is_file() else {}
-        whole = isinstance(config, dict) and isinstance(summary, dict)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise DataError("cannot read the run", where=folder, why=str(error)) from error
-    if not whole:
-        raise DataError("not a run", where=folder, why=f"{CONFIG} or {SUMMARY} is no mapping")
-    steps = [r for r in records if isinstance(r, dict) and isinstance(r.get("step"), int)]
-    return LoggedRun(folder, name, config, steps, summary)
+    run = RunReader(folder)
+    return LoggedRun(folder, name, run.config, run.records, run.summary or {})

@@ -11,6 +11,7 @@ from cmgems.report import page
 from cmgems.report.runs.charts import Chart, Line, lines_of
 from cmgems.report.runs.logged import LoggedRun
 from cmgems.report.runs.phases import in_words, phases, strategies, switches
+from cmgems.runs.summary import UNIGRAM_ENTROPY, label
 
 MOST_COMPARED = 8
 MOST_TROUBLES = 10
@@ -96,7 +97,7 @@ def comparison_section(runs: Sequence[LoggedRun], name: str) -> str:
 
 def _charts(run: LoggedRun, name: str) -> list[Chart]:
     """The curves that the log has records for."""
-    entropy = run.summary.get("unigram entropy of the masked tokens")
+    entropy = run.summary.get(UNIGRAM_ENTROPY)
     level = ("unigram entropy", float(entropy)) if isinstance(entropy, int | float) else None
     course, taken, words = phases(run), [step for step, _ in switches(run)], in_words(run)
 
@@ -225,7 +226,7 @@ def _tables(run: LoggedRun) -> list[str]:
     """The config's main choices, and the summary."""
     chosen = [(label, run.setting(key)) for label, key in SETTINGS.items()]
     settings = [(label, page.cell_text(value)) for label, value in chosen if value is not None]
-    summary = list(run.summary.items())
+    summary = [(label(key), value) for key, value in run.summary.items()]
     memory = _last(run, "peak_memory_gb")
     if memory is not None:
         summary.append(("peak memory (GB)", memory))

@@ -16,7 +16,8 @@ from cmgems.errors import ConfigError, DataError
 from cmgems.masking import MaskingConfig
 from cmgems.models import MODELS
 from cmgems.pretraining import GenomeData
-from cmgems.report.runs.logged import CONFIG, LoggedRun
+from cmgems.report.runs.logged import LoggedRun
+from cmgems.runs.layout import CONFIG
 from cmgems.tokenization import TOKENIZERS
 
 

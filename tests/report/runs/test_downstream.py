@@ -43,14 +43,14 @@ def test_one_run_has_its_scores_in_one_chart(finetuned):
     assert re.findall(r'<figure id="([^"]+)"', html) == ["f-loss", "f-dev"]
     headings = re.findall(r'<th scope="col"[^>]*>([^<]*)<', html)
     assert headings[:2] == ["run", "test accuracy"]
-    assert headings.index("test auc") < headings.index("test sequences") < headings.index("seed")
+    assert headings.index("test AUC") < headings.index("test sequences") < headings.index("seed")
     assert "logo" in html
     assert "note" not in html
 
 
 def run(name: str, seed: int, *, finished=True, dev=True) -> LoggedRun:
     records = [{"step": 1, "loss": 1.0}, *([{"step": 2, "dev_mcc": 0.1 * seed}] if dev else [])]
-    summary = {"test mcc": 0.5, "best epoch": 1} if finished else {}
+    summary = {"test_mcc": 0.5, "best_epoch": 1} if finished else {}
     return LoggedRun(Path(name), name, {"seed": seed, "data": {"shots": 10}}, records, summary)
 
 

@@ -1,0 +1,98 @@
+"""What a run has left in its folder, finished or still going. Everything that reads a run reads it here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cmgems.errors import DataError
+from cmgems.runs.checkpoints import Checkpoints
+from cmgems.runs.layout import BEST, CHECKPOINTS, CONFIG, FINAL, METRIC_LOG, SUMMARY
+from cmgems.runs.metric_log import read_metric_log
+
+
+@dataclass(frozen=True)
+class RunReader:
+    """A run folder to read from. Each file is read once, when it is first asked for.
+
+    Attributes:
+        folder: The run folder.
+
+    Raises:
+        DataError: by every property, if its file is there and cannot be read.
+    """
+
+    folder: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved config as plain values, with the recipe's name under ``recipe``; empty if there is none."""
+        return self._mapping(CONFIG, yaml.safe_load) or {}
+
+    @cached_property
+    def summary(self) -> dict[str, Any] | None:
+        """The figures of a finished run (``cmgems.runs.summary``); None while it goes on."""
+        return self._mapping(SUMMARY, json.loads)
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the metric log that have a ``step``, in the order written; none if there is no log."""
+        path = self.folder / METRIC_LOG
+        try:
+            found = read_metric_log(path) if path.is_file() else []
+        except (OSError, ValueError) as error:
+            raise DataError("cannot read the run", where=path, why=str(error)) from error
+        return [r for r in found if isinstance(r, dict) and isinstance(r.get("step"), int)]
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe that wrote the folder; None if the config does not say."""
+        name = self.config.get("recipe")
+        return None if name is None else str(name)
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the folder holds a config or a metric log."""
+        return any((self.folder / name).is_file() for name in (CONFIG, METRIC_LOG))
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Its checkpoints, whole or not."""
+        return Checkpoints(self.folder / CHECKPOINTS)
+
+    @property
+    def model_folders(self) -> list[Path]:
+        """Where its model may be, the best choice first: ``best``, ``final``, then checkpoints, the newest first."""
+        return [self.folder / BEST, self.folder / FINAL, *reversed(self.checkpoints.all())]
+
+    def setting(self, dotted: str) -> Any:
+        """A value of the config by its dotted key, as :func:`setting`."""
+        return setting(self.config, dotted)
+
+    def _mapping(self, name: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        try:
+            values = parse(path.read_text())
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise DataError("cannot read the run", where=path, why=str(error)) from error
+        if values is None:
+            return None
+        if not isinstance(values, dict):
+            raise DataError("not a run", where=path, why="the file holds no mapping")
+        return values
+
+
+def setting(config: dict[str, Any], dotted: str) -> Any:
+    """A value of a config by its dotted key, ``optim.lr``; None if it is not there. A component is its name."""
+    value: Any = config
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value["name"] if isinstance(value, dict) and "name" in value else value
