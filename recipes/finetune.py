@@ -25,7 +25,6 @@ import torch
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
-from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.models import MODELS, build_model, fit_to_tokenizer, load_encoder_into, load_model, save_model
 from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
 from cmgems.runs import (
@@ -34,12 +33,12 @@ from cmgems.runs import (
     layout,
     open_run,
     show_steps,
-    show_summary,
     stop_signals,
     summary,
 )
 from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.predict import model_inputs
+from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     ComputeConfig,
@@ -113,7 +112,7 @@ def main(config: Config, out: Path) -> None:
     """Train from the last finished epoch in ``out``, or from the start, then score the test set."""
     with open_run(out, config, "finetune") as run:
         if run.summary is not None:
-            show_summary(f"{out} has finished already", run.summary)
+            print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed)
         task = config.task.build(TASKS)
@@ -267,11 +266,10 @@ def main(config: Config, out: Path) -> None:
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(
-            f"fine-tuned {model_name} in {out}",
             {
                 summary.TRAIN_SEQUENCES: len(train),
                 summary.BEST_EPOCH: state["best_epoch"],
                 summary.SEQUENCES_CUT: sum(split.cut for split in splits.values()),
                 **report,
-            },
+            }
         )
