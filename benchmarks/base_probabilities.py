@@ -24,7 +24,7 @@ from torch import Tensor
 
 from cmgems.demo.simulate import write_demo_data
 from cmgems.files import write_text
-from cmgems.genome import BASES, GenomeStore, build_store
+from cmgems.genome import BASES, GenomeStore
 from cmgems.genome.alphabet import Codes
 from cmgems.inference import Cutter, PseudoLikelihood
 from cmgems.inference.pseudo_likelihood import MaskedRow, masked_rows
@@ -145,7 +145,7 @@ def scorer_of(folder: Path, compute: Compute) -> PseudoLikelihood:
 
 def tiny(folder: Path, compute: Compute) -> tuple[PseudoLikelihood, GenomeStore]:
     """A model without training and a simulated genome."""
-    store = build_store([write_demo_data(folder, bases=40_000).genome], folder / "store")
+    store = GenomeStore.build([write_demo_data(folder, bases=40_000).genome], folder / "store")
     config = MODELS.get("logo_tiny")
     cutter = Cutter(TokenMap(KmerTokenizer(6)), 64)
     return PseudoLikelihood(config.masked_lm().eval(), cutter, compute, BATCH), store

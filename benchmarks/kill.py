@@ -27,8 +27,8 @@ import numpy as np
 from side_by_side import environment, processor, table
 
 from cmgems.files import PARTIAL_PREFIX, write_text
-from cmgems.genome import build_store
-from cmgems.pmi import PMITable, count_ngrams
+from cmgems.genome import GenomeStore
+from cmgems.pmi import PMITable
 from cmgems.progress import progress
 from cmgems.runs import Checkpoints, read_metric_log
 
@@ -66,11 +66,8 @@ def prepare(folder: Path) -> None:
     """A random genome of 40 kbp, its store and its PMI table."""
     bases = np.random.default_rng(0).choice(list("ACGT"), 40_000)
     (folder / "genome.fa").write_text(f">contig\n{''.join(bases)}\n")
-    store = build_store([folder / "genome.fa"], folder / "store")
-    counts = count_ngrams(store, 6)
-    PMITable.from_counts(counts, 6, provenance={"genome_sha256": store.sha256}).save(
-        folder / "pmi.safetensors"
-    )
+    store = GenomeStore.build([folder / "genome.fa"], folder / "store")
+    PMITable.build(store).save(folder / "pmi.safetensors")
 
 
 def start(folder: Path, out: Path, background: bool) -> subprocess.Popen[str]:

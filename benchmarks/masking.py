@@ -18,8 +18,8 @@ from side_by_side import Seconds, arguments, measure, milliseconds, ratio, repor
 from torch import Tensor
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-from cmgems import assets
 from cmgems.masking import STRATEGIES, Strategy, mask_batch
+from cmgems.recipes import shipped_tokenizers
 from cmgems.tokenization import KmerTokenizer
 
 STRATEGY_NAMES = ("uniform", "random_span", "genemask", "global_pmi", "annealed")
@@ -113,7 +113,7 @@ def candidates(rows: int) -> dict[str, Callable[[], object]]:
     rank_of = dict(zip(kmers[5:], ranks_V[5:].tolist(), strict=True))
     ids_BS = batch_of(rows)
     long_BS = ids_BS.long()
-    stock = PreTrainedTokenizerFast.from_pretrained(assets.tokenizers()["dnabert6"])
+    stock = PreTrainedTokenizerFast.from_pretrained(shipped_tokenizers()["dnabert6"])
     collator = DataCollatorForLanguageModeling(stock, mlm_probability=0.15)
     found: dict[str, Callable[[], object]] = {HF: partial(hugging_face, collator, long_BS, long_BS < 5)}
     samples_B = np.arange(rows, dtype=np.uint64)

@@ -20,9 +20,9 @@ from side_by_side import arguments, measure, milliseconds, ratio, report, table
 from torch.utils.data import DataLoader, Dataset
 
 from cmgems.config import Component
-from cmgems.genome import GenomeStore, Split, build_store
+from cmgems.genome import GenomeStore, Split
 from cmgems.masking import MaskedBatch, Masker, MaskingConfig
-from cmgems.pmi import PMITable, count_ngrams
+from cmgems.pmi import PMITable
 from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.pretraining.nodes import WindowBatch
 from cmgems.tokenization import KmerTokenizer
@@ -85,13 +85,13 @@ def endless(loader: DataLoader[tuple[torch.Tensor, ...]]) -> Iterator[object]:
 def random_store(folder: Path, bases: int) -> GenomeStore:
     letters = np.frombuffer(b"ATCG", np.uint8)[np.random.default_rng(0).integers(0, 4, bases)]
     (folder / "genome.fa").write_bytes(b">random\n" + letters.tobytes() + b"\n")
-    return build_store([folder / "genome.fa"], folder / "store")
+    return GenomeStore.build([folder / "genome.fa"], folder / "store")
 
 
 def candidates(folder: Path, bases: int) -> dict[str, Iterator[object]]:
     """Each way as an endless iterator of batches."""
     store = random_store(folder, bases)
-    PMITable.from_counts(count_ngrams(store, 6), 6).save(folder / "pmi.safetensors")
+    PMITable.build(store).save(folder / "pmi.safetensors")
     masking = MaskingConfig(Component("fixed", {"masking": "genemask"}), folder / "pmi.safetensors")
 
     def data_of(prefetch: int) -> PretrainingData:

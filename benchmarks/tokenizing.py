@@ -22,7 +22,7 @@ from side_by_side import arguments, measure, milliseconds, ratio, report, table
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from cmgems.genome import GenomeStore, build_store, decode, gather
+from cmgems.genome import GenomeStore, decode, gather
 from cmgems.tokenization import KmerTokenizer
 
 WINDOW_BP = 515
@@ -42,7 +42,7 @@ def random_store(folder: Path, bases: int) -> GenomeStore:
     letters = np.frombuffer(b"ATCG", np.uint8)[np.random.default_rng(0).integers(0, 4, bases)]
     fasta = folder / "genome.fa"
     fasta.write_bytes(b">random\n" + letters.tobytes() + b"\n")
-    return build_store([fasta], folder / "store")
+    return GenomeStore.build([fasta], folder / "store")
 
 
 def kmer_text(sequence: str) -> str:

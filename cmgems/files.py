@@ -18,6 +18,24 @@ from cmgems.errors import CmgemsError, disk_error
 PARTIAL_PREFIX = ".partial-"
 
 
+def check_new(path: Path, *, force: bool | None = None) -> None:
+    """Refuse an output path that exists.
+
+    Args:
+        path: File or folder to be made.
+        force: Whether the user allows to replace it; None if the caller never replaces anything.
+
+    Raises:
+        CmgemsError: if something is there and ``force`` is not True.
+    """
+    if force or not path.exists():
+        return
+    fix = "remove it, or write to another path"
+    if force is not None:
+        fix = "replace it with --force, or write to another path"
+    raise CmgemsError("output exists", where=path, fix=fix)
+
+
 def fsync_folder(folder: Path) -> None:
     """Make renames inside ``folder`` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
+
+# Each pytest process has a core of its own: more threads would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +40,8 @@ class SmallGenome:
 @pytest.fixture(scope="session")
 def small_genome(tmp_path_factory: pytest.TempPathFactory) -> SmallGenome:
     """Two contigs with an N run, their store and their PMI table."""
-    from cmgems.genome import build_store
-    from cmgems.pmi import PMITable, count_ngrams
+    from cmgems.genome import GenomeStore
+    from cmgems.pmi import PMITable
 
     folder = tmp_path_factory.mktemp("small_genome")
     rng = np.random.default_rng(0)
@@ -45,9 +49,9 @@ def small_genome(tmp_path_factory: pytest.TempPathFactory) -> SmallGenome:
     contigs[0] = contigs[0][:9_000] + "N" * 50 + contigs[0][9_050:]
     fasta = folder / "genome.fa"
     fasta.write_text("".join(f">contig{i}\n{sequence}\n" for i, sequence in enumerate(contigs)))
-    store = build_store([fasta], folder / "store")
+    store = GenomeStore.build([fasta], folder / "store")
     table = folder / "pmi.safetensors"
-    PMITable.from_counts(count_ngrams(store, 6), 6, provenance={"genome_sha256": store.sha256}).save(table)
+    PMITable.build(store).save(table)
     return SmallGenome(fasta, folder / "store", table)
 
 

@@ -98,3 +98,12 @@ def test_errors_of_the_disk(tmp_path: Path) -> None:
         files.write_text(tmp_path / "file" / "a.txt", "a")
     with pytest.raises(DiskError, match="no space left"), files.atomic_path(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_existing_output_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    files.check_new(tmp_path / "new")
+    files.check_new(tmp_path, force=True)
+    with pytest.raises(CmgemsError, match=r"^output exists in .*; remove it, or write to another path$"):
+        files.check_new(tmp_path)
+    with pytest.raises(CmgemsError, match=r"; replace it with --force, or write to another path$"):
+        files.check_new(tmp_path, force=False)

@@ -10,7 +10,7 @@ import pytest
 
 from cmgems import plugins
 from cmgems.errors import CmgemsError
-from cmgems.recipes import load_recipe
+from cmgems.recipes import describe, load_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_recipes(tmp_path: Path) -> None:
     path = tmp_path / "count.py"
     path.write_text(RECIPE)
     recipe = load_recipe(path)
-    assert (recipe.name, recipe.path, recipe.description) == ("count", path, "Counts.")
+    assert (recipe.name, recipe.path, describe(path)) == ("count", path, "Counts.")
     config: Any = recipe.config_schema(steps=5)
     recipe.main(config, tmp_path / "out")
     assert (tmp_path / "out").read_text() == "5"

@@ -57,13 +57,12 @@ def compare(
     Example: cmgems compare --strategies random_span,genemask,cm_gems --steps 1000 --datasets prom_core_tata --data GUE
     data.store=store masking.table=pmi.safetensors -o runs/compare
     """
-    from cmgems import assets
     from cmgems.config import load_config
     from cmgems.plugins import load_plugins
     from cmgems.recipes import load_recipe
 
     load_plugins(plugin or [])
-    recipe = load_recipe(assets.find_recipe("compare"))
+    recipe = load_recipe("compare")
     names = strategies if strategies is not None else ",".join(recipe.config_schema().strategies)
     values = [
         f"strategies=[{names}]",

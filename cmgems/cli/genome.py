@@ -30,9 +30,9 @@ def build(
 
     Example: cmgems genome build chr1.fa.gz chr2.fa.gz -o human
     """
-    from cmgems.genome import build_store
+    from cmgems.genome import GenomeStore
 
-    store = build_store(fastas, out, soft_mask=soft_mask, force=force)
+    store = GenomeStore.build(fastas, out, soft_mask=soft_mask, force=force)
     contigs = len(store.names)
     print(f"{out}: {contigs:,} contig{'s' if contigs != 1 else ''}, {store.bases:,} bp")
     if store.ambiguous:

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Rank k-mers by normalised pointwise mutual information (NPMI).", no_args_is_help=True)
 
+Table = Annotated[Path, typer.Argument(help="PMI table (safetensors or CSV).")]
 Top = Annotated[int, typer.Option("--top", min=0, help="Show this many k-mers from each end of the ranking.")]
 
 
 @app.command()
 def build(
     store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Table to write (safetensors).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (safetensors).")],
     k: Annotated[int, typer.Option("--k", min=3, max=8, help="Length of the k-mers (bp).")] = 6,
     definition: Annotated[
         str, typer.Option(help="exact, or genemask2023 as in the published ranking.")
@@ -39,38 +40,27 @@ def build(
     """
     from cmgems.distributed import open_world
     from cmgems.errors import CmgemsError
-    from cmgems.genome.store import GenomeStore
-    from cmgems.pmi import PMITable, count_ngrams
-    from cmgems.pmi.table import check_definition
+    from cmgems.genome import GenomeStore
+    from cmgems.pmi import PMITable
 
-    check_definition(definition)
-    if csv is not None and csv.resolve() == output.resolve():
-        raise CmgemsError("--output and --csv are the same file", where=output, fix="give two names")
+    if csv is not None and csv.resolve() == out.resolve():
+        raise CmgemsError("--out and --csv are the same file", where=out, fix="give two names")
     genome = GenomeStore.open(store)
     with open_world() as world:
-        counts = count_ngrams(genome, k, workers=workers, world=world)
+        table = PMITable.build(
+            genome, k, definition, canonical=canonical, min_count=min_count, workers=workers, world=world
+        )
     if not world.is_main:
         return
-    table = PMITable.from_counts(
-        counts,
-        k,
-        definition,
-        canonical=canonical,
-        min_count=min_count,
-        provenance={"genome_sha256": genome.sha256, "bases": genome.bases},
-    )
-    table.save(output)
+    table.save(out)
     if csv is not None:
         table.to_csv(csv)
-    typer.echo(f"{output}: {len(table.rank)} {k}-mers ranked, {table.count.sum()} counted")
+    typer.echo(f"{out}: {len(table.rank)} {k}-mers ranked, {table.count.sum()} counted")
     _print_ends(table, top)
 
 
 @app.command()
-def show(
-    table: Annotated[Path, typer.Argument(help="PMI table (safetensors or CSV).")],
-    top: Top = 10,
-) -> None:
+def show(table: Table, top: Top = 10) -> None:
     """Print where a PMI table comes from and both ends of its ranking.
 
     Example: cmgems pmi show pmi.safetensors --top 20
@@ -81,7 +71,7 @@ def show(
     about = {
         "k": loaded.k,
         "definition": loaded.definition,
-        # A CSV of ours says neither.
+        # Our CSV does not say which strands were counted.
         "canonical": "unknown" if loaded.definition == "unknown" else loaded.canonical,
         **loaded.provenance,
     }
@@ -100,8 +90,8 @@ def compare(
             min=1, help="Compare the first TOP k-mers; by default 10, 100 and 1000.", show_default=False
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Scatter plot of the ranks to write (PNG).")
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Scatter plot of the ranks to write (PNG).")
     ] = None,
 ) -> None:
     """Print how far two rankings agree.
@@ -124,53 +114,45 @@ def compare(
     for n, shared in agreement.overlap.items():
         grid.add_row(f"shared by the first {n}", f"{shared} ({shared / n:.1%})")
     Console().print(grid)
-    if output is not None:
+    if out is not None:
         from cmgems.report.pmi import plot_ranks
 
-        plot_ranks(*tables, output, (first.name, second.name))
-        typer.echo(str(output))
+        plot_ranks(*tables, out, (first.name, second.name))
+        typer.echo(str(out))
 
 
 @app.command()
 def plot(
-    table: Annotated[Path, typer.Argument(help="PMI table (safetensors or CSV).")],
-    output: Annotated[
+    table: Table,
+    out: Annotated[
         Path,
-        typer.Option("-o", "--output", help="One picture, if it ends in .png, else a folder of pictures."),
+        typer.Option("--out", "-o", help="One picture, if it ends in .png, else a folder of pictures."),
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of k-mers in each sequence logo, at most.")] = 100,
 ) -> None:
-    """Draw a table: distribution of NPMI, NPMI, CpG and GC content by rank, sequence logos of both ends.
+    """Draw a table: distribution of NPMI; NPMI, CpG and GC content by rank; sequence logos of both ends.
 
     Example: cmgems pmi plot pmi.safetensors -o pmi.png
     """
     from cmgems.pmi import PMITable
     from cmgems.report.pmi import plot_table
 
-    for path in plot_table(PMITable.load(table), output, top):
+    for path in plot_table(PMITable.load(table), out, top):
         typer.echo(str(path))
 
 
 def _print_ends(table: PMITable, top: int) -> None:
-    """Print the ``top`` first and last k-mers by rank; all of them if that is more."""
-    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
-    from cmgems.pmi.definitions import kmer
-
     if top == 0:
         return
-    order = table.order()
-    ends = [order] if 2 * top >= len(order) else [order[:top], order[-top:]]
     grid = Table()
     for title in ("rank", "k-mer", "count", "PMI", "NPMI"):
         grid.add_column(title, justify="left" if title == "k-mer" else "right")
-    for numbers in ends:
-        for i in numbers.tolist():
-            scores = [
-                f"{score[i]:.4f}" if np.isfinite(score[i]) else "-" for score in (table.pmi, table.npmi)
-            ]
-            grid.add_row(str(table.rank[i]), kmer(i, table.k), str(table.count[i]), *scores)
+    for rows in table.ends(top):
+        for row in rows:
+            scores = ["-" if score is None else f"{score:.4f}" for score in (row.pmi, row.npmi)]
+            grid.add_row(str(row.rank), row.kmer, str(row.count), *scores)
         grid.add_section()
     Console().print(grid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,39 +24,32 @@ def ls() -> None:
 
     Example: cmgems ls
     """
-    from cmgems import assets
+    from cmgems.recipes import describe, shipped_configs, shipped_recipes
 
-    recipes, configs = assets.recipes(), assets.configs()
+    recipes, configs = shipped_recipes(), shipped_configs()
     width = max(map(len, [*recipes, *configs]), default=0)
     for title, paths in (("Recipes", recipes), ("Configs", configs)):
         typer.echo(f"{title}:")
         for name, path in paths.items():
-            typer.echo(f"  {name:<{width}}  {assets.describe(path)}".rstrip())
+            typer.echo(f"  {name:<{width}}  {describe(path)}".rstrip())
 
 
 def cp(
     name: Annotated[str, typer.Argument(help="Recipe or config, as `cmgems ls` shows it.")],
     destination: Annotated[Path, typer.Argument(metavar="DEST", help="File or existing folder.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Copy a recipe or config, to edit it.
 
     Example: cmgems cp pretrain my_pretrain.py
     """
-    from cmgems import assets, files
-    from cmgems.errors import CmgemsError
-    from cmgems.registry import did_you_mean
+    from cmgems.files import check_new, write_bytes
+    from cmgems.recipes import find_shipped
 
-    source = assets.recipes().get(name)
-    if source is None:
-        known = [*assets.recipes(), *assets.configs()]
-        if name not in known and not any(key.endswith(f"/{name}") for key in known):
-            raise CmgemsError(f"unknown recipe or config {name!r}", fix=did_you_mean(name, known))
-        source = assets.find_config(name)
+    source = find_shipped(name)
     target = destination / source.name if destination.is_dir() else destination
-    if target.exists() and not force:
-        raise CmgemsError("file exists", where=target, fix="choose another name, or add --force")
-    files.write_bytes(target, source.read_bytes())
+    check_new(target, force=force)
+    write_bytes(target, source.read_bytes())
     typer.echo(f"copied {name} to {target}")
 
 
@@ -74,18 +66,17 @@ def validate(
 
     Example: cmgems validate my.yaml optim.lr=1e-4
     """
-    from cmgems import assets
     from cmgems.config import load_config, recipe_label
     from cmgems.errors import CmgemsError
     from cmgems.plugins import load_plugins
-    from cmgems.recipes import load_recipe
+    from cmgems.recipes import find_config, load_recipe
 
-    path = assets.find_config(config, recipe)
+    path = find_config(config, recipe)
     name = recipe or recipe_label(path)
     if name is None:
         raise CmgemsError("no recipe named", where=path, fix="add the line `recipe: NAME`, or give --recipe")
     load_plugins(plugin or [])
-    load_config(load_recipe(assets.find_recipe(name)).config_schema, path, overrides or [])
+    load_config(load_recipe(name).config_schema, path, overrides or [])
     typer.echo(f"{path}: ok")
 
 
@@ -113,25 +104,24 @@ def run(
 ) -> None:
     """Run a recipe; the same command again resumes it, also with another number of processes.
 
-    Example: cmgems run pretrain --config logo_cm_gems data.store=store masking.table=pmi.csv -o runs/logo
+    Example: cmgems run pretrain --config logo data.store=store masking.table=pmi.safetensors -o runs/logo
     """
-    from cmgems import assets
     from cmgems.config import load_config
     from cmgems.plugins import load_plugins
-    from cmgems.recipes import load_recipe
+    from cmgems.recipes import find_config, load_recipe
 
     load_plugins(plugin or [])
-    loaded = load_recipe(assets.find_recipe(recipe))
+    loaded = load_recipe(recipe)
     path = None
     if config is not None:
-        path = assets.find_config(config, loaded.name)
+        path = find_config(config, loaded.name)
         _check_label(path, loaded)
     values = load_config(loaded.config_schema, path, overrides or [])
     out = out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}"
     nodes = launch.Nodes(nnodes, rdzv_endpoint, node_rank)
     processes = nproc_per_node or 1
     if processes * nodes.count * int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        _check_parallel(loaded)
+        loaded.check_parallel()
     if processes * nodes.count == 1:
         loaded.main(values, out)
         if os.environ.get("RANK", "0") == "0":  # once, also under torchrun
@@ -152,27 +142,13 @@ def _show_summary(recipe: Recipe, out: Path) -> None:
         show_summary(f"{recipe.name}: {out}", summary)
 
 
-def _check_parallel(recipe: Recipe) -> None:
-    """Processes that do not know of each other would write the same files: a recipe must be made for several."""
-    from cmgems.errors import CmgemsError
-
-    if "parallel" not in {field.name for field in dataclasses.fields(recipe.config_schema)}:
-        raise CmgemsError(
-            f"recipe {recipe.name!r} runs in one process",
-            where=recipe.path,
-            why="its Config has no section `parallel`",
-            fix="leave out --nproc-per-node, or torchrun",
-        )
-
-
 def _check_label(config: Path, recipe: Recipe) -> None:
-    """A config written for one shipped recipe is not another's; a copied recipe may have any name."""
-    from cmgems import assets
+    """Refuse a shipped recipe's config for another shipped recipe; a copied recipe may have any name."""
     from cmgems.config import recipe_label
     from cmgems.errors import CmgemsError
+    from cmgems.recipes import shipped_recipes
 
-    label = recipe_label(config)
-    shipped = assets.recipes()
+    label, shipped = recipe_label(config), shipped_recipes()
     if label in shipped and recipe.path in shipped.values() and label != recipe.name:
         raise CmgemsError(
             "config of another recipe",

@@ -15,7 +15,7 @@ def build(
     name: Annotated[
         str, typer.Argument(help="Registered tokenizer: kmer3, kmer4, kmer5, kmer6, nt_v1 or nt_v2.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
 ) -> None:
     """Write a tokenizer as a stock Hugging Face folder (no remote code, no network).
 
@@ -29,21 +29,21 @@ def build(
         raise CmgemsError(
             "no stock form", where=f"tokenizer {name!r}", fix="choose a k-mer tokenizer, nt_v1 or nt_v2"
         )
-    write_stock(tokenizer, output)
-    typer.echo(f"{output}: {tokenizer.vocab_size} tokens")
+    write_stock(tokenizer, out)
+    typer.echo(f"{out}: {tokenizer.vocab_size} tokens")
 
 
 @app.command()
 def train(
     store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="tokenizer.json to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="tokenizer.json to write.")],
     vocab_size: Annotated[
         int, typer.Option(help="Tokens: 5 special ones, 4 bases, and what is merged from them.")
     ] = 4096,
     sample_mbp: Annotated[
         float, typer.Option(help="Learn from so many Mbp of random windows; 70 MB of memory each.")
     ] = 20.0,
-    force: Annotated[bool, typer.Option("--force", help="Replace the output file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the out file.")] = False,
 ) -> None:
     """Learn a BPE vocabulary from a genome, with DNABERT-2's special tokens.
 
@@ -52,16 +52,13 @@ def train(
     Example: cmgems tokenizer train human.store --vocab-size 4096 -o tokenizer.json
     """
     from cmgems.errors import CmgemsError
-    from cmgems.files import write_text
+    from cmgems.files import check_new, write_text
     from cmgems.genome import GenomeStore
     from cmgems.tokenization.bpe_training import train_bpe
 
-    if output.is_dir():
-        raise CmgemsError("not a file", where=output, why="it is a folder", fix="name a file with -o")
-    if output.exists() and not force:
-        raise CmgemsError(
-            "output file exists", where=output, fix="choose another with -o, or replace it with --force"
-        )
+    if out.is_dir():
+        raise CmgemsError("not a file", where=out, why="it is a folder", fix="name a file with -o")
+    check_new(out, force=force)
     content = train_bpe(GenomeStore.open(store), vocab_size, sample_mbp)
-    write_text(output, content)
-    typer.echo(f"{output}: {vocab_size} tokens")
+    write_text(out, content)
+    typer.echo(f"{out}: {vocab_size} tokens")

@@ -8,9 +8,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from cmgems import assets
 from cmgems.config.source import Node
-from cmgems.recipes import Recipe, load_recipe
+from cmgems.recipes import Recipe, find_config, load_recipe
 
 Values = Mapping[str, Any]
 
@@ -45,7 +44,7 @@ class RecipeSettings(RecipeName):
         Raises:
             CmgemsError: if there is none, or it cannot be imported.
         """
-        return load_recipe(assets.find_recipe(self.recipe))
+        return load_recipe(self.recipe)
 
     def config_path(self) -> Path | None:
         """The file of ``config``.
@@ -53,7 +52,7 @@ class RecipeSettings(RecipeName):
         Raises:
             CmgemsError: if there is none.
         """
-        return None if self.config is None else assets.find_config(self.config, Path(self.recipe).stem)
+        return None if self.config is None else find_config(self.config, Path(self.recipe).stem)
 
     def as_values(self) -> dict[str, Any]:
         """The section as nested values."""

@@ -13,7 +13,7 @@ from cmgems.data.label_files import split_rows, write_rows
 from cmgems.data.labels import OneClass
 from cmgems.data.leaks import found_in, repeats
 from cmgems.errors import CmgemsError, DataError
-from cmgems.files import atomic_folder
+from cmgems.files import atomic_folder, check_new
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def write_draws(
         raise CmgemsError(
             "numbers out of range", why="shots and draws must be 1 or more, the seed 0 to 2**64 - 1"
         )
-    if out.exists():
-        raise CmgemsError("output folder exists", where=out, fix="choose another with -o")
+    check_new(out)
     train, test = (split_rows(folder, split, (column,)) for split in ("train", "test"))
     kind = OneClass()
     names = kind.names(train, (column,))

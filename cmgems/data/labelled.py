@@ -10,11 +10,9 @@ import numpy as np
 
 from cmgems.data.label_files import SPLITS, Row, find_split, split_rows
 from cmgems.data.labels import LabelKind, Labels, OneClass
-from cmgems.data.token_labels import IGNORE, TokenLabels
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import alphabet
-from cmgems.tokenization import Tokenizer
-from cmgems.tokenization.inputs import IUPAC
+from cmgems.tokenization import IGNORE, Tokenizer, TokenMap
 
 ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
 
@@ -123,8 +121,11 @@ def _encode(
     ids = _encode_rows(rows, tokenizer)
     long = [n for n, ids_S in enumerate(ids) if len(ids_S) > tokens]
     if kind.per_base:
-        of_tokens = TokenLabels(tokenizer, len(names))
-        labels = [of_tokens.label(ids_S, classes_L) for ids_S, classes_L in zip(ids, labels, strict=True)]
+        token_map = TokenMap(tokenizer)
+        labels = [
+            token_map.labels(ids_S, classes_L, len(names))
+            for ids_S, classes_L in zip(ids, labels, strict=True)
+        ]
         for n in long:
             labels[n] = _cut(labels[n], tokens, ends=ids[n][-1] == tokenizer.sep_id)
     for n in long:
@@ -143,7 +144,7 @@ def _encode_rows(rows: Sequence[Row], tokenizer: Tokenizer) -> list[np.ndarray]:
     for first in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[first : first + ROWS_AT_ONCE]
         for row in some:
-            if len(row.bases) < tokenizer.k or not IUPAC.issuperset(row.bases):
+            if len(row.bases) < tokenizer.k or not alphabet.IUPAC.issuperset(row.bases):
                 _refuse(row, tokenizer)
         ids += _encode_together([row.bases for row in some], tokenizer)
     return ids

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from cmgems.data.labelled import LabelledConfig, LabelledSet
-from cmgems.data.token_labels import IGNORE
+from cmgems.tokenization import IGNORE
 
 SHOWN = 5
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from cmgems.data.label_files import write_rows
 from cmgems.errors import CmgemsError, DataError
-from cmgems.files import atomic_folder
+from cmgems.files import atomic_folder, check_new
 from cmgems.genome import AMBIGUOUS, decode, encode, read_fasta
 from cmgems.genome.alphabet import Codes
 
@@ -84,8 +84,7 @@ def write_silencer_set(silencers: SilencerSet, out: Path) -> None:
     Raises:
         CmgemsError: if ``out`` exists.
     """
-    if out.exists():
-        raise CmgemsError("output folder exists", where=out, fix="choose another with -o")
+    check_new(out)
     with atomic_folder(out) as partial:
         for split, pairs in (("train", silencers.train), ("test", silencers.test)):
             rows = [row for pair in pairs for row in zip(pair, (POSITIVE, NEGATIVE), strict=True)]

@@ -13,7 +13,7 @@ import safetensors.torch
 
 from cmgems.errors import CmgemsError
 from cmgems.export.model_card import model_card
-from cmgems.files import atomic_folder, write_bytes, write_json, write_text
+from cmgems.files import atomic_folder, check_new, write_bytes, write_json, write_text
 from cmgems.models import PublishedModel, SavedModel
 from cmgems.models.saved import state_of
 from cmgems.tokenization import StockTokenizer, write_stock
@@ -42,8 +42,7 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
             where=f"tokenizer {saved.tokenizer_name!r}",
             fix="load the model folder with cmgems.models.load_model instead",
         )
-    if out.exists():
-        raise CmgemsError("output folder in use", where=out, fix="choose a new folder or remove this one")
+    check_new(out)
     state = config.to_huggingface(state_of(saved.model))
     with atomic_folder(out) as folder:
         write_bytes(folder / "model.safetensors", safetensors.torch.save(state, metadata={"format": "pt"}))

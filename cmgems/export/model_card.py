@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import cmgems
 from cmgems.models import PublishedModel, SavedModel
-from cmgems.tokenization import Tokenizer
+from cmgems.tokenization import Tokenizer, overlapping
 
 SEQUENCE = "ACGTACGTTGCAACGGTTAACCGGATTACA"
 
@@ -84,9 +84,9 @@ logits = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).logits
 
 
 def _tokens(tokenizer: Tokenizer) -> str:
-    if not tokenizer.k:
+    if tokenizer.k == 0:
         return "pieces"
-    return f"{'overlapping ' if tokenizer.stride < tokenizer.k else ''}{tokenizer.k}-mers"
+    return f"{'overlapping ' * overlapping(tokenizer)}{tokenizer.k}-mers"
 
 
 def _pipeline_example(saved: SavedModel) -> str:
@@ -98,7 +98,7 @@ pipeline("{TASKS[saved.head][0]}", model=folder)("{SEQUENCE}")
 Outputs: {", ".join(saved.labels)}.
 """
     k, masked = saved.tokenizer.k, 10
-    if saved.tokenizer.stride != 1:
+    if not overlapping(saved.tokenizer):
         mask = saved.tokenizer.vocabulary()[saved.tokenizer.mask_id]
         return f"""`{mask}` stands for one token:
 

@@ -4,7 +4,7 @@ from cmgems.genome.alphabet import AMBIGUOUS, BASES, decode, encode, reverse_com
 from cmgems.genome.fasta import FastaRecord, read_fasta
 from cmgems.genome.kernels import gather
 from cmgems.genome.splits import Split, split_runs
-from cmgems.genome.store import GenomeStore, build_store
+from cmgems.genome.store import GenomeStore
 from cmgems.genome.windows import SAMPLERS, GeneMaskSampler, Sampler, TiledSampler
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "Sampler",
     "Split",
     "TiledSampler",
-    "build_store",
     "decode",
     "encode",
     "gather",

@@ -12,7 +12,8 @@ Codes = npt.NDArray[np.uint8]
 
 BASES = "ATCG"
 AMBIGUOUS = 255
-AMBIGUITY_LETTERS = "RYSWKMBDHVN"
+_LETTERS = BASES + "RYSWKMBDHVN"
+IUPAC = frozenset(_LETTERS + _LETTERS.lower())  # the letters a sequence may hold
 
 
 def _encode_table() -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from xopen import xopen
 
 from cmgems.errors import DataError
-from cmgems.genome.alphabet import AMBIGUITY_LETTERS, BASES
+from cmgems.genome.alphabet import IUPAC
 
 BLOCK_BYTES = 1 << 20
 MAGIC = {
@@ -23,7 +23,7 @@ MAGIC = {
     b"BZh": "bz2",
     b"\xfd7zXZ\x00": "xz",
 }
-LETTERS = (BASES + AMBIGUITY_LETTERS + BASES.lower() + AMBIGUITY_LETTERS.lower()).encode()
+LETTERS = "".join(sorted(IUPAC)).encode()
 WHITESPACE = (b"\n", b"\r", b" ", b"\t")
 NO_FASTA_FIX = "give a FASTA file: lines starting with '>' and a name, each followed by DNA"
 

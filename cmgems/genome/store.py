@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import DataError
-from cmgems.files import atomic_folder
+from cmgems.files import atomic_folder, check_new
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import compression_of, read_fasta
 from cmgems.progress import progress
@@ -64,7 +64,7 @@ class GenomeStore:
     soft_masked_runs: Positions | None
 
     @classmethod
-    def open(cls, folder: Path) -> GenomeStore:
+    def open(cls, folder: str | Path) -> GenomeStore:
         """Open the store in ``folder``; checks format and sizes, not the checksum (see :meth:`verify`).
 
         Raises:
@@ -96,6 +96,38 @@ class GenomeStore:
             raise DataError(
                 "damaged genome store", where=folder, why=str(error), fix="build it again"
             ) from error
+
+    @classmethod
+    def build(
+        cls,
+        fastas: str | Path | Sequence[str | Path],
+        folder: str | Path,
+        *,
+        soft_mask: bool = False,
+        force: bool = False,
+    ) -> GenomeStore:
+        """Read FASTA files into a new store, and open it. Memory is bounded by the longest contig.
+
+        Args:
+            fastas: One FASTA file or several, plain or compressed; all contig names must differ.
+            folder: The store to make. It appears only when it is whole.
+            soft_mask: Keep the stretches of lower-case letters as ``soft_masked_runs``.
+            force: Replace the store in ``folder``, if there is one.
+
+        Raises:
+            DataError: if an input is not clean DNA FASTA, two contigs share a name, or ``force`` would replace a
+                folder that is not a store.
+            CmgemsError: if ``folder`` exists and ``force`` is not set.
+        """
+        paths = [Path(fasta) for fasta in ([fastas] if isinstance(fastas, str | Path) else fastas)]
+        folder = Path(folder)
+        check_new(folder, force=force)
+        replace = folder.exists()
+        if replace:
+            # Stores may be replaced, damaged ones and those of other versions too; any other folder may not.
+            _read_any_index(folder)
+        _write_store(paths, folder, soft_mask, replace)
+        return cls.open(folder)
 
     @property
     def bases(self) -> int:
@@ -174,34 +206,12 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     return index
 
 
-def build_store(
-    fastas: Sequence[Path], folder: Path, *, soft_mask: bool = False, force: bool = False
-) -> GenomeStore:
-    """Read FASTA files into a new store, in one pass and with memory bounded by the longest contig.
-
-    Args:
-        fastas: FASTA files, plain or compressed; contig names must differ across all of them.
-        folder: The store to make; appears only when it is whole.
-        soft_mask: Keep the stretches of lower-case letters as ``soft_masked_runs``.
-        force: Replace the store in ``folder``, if there is one.
-
-    Raises:
-        DataError: if an input is not clean DNA FASTA, two contigs share a name, or ``folder`` is in use.
-    """
-    fastas, folder = [Path(fasta) for fasta in fastas], Path(folder)
-    replaces = folder.exists()
-    if replaces and not force:
-        raise DataError(
-            "output folder in use", where=folder, fix="choose another with -o, or replace it with --force"
-        )
-    if replaces:
-        # --force replaces stores, damaged or of other versions too, never a folder of something else.
-        _read_any_index(folder)
+def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace: bool) -> None:
+    """Write a store into ``folder``, in one pass and with memory bounded by the longest contig."""
     kinds = [compression_of(fasta) for fasta in fastas]
     total = None if any(kinds) else sum(fasta.stat().st_size for fasta in fastas)
-
     with (
-        atomic_folder(folder, replace=replaces) as partial,
+        atomic_folder(folder, replace=replace) as partial,
         progress("reading FASTA", total, "bp") as advance,
     ):
         with open(partial / "codes.bin", "wb") as out:
@@ -214,7 +224,6 @@ def build_store(
         (partial / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
         if soft_mask:
             np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
-    return GenomeStore.open(folder)
 
 
 def _add_contigs(writer: _Writer, fasta: Path) -> None:

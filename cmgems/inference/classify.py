@@ -9,7 +9,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from cmgems.data.token_labels import tokens_of_bases
 from cmgems.inference.batches import Cutter, Piece, own_bases
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.windows import merge_means
@@ -59,7 +58,7 @@ def base_logits(
 ) -> Iterator[Logits]:
     """Logits float32 (L, C) of the bases of each sequence in turn, NaN in windows without a single known token.
 
-    A base gets those of the token that speaks for it (``cmgems.data.token_labels``), or where an overlapping k-mer is
+    A base gets those of the token that stands for it (``TokenMap.token_of_base``), or where an overlapping k-mer is
     missing, at the ends of a sequence, of the nearest; from the window that the base belongs to.
 
     Args: as for :func:`class_logits`, of a classifier of tokens.
@@ -97,6 +96,6 @@ def _answers(
 def _rows_of_bases(tokens: TokenMap, piece: Piece) -> npt.NDArray[np.int64]:
     """The position in the row of the token that each base of the window gets its answer from."""
     body_T = tokens.body(piece.ids_S)
-    token_L = tokens_of_bases(tokens.tokenizer, tokens.lengths[piece.ids_S[body_T]])
+    token_L = tokens.token_of_base(piece.ids_S[body_T])
     rows_L: npt.NDArray[np.int64] = body_T[token_L.clip(0, len(body_T) - 1)]
     return rows_L

@@ -14,7 +14,7 @@ from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
 from cmgems.masking.ranks import RankBy, rank_tokens
 from cmgems.registry import Registry
-from cmgems.tokenization import Tokenizer
+from cmgems.tokenization import Tokenizer, overlapping
 
 # DNABERT's spans around a centre, by k (first and last offset).
 SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
@@ -67,7 +67,7 @@ class TokenBatch:
             rate=rate,
             seed=seed,
             samples_B=samples_B,
-            overlap=0 < tokenizer.stride < tokenizer.k,
+            overlap=overlapping(tokenizer),
         )
 
     @property

@@ -42,16 +42,15 @@ def corrupt(batch: TokenBatch, mask_BS: np.ndarray, tokenizer: Tokenizer, strate
         tokenizer: Its [MASK] and its known ids are used.
         strategy: Name to log.
     """
-    ids_BS, attention_BS, positions_M, labels_M = kernels.corrupt(
+    ids_BS, positions_M, labels_M = kernels.corrupt(
         batch.ids_BS,
         mask_BS,
         np.uint64(batch.seed),
         batch.samples_B,
         tokenizer.mask_id,
-        tokenizer.pad_id,
         tokenizer.known_ids.start,
         len(tokenizer.known_ids),
         MASK_SHARE,
         RANDOM_SHARE,
     )
-    return MaskedBatch(ids_BS, attention_BS, positions_M, labels_M, strategy)
+    return MaskedBatch(ids_BS, batch.ids_BS != tokenizer.pad_id, positions_M, labels_M, strategy)

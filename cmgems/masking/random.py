@@ -22,7 +22,6 @@ _WEYL_0 = np.uint64(0x9E3779B9)
 _WEYL_1 = np.uint64(0xBB67AE85)
 _LOW_WORD = np.uint64(0xFFFFFFFF)
 _WORD = np.uint64(32)
-_TWO_TO_MINUS_32 = 2.0**-32
 
 
 @njit(inline="always")
@@ -38,7 +37,7 @@ def philox(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def draw_words(seed, sample, stream, block):  # type: ignore[no-untyped-def]
+def draw_block(seed, sample, stream, block):  # type: ignore[no-untyped-def]
     """The four words of one block of four indices; all arguments uint64."""
     return philox(
         block & _LOW_WORD, stream, sample & _LOW_WORD, sample >> _WORD, seed & _LOW_WORD, seed >> _WORD
@@ -46,38 +45,29 @@ def draw_words(seed, sample, stream, block):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def unit(word):  # type: ignore[no-untyped-def]
-    """A 32-bit word as a float64 in the open interval (0, 1)."""
-    return (np.float64(word) + 0.5) * _TWO_TO_MINUS_32
-
-
-@njit(inline="always")
-def fill_words(seed, sample, stream, words_S):  # type: ignore[no-untyped-def]
-    """One uint32 word for each index; S a multiple of 4 (see :func:`words_buffer`).
-
-    Becomes vector instructions: several times as fast as drawing blocks where they are needed.
-    """
-    for block in range(len(words_S) // 4):
-        words = draw_words(seed, sample, stream, np.uint64(block))
+def draw_row(seed, sample, stream, columns):  # type: ignore[no-untyped-def]
+    """One uint32 word for each index below ``columns``; the loop compiles to vector instructions."""
+    blocks = (columns + 3) // 4
+    words_S = np.empty(4 * blocks, np.uint32)
+    for block in range(blocks):
+        words = draw_block(seed, sample, stream, np.uint64(block))
         words_S[4 * block] = np.uint32(words[0])
         words_S[4 * block + 1] = np.uint32(words[1])
         words_S[4 * block + 2] = np.uint32(words[2])
         words_S[4 * block + 3] = np.uint32(words[3])
+    return words_S[:columns]
 
 
 @njit(inline="always")
-def words_buffer(columns):  # type: ignore[no-untyped-def]
-    """Room for the words of at least ``columns`` indices."""
-    return np.empty((columns + 3) // 4 * 4, np.uint32)
+def unit(words):  # type: ignore[no-untyped-def]
+    """32-bit words as float64 in the open interval (0, 1)."""
+    return (words + 0.5) * 2.0**-32
 
 
 @njit(cache=True, nogil=True)
 def _fill_uniform(seed, samples_B, stream, out_BS):  # type: ignore[no-untyped-def]
-    words_S = words_buffer(out_BS.shape[1])
-    for b in range(out_BS.shape[0]):
-        fill_words(seed, samples_B[b], stream, words_S)
-        for s in range(out_BS.shape[1]):
-            out_BS[b, s] = unit(words_S[s])
+    for b in range(len(out_BS)):
+        out_BS[b] = unit(draw_row(seed, samples_B[b], stream, out_BS.shape[1]))
 
 
 def uniform(seed: int, samples_B: np.ndarray, stream: int, columns: int) -> np.ndarray:

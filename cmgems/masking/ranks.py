@@ -6,8 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from cmgems.masking import kernels
-
 RankBy = Literal["token", "position"]
 
 
@@ -27,8 +25,8 @@ def rank_tokens(
     Returns:
         bool (B, S), whether a token may be masked; int32 (B, S), its rank.
     """
-    ranks_BS, maskable_BS = kernels.look_up(token_ranks_V, ids_BS, known_ids.start, len(known_ids))
+    maskable_BS = (ids_BS >= known_ids.start) & (ids_BS < known_ids.stop)
     if rank_by == "position":
         columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
-        ranks_BS = np.ascontiguousarray(np.broadcast_to(token_ranks_V[columns], ids_BS.shape))
-    return maskable_BS, ranks_BS
+        return maskable_BS, np.tile(token_ranks_V[columns], (len(ids_BS), 1))
+    return maskable_BS, token_ranks_V.take(ids_BS)

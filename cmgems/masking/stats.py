@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.masking.batch import Strategy, TokenBatch
+from cmgems.genome.pieces import NamedCodes, named_codes
+from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.ranks import RankBy
+from cmgems.masking.strategies import needs_ranks
+from cmgems.masking.trial import Trial
+from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
 # States of a base.
@@ -75,6 +82,55 @@ def base_states(
     states_BL[masked_BL > 0] = PARTLY
     states_BL[(masked_BL > 0) & (masked_BL == over_BL)] = HIDDEN
     return states_BL
+
+
+def strategy_stats(
+    sequences: str | Path | Sequence[str | NamedCodes],
+    table: PMITable | Path | None = None,
+    strategies: Sequence[str] | None = None,
+    *,
+    k: int = 6,
+    rate: float | None = None,
+    target_rate: float | None = None,
+    seed: int = 0,
+    count: int = 400,
+) -> list[MaskStats]:
+    """Measure each strategy on windows of up to 510 bp; what looks at ranks, by token and by position.
+
+    Args:
+        sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), or the path of a genome store or
+            FASTA file.
+        table: PMI table that ranks the k-mers, or its path.
+        strategies: Names of strategies; None for all of ours, without a table those that need none.
+        k: Length of the k-mers (bp), 3 to 6.
+        rate: Nominal rate, as in the papers; None for 0.15.
+        target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
+        seed: Decides the windows and the masks.
+        count: Windows to mask, at most.
+
+    Raises:
+        CmgemsError: if a name is unknown, an option is out of range, or a table is missing or of another k.
+        DataError: if there is no window.
+    """
+    source = sequences if isinstance(sequences, Path) else named_codes(sequences)
+    trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
+    windows = trial.windows(count)
+    token_ranks_V = trial.token_ranks_V if trial.ranked else None
+    rows = []
+    for name in trial.names:
+        ranks = needs_ranks(name)
+        for rank_by in get_args(RankBy) if ranks else ("token",):
+            rows.append(
+                mask_stats(
+                    trial.batch(windows, name, rank_by),
+                    trial.tokenizer,
+                    name,
+                    STRATEGIES.get(name),
+                    token_ranks_V=token_ranks_V,
+                    rank_by=rank_by if ranks else None,
+                )
+            )
+    return rows
 
 
 def mask_stats(

@@ -43,8 +43,8 @@ class Uniform:
     needs_ranks: ClassVar[bool] = False
 
     def select(self, batch: TokenBatch) -> np.ndarray:
-        mask_BS: np.ndarray = kernels.bernoulli(
-            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, _centre_probability(batch, 1)
+        mask_BS: np.ndarray = kernels.random_span(
+            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, _centre_probability(batch, 1), 0, 0
         )
         return mask_BS
 

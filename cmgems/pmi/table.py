@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems import __version__
+from cmgems.distributed import ALONE, World
 from cmgems.errors import CmgemsError, DataError
 from cmgems.files import write_bytes, write_text
-from cmgems.pmi.counts import Counts
+from cmgems.genome.store import GenomeStore
+from cmgems.pmi.counts import Counts, count_ngrams
 from cmgems.pmi.definitions import DEFINITIONS, Scores, both_strands, check_k, kmer, normalize, rank
 from cmgems.pmi.formats import CSV_TYPES, METADATA_KEY, METADATA_TYPES, REBUILD, TENSORS, read_fields
 from cmgems.pmi.strings import string_npmi
@@ -23,10 +25,24 @@ from cmgems.tokenization.base import Tokenizer
 _DTYPES = {"count": np.int64, "pmi": np.float64, "npmi": np.float64, "rank": np.int32}
 
 
-def check_definition(name: str) -> None:
-    """Raise CmgemsError unless ``name`` is a PMI definition."""
-    if name not in DEFINITIONS:
-        raise CmgemsError(f"unknown PMI definition {name!r}", fix=did_you_mean(name, list(DEFINITIONS)))
+def _check_options(k: int, definition: str, min_count: int) -> None:
+    check_k(k)
+    if definition not in DEFINITIONS:
+        fix = did_you_mean(definition, list(DEFINITIONS))
+        raise CmgemsError(f"unknown PMI definition {definition!r}", fix=fix)
+    if min_count < 1:
+        raise CmgemsError("minimum count out of range", why=f"it is {min_count}", fix="use 1 or more")
+
+
+@dataclass(frozen=True)
+class RankedKmer:
+    """A row of the table; a k-mer too rare to score has None for PMI and NPMI."""
+
+    rank: int
+    kmer: str
+    count: int
+    pmi: float | None
+    npmi: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +96,37 @@ class PMITable:
             raise DataError("wrong ranks", where="PMI table", why=why, fix=REBUILD)
 
     @classmethod
+    def build(
+        cls,
+        store: GenomeStore,
+        k: int = 6,
+        definition: str = "exact",
+        *,
+        canonical: bool = False,
+        min_count: int = 1,
+        workers: int | None = None,
+        world: World = ALONE,
+    ) -> PMITable:
+        """Count the n-grams of a genome, and score and rank its k-mers.
+
+        Args:
+            store: The genome.
+            k, definition, canonical, min_count: As in :meth:`from_counts`.
+            workers: Threads that count; by default one a processor core, at most 4.
+            world: The processes that share the counting. All of them get the whole table.
+
+        Raises:
+            CmgemsError: if ``k``, ``definition``, ``min_count`` or ``workers`` is wrong.
+            DataError: if no k-mer was counted.
+        """
+        _check_options(k, definition, min_count)  # before the minutes of counting
+        counts = count_ngrams(store, k, workers=workers, world=world)
+        provenance = {"genome_sha256": store.sha256, "bases": store.bases}
+        return cls.from_counts(
+            counts, k, definition, canonical=canonical, min_count=min_count, provenance=provenance
+        )
+
+    @classmethod
     def from_counts(
         cls,
         counts: Counts,
@@ -104,10 +151,7 @@ class PMITable:
             CmgemsError: if ``k``, ``definition`` or ``min_count`` is wrong.
             DataError: if no k-mer was counted.
         """
-        check_k(k)
-        check_definition(definition)
-        if min_count < 1:
-            raise CmgemsError("minimum count out of range", why=f"it is {min_count}", fix="use 1 or more")
+        _check_options(k, definition, min_count)
         if not counts[k].any():
             raise DataError(
                 "too little sequence", why=f"no {k}-mer of A, C, G, T was found", fix="give more of it"
@@ -160,6 +204,18 @@ class PMITable:
     def order(self) -> npt.NDArray[np.int64]:
         """k-mer numbers from rank 1 to the last."""
         return np.argsort(self.rank)
+
+    def ends(self, top: int) -> list[list[RankedKmer]]:
+        """The ``top`` first and the ``top`` last k-mers by rank; all of them in one list if there are no more."""
+        order = self.order()
+        parts = [order] if 2 * top >= len(order) else [order[:top], order[-top:]]
+        return [[self._ranked(number) for number in part.tolist()] for part in parts]
+
+    def _ranked(self, number: int) -> RankedKmer:
+        pmi, npmi = (
+            float(score[number]) if np.isfinite(score[number]) else None for score in (self.pmi, self.npmi)
+        )
+        return RankedKmer(int(self.rank[number]), kmer(number, self.k), int(self.count[number]), pmi, npmi)
 
     def token_ranks(self, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
         """Rank of each token id; 4^k + 1, after all others, for tokens that are no k-mer.

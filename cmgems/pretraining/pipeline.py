@@ -14,7 +14,7 @@ from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
-from cmgems.tokenization import Tokenizer
+from cmgems.tokenization import Tokenizer, overlapping
 
 # Windows are sorted by length within groups of this many batches: little padding, and still a shuffle.
 BATCHES_SORTED_TOGETHER = 50
@@ -157,7 +157,7 @@ class PretrainingData:
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
         ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
-        if self.tokenizer.stride != 1:
+        if not overlapping(self.tokenizer):
             ids_BS = self._without_empty_columns(ids_BS)
         return IdBatch(ids_BS, batch.samples_B)
 

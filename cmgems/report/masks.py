@@ -6,13 +6,13 @@ import csv
 import io
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 import numpy.typing as npt
 from rich.markup import escape as escape_markup
 
+from cmgems.masking.preview import MaskedSequence, MaskPreview
 from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
 from cmgems.report.page import heading, html_page, paragraph
 
@@ -27,38 +27,7 @@ RANK_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class MaskedSequence:
-    """A sequence under one mask.
-
-    Attributes:
-        name: What it is called.
-        bases: Its letters.
-        states: uint8, a state (VISIBLE, PARTLY or HIDDEN) for each base.
-        tenths: A digit for the k-mer that starts at each base, " " where there is none; "" without ranks.
-    """
-
-    name: str
-    bases: str
-    states: npt.NDArray[np.uint8]
-    tenths: str
-
-    def summary(self) -> str:
-        """How much of it is hidden, in words."""
-        hidden, partly = (np.count_nonzero(self.states == state) for state in (HIDDEN, PARTLY))
-        return f"{hidden} of {len(self.bases)} bases hidden whole, {partly} partly"
-
-
-@dataclass(frozen=True)
-class Block:
-    """The sequences under one strategy: its name with the ranking, a line about it, and the sequences."""
-
-    title: str
-    note: str
-    sequences: tuple[MaskedSequence, ...]
-
-
-def preview_text(blocks: Sequence[Block], width: int = 80) -> str:
+def preview_text(blocks: Sequence[MaskPreview], width: int = 80) -> str:
     """The blocks as text with rich markup: bases coloured, marks and rank digits under them.
 
     Args:
@@ -117,7 +86,7 @@ STYLE = """
 """.strip()
 
 
-def preview_page(blocks: Sequence[Block], title: str) -> str:
+def preview_page(blocks: Sequence[MaskPreview], title: str) -> str:
     """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
     body = []
     for block in blocks:

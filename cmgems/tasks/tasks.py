@@ -17,12 +17,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from cmgems.data.labels import ClassPerBase, LabelKind, LabelSet, OneClass, Quantities
-from cmgems.data.token_labels import IGNORE
 from cmgems.errors import CmgemsError
 from cmgems.models import Head
 from cmgems.registry import Registry
 from cmgems.tasks.metrics import Metrics, class_auc, class_metrics, label_metrics, quantity_metrics
 from cmgems.tasks.predict import activate
+from cmgems.tokenization import IGNORE
 
 
 class Task(Protocol):
@@ -129,7 +129,7 @@ class MultiLabel(Task):
 @TASKS.register("token_classification")
 @dataclass(frozen=True)
 class TokenClassification(Task):
-    """A class for every base, learnt and scored token by token (``cmgems.data.token_labels``).
+    """A class for every base, learnt and scored token by token (``TokenMap.labels``).
 
     Attributes:
         metric: Chooses the best epoch on the dev set.

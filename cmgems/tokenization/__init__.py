@@ -1,14 +1,15 @@
 """Bases to token ids, straight from base codes, and tokenizers as Hugging Face folders."""
 
-from cmgems.tokenization.base import TOKENIZERS, Tokenizer
+from cmgems.tokenization.base import TOKENIZERS, Tokenizer, overlapping
 from cmgems.tokenization.bpe import BpeTokenizer
 from cmgems.tokenization.bpe_training import train_bpe
 from cmgems.tokenization.kmer import KmerTokenizer
 from cmgems.tokenization.nucleotide_transformer import NucleotideTransformerTokenizer
 from cmgems.tokenization.stock import StockTokenizer, write_stock
-from cmgems.tokenization.token_map import TokenMap
+from cmgems.tokenization.token_map import IGNORE, TokenMap
 
 __all__ = [
+    "IGNORE",
     "TOKENIZERS",
     "BpeTokenizer",
     "KmerTokenizer",
@@ -16,6 +17,7 @@ __all__ = [
     "StockTokenizer",
     "TokenMap",
     "Tokenizer",
+    "overlapping",
     "train_bpe",
     "write_stock",
 ]

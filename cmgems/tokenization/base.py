@@ -63,7 +63,7 @@ class Tokenizer(Protocol):
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch of sequences, each row [CLS] tokens [SEP] [PAD]..., ``tokens`` wide.
+        """Ids of a batch of sequences, each row ``[CLS]`` tokens ``[SEP]`` ``[PAD]``..., ``tokens`` wide.
 
         Args:
             codes_BL: Base codes (A, T, C, G = 0..3, 255 = ambiguous), row b valid up to ``lengths_B[b]``.
@@ -79,6 +79,11 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The bases that ``ids`` stand for, N where unknown."""
+
+
+def overlapping(tokenizer: Tokenizer) -> bool:
+    """Whether neighbouring tokens share bases."""
+    return 0 < tokenizer.stride < tokenizer.k
 
 
 TOKENIZERS: Registry[Tokenizer] = Registry("tokenizer")

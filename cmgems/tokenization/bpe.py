@@ -122,7 +122,7 @@ class BpeTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row [CLS] pieces [SEP] [PAD]...
+        """Ids of a batch: each row ``[CLS]`` pieces ``[SEP]`` ``[PAD]``...
 
         Args:
             codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.

@@ -9,9 +9,6 @@ from cmgems.errors import DataError
 from cmgems.genome import alphabet
 from cmgems.tokenization.base import Tokenizer
 
-_LETTERS = alphabet.BASES + alphabet.AMBIGUITY_LETTERS
-IUPAC = frozenset(_LETTERS + _LETTERS.lower())
-
 
 def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
     """Base codes uint8 [L] of a sequence in upper or lower case.
@@ -22,7 +19,7 @@ def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
     if not sequence:
         raise DataError("empty sequence", fix="give at least one base")
     for position, letter in enumerate(sequence):
-        if letter not in IUPAC:
+        if letter not in alphabet.IUPAC:
             raise DataError(
                 "not a nucleotide",
                 where=f"sequence position {position + 1}",

@@ -70,7 +70,7 @@ class KmerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row [CLS] k-mers [SEP] [PAD]...; rows shorter than k are [CLS] [SEP].
+        """Ids of a batch: each row ``[CLS]`` k-mers ``[SEP] [PAD]...``; rows shorter than k are ``[CLS] [SEP]``.
 
         Args:
             codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.

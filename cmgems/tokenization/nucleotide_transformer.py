@@ -84,7 +84,7 @@ class NucleotideTransformerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row <cls> tokens <pad>...
+        """Ids of a batch: each row ``<cls>`` tokens ``<pad>``...
 
         Args:
             codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.

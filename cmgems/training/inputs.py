@@ -12,9 +12,9 @@ from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
 from cmgems.models.packing import Packing
+from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
 
-IGNORE = -100
 # Where shapes are static, masked positions are padded to a multiple of this share of B * S, packed tokens of that.
 MASKED_SHARE, TOKENS_SHARE = 0.2, 0.125
 # Rows with less padding than this share of B * S are not worth packing on a CPU.

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from cmgems.distributed import World
 from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
+from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
-from cmgems.training.inputs import IGNORE, loss_inputs
+from cmgems.training.inputs import loss_inputs
 from cmgems.training.optim import OptimConfig, apply_gradients
 
 

@@ -278,7 +278,7 @@ MISTAKES = {
                    "-o", str(p.folder / "o.csv")],
         "c.vcf",
     ),
-    "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "use"),
+    "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "output exists"),
     "copy onto a file": (lambda p: ["cp", "pretrain", p.write("mine.py", "precious")], "--force"),
     "unknown command": (lambda p: ["pretain"], "pretain"),
     "missing option": (lambda p: ["export", "x"], "--out"),

@@ -14,6 +14,6 @@ def test_data_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Mon
         (folder / "genome.fa.gz").write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cmgems.genome.write_demo_data", interrupted)
+    monkeypatch.setattr("cmgems.demo.write_demo_data", interrupted)
     assert run(["demo", "-o", str(tmp_path / "demo")]) == 130
     assert not list((tmp_path / "demo").iterdir())

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cmgems.cli.genome import app
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 
 
 def run(*args: object) -> Result:
@@ -31,7 +31,7 @@ def test_build_says_what_is_ambiguous(fasta: Path, tmp_path: Path) -> None:
 def test_build_twice_needs_force(fasta: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     assert run("build", fasta, "-o", store).exit_code == 0
-    assert isinstance(run("build", fasta, "-o", store).exception, DataError)
+    assert isinstance(run("build", fasta, "-o", store).exception, CmgemsError)
     assert run("build", fasta, "-o", store, "--force", "--soft-mask").exit_code == 0
     assert "4 bp in 1 runs" in run("info", store).stdout
 

@@ -129,7 +129,7 @@ def test_silencers(tmp_path, capsys):
         "skipped: 1 shorter than 20 bp",
     ]
     assert run(["labels", "silencers", str(fasta), "-o", str(out)]) == 2
-    assert "error: output folder exists in " in capsys.readouterr().err
+    assert "error: output exists in " in capsys.readouterr().err
     fasta.write_text(">p\nMKVLLA\n")
     assert run(["labels", "silencers", str(fasta), "-o", str(tmp_path / "new")]) == 2
     assert "looks like protein" in capsys.readouterr().err

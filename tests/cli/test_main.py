@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 
-from cmgems import __version__, assets, plugins
+from cmgems import __version__, plugins, recipes
 from cmgems.cli import main as cli
 from cmgems.errors import CmgemsError
 
@@ -64,7 +64,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in files.items():
         (tmp_path / "shipped" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "shipped" / name).write_text(text)
-    monkeypatch.setattr(assets, "_ROOTS", (tmp_path / "shipped",))
+    monkeypatch.setattr(recipes, "_ROOTS", (tmp_path / "shipped",))
     monkeypatch.setattr(plugins, "entry_points", lambda group: [])
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -159,7 +159,10 @@ def test_cp_never_overwrites_unasked(run: Run, shipped: Path) -> None:
     assert Path("my.py").read_text() == RECIPE
     Path("my.py").write_text("mine")
     code, _, err = run("cp", "count", "my.py")
-    assert (code, err) == (2, "error: file exists in my.py; choose another name, or add --force\n")
+    assert (code, err) == (
+        2,
+        "error: output exists in my.py; replace it with --force, or write to another path\n",
+    )
     assert Path("my.py").read_text() == "mine"
     assert run("cp", "count", "my.py", "--force")[0] == 0
     assert Path("my.py").read_text() == RECIPE
@@ -260,7 +263,7 @@ def test_exit_codes(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(assets, "recipes", fail)
+    monkeypatch.setattr(recipes, "shipped_recipes", fail)
     assert run("ls") == (code, "", line)
 
 

@@ -132,11 +132,11 @@ def test_a_target_rate_is_met(cmgems, small_genome, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--strategy", "genemask"], "masking strategy 'genemask' needs a PMI table in --table"),
+        (["--strategy", "genemask"], "masking strategy 'genemask' needs a PMI table in table (--table)"),
         (["--strategy", "genemaks"], "unknown masking strategy 'genemaks'; did you mean 'genemask'?"),
         (["--rate", "2"], "`rate` must be between 0 and 1"),
         (["--target-rate", "1"], "`target_rate` must be between 0 and 1"),
-        (["--rate", "0.2", "--target-rate", "0.2"], "--rate and --target-rate are both set"),
+        (["--rate", "0.2", "--target-rate", "0.2"], "`rate` and `target_rate` are both set"),
         (["--k", "7"], "k out of range"),
         (["--seed", 2**64], "Invalid value for '--seed'"),
         (["--table", "nowhere.csv"], "nowhere.csv"),

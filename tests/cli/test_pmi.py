@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cmgems.cli import pmi
 from cmgems.cli.main import run
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome.store import GenomeStore, build_store
+from cmgems.genome.store import GenomeStore
 from cmgems.pmi import PMITable, count_ngrams
 
 root = typer.Typer()
@@ -24,7 +24,7 @@ root.add_typer(pmi.app, name="pmi")
 
 def store_of(folder: Path, sequence: str) -> Path:
     (folder / "genome.fa").write_text(f">one\n{sequence}\n")
-    build_store([folder / "genome.fa"], folder / "store")
+    GenomeStore.build([folder / "genome.fa"], folder / "store")
     return folder / "store"
 
 
@@ -83,7 +83,7 @@ def test_too_small_a_genome(tmp_path: Path) -> None:
 
 
 def test_mistakes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cmgems.pmi.count_ngrams", None)  # they are found before counting
+    monkeypatch.setattr("cmgems.pmi.table.count_ngrams", None)  # they are found before counting
     output = str(tmp_path / "pmi.safetensors")
     result = CliRunner().invoke(root, ["pmi", "build", str(store), "-o", output, "--k", "9"])
     assert result.exit_code == 2
@@ -164,7 +164,7 @@ def test_plot(small_genome, tmp_path: Path) -> None:
         (["plot", "{damaged}", "-o", "plots"], "damaged.safetensors"),
         (["plot", "{table}", "-o", "{table}"], "cannot write"),
         (["build", "{store}", "-o", "new.safetensors", "--workers", "0"], "--workers"),
-        (["build", "{store}", "-o", "new", "--csv", "./new"], "--output and --csv are the same file in new"),
+        (["build", "{store}", "-o", "new", "--csv", "./new"], "--out and --csv are the same file in new"),
     ],
 )
 def test_bad_input_is_one_line(

@@ -72,7 +72,7 @@ def test_train_overwrites_nothing_and_needs_a_store(
     output = tmp_path / "tokenizer.json"
     output.write_text("mine")
     assert run(train(small_genome, output)) == 2
-    assert "output file exists" in capsys.readouterr().err
+    assert "output exists" in capsys.readouterr().err
     assert output.read_text() == "mine"
     assert run(["tokenizer", "train", str(tmp_path), "-o", str(tmp_path / "other.json")]) == 2
     assert "not a genome store" in capsys.readouterr().err

@@ -99,5 +99,5 @@ def test_missing_splits(folder, tmp_path, split, text):
 
 
 def test_nothing_is_overwritten(folder, tmp_path):
-    with pytest.raises(CmgemsError, match="output folder exists"):
+    with pytest.raises(CmgemsError, match="output exists"):
         write_draws(folder, tmp_path, [2], 1, 0)

@@ -5,9 +5,8 @@ import pytest
 
 from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
-from cmgems.data.token_labels import IGNORE
 from cmgems.errors import CmgemsError
-from cmgems.tokenization import TOKENIZERS, BpeTokenizer
+from cmgems.tokenization import IGNORE, TOKENIZERS, BpeTokenizer
 
 TOKENIZER = TOKENIZERS.get("kmer6")
 ROWS = "ACGTACGTAC,0\nTTTTTTTTTT,1\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmgems.data import LabelledConfig, LabelledSet, data_notes
-from cmgems.data.token_labels import IGNORE
+from cmgems.tokenization import IGNORE
 
 CONFIG = LabelledConfig()
 

@@ -107,7 +107,7 @@ def test_what_is_written_can_be_trained_on(tmp_path):
     assert test.labels.tolist() == [1, 0] * 2
     assert list(zip(test.bases[::2], test.bases[1::2], strict=True)) == made.test
     assert not leaked_rows(train, test).any()
-    with pytest.raises(CmgemsError, match="output folder exists"):
+    with pytest.raises(CmgemsError, match="output exists"):
         write_silencer_set(made, tmp_path / "out")
 
 

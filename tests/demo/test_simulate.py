@@ -8,7 +8,7 @@ import pytest
 
 from cmgems.demo import DemoData, SimulatedGenome, simulate, write_demo_data
 from cmgems.errors import CmgemsError
-from cmgems.genome import AMBIGUOUS, build_store, decode, read_fasta, reverse_complement
+from cmgems.genome import AMBIGUOUS, GenomeStore, decode, read_fasta, reverse_complement
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_promoters_hold_a_tata_box_where_it_belongs(genome: SimulatedGenome) -> 
 
 
 def test_demo_genome_builds_a_store(demo: DemoData, tmp_path: Path) -> None:
-    store = build_store([demo.genome], tmp_path / "store", soft_mask=True)
+    store = GenomeStore.build([demo.genome], tmp_path / "store", soft_mask=True)
     assert store.bases == 100_000
     assert len(store.names) >= 2
     assert all(name.startswith("synthetic") for name in store.names)

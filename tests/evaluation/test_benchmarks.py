@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cmgems import assets
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError, DataError
 from cmgems.evaluation.benchmarks import GUE, Dataset, few_shot_settings, find_datasets
@@ -25,7 +24,7 @@ def names(found):
 
 def test_the_28_sets_of_gue_and_their_settings():
     assert len(GUE) == 28
-    recipe = load_recipe(assets.find_recipe("finetune"))
+    recipe = load_recipe("finetune")
 
     def settings(name):
         values = Dataset(name, "x", settings=GUE[name]).values()
@@ -55,7 +54,7 @@ def test_the_28_sets_of_gue_and_their_settings():
     [(10, 1e-4, 20, 5), (50, 1e-4, 20, 5), (100, 1e-4, 20, 5), (500, 5e-5, 5, 15), (1000, 5e-5, 5, 15)],
 )
 def test_few_shot_settings(shots, lr, epochs, batch_size):
-    recipe = load_recipe(assets.find_recipe("finetune"))
+    recipe = load_recipe("finetune")
     dataset = Dataset("x", "x", settings=few_shot_settings(shots), shots=shots)
     config = load_config(recipe.config_schema, None, values=[dataset.values()])
     assert (config.optim.lr, config.epochs, config.batch_size) == (lr, epochs, batch_size)

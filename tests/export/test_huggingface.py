@@ -89,7 +89,7 @@ def test_folder_holds_what_transformers_needs(tmp_path):
 
 def test_existing_output_is_left_alone(tmp_path):
     (tmp_path / "hf").mkdir()
-    with pytest.raises(CmgemsError, match="output folder in use"):
+    with pytest.raises(CmgemsError, match="output exists"):
         export_huggingface(saved_model(tmp_path), tmp_path / "hf")
     assert not list((tmp_path / "hf").iterdir())
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cmgems.genome import GenomeStore, build_store
+from cmgems.genome import GenomeStore
 
 MakeStore = Callable[[dict[str, str]], GenomeStore]
 
@@ -22,6 +22,6 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
         fasta.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in contigs.items()))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda handle: None)  # hundreds of tiny, short-lived stores
-            return build_store([fasta], folder / "store", soft_mask=True)
+            return GenomeStore.build([fasta], folder / "store", soft_mask=True)
 
     return make

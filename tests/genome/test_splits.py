@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import GenomeStore, Split, build_store, split_runs
+from cmgems.genome import GenomeStore, Split, split_runs
 
 MakeStore = Callable[[dict[str, str]], GenomeStore]
 
@@ -117,6 +117,6 @@ def test_bad_options(options: dict[str, object]) -> None:
 
 
 def test_many_small_contigs(shared_data: Path, tmp_path: Path) -> None:
-    store = build_store([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
+    store = GenomeStore.build([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
     train, validation = split_runs(store, Split())
     assert len(train) + len(validation) == len(store.names)

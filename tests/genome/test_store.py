@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import cmgems.genome.store as store_module
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import GenomeStore, build_store, decode
+from cmgems.genome import GenomeStore, decode
 
 MakeStore = Callable[[dict[str, str]], GenomeStore]
 
@@ -84,7 +84,7 @@ def test_only_ambiguous_bases(make_store: MakeStore) -> None:
 def test_several_files_one_store(tmp_path: Path) -> None:
     (tmp_path / "a.fa").write_text(">a\nAC\n")
     (tmp_path / "b.fa.gz").write_bytes(gzip.compress(b">b\nGT\n"))
-    store = build_store([tmp_path / "a.fa", tmp_path / "b.fa.gz"], tmp_path / "new" / "store")
+    store = GenomeStore.build([tmp_path / "a.fa", tmp_path / "b.fa.gz"], tmp_path / "new" / "store")
     assert (store.names, decode(store.codes)) == (["a", "b"], "ACGT")
     assert [source["name"] for source in store.sources] == ["a.fa", "b.fa.gz"]
     assert store.runs.tolist() == [[0, 2], [2, 4]]
@@ -95,7 +95,7 @@ def test_same_name_twice_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "a.fa").write_text(">a\nAC\n")
     (tmp_path / "b.fa").write_text(">b\nAC\n>a\nAC\n")
     with pytest.raises(DataError, match=r"contig name used twice in .*b.fa: 'a'"):
-        build_store([tmp_path / "a.fa", tmp_path / "b.fa"], tmp_path / "store")
+        GenomeStore.build([tmp_path / "a.fa", tmp_path / "b.fa"], tmp_path / "store")
     assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa"}
 
 
@@ -104,13 +104,13 @@ def test_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "b.fa").write_text(">b\nGGG\n")
     (tmp_path / "bad.fa").write_text(">b\nprotein\n")
     folder = tmp_path / "store"
-    build_store([tmp_path / "a.fa"], folder)
-    with pytest.raises(DataError, match="output folder in use"):
-        build_store([tmp_path / "b.fa"], folder)
+    GenomeStore.build([tmp_path / "a.fa"], folder)
+    with pytest.raises(CmgemsError, match="output exists"):
+        GenomeStore.build([tmp_path / "b.fa"], folder)
     with pytest.raises(DataError, match="contig b, position"):
-        build_store([tmp_path / "bad.fa"], folder, force=True)
+        GenomeStore.build([tmp_path / "bad.fa"], folder, force=True)
     assert GenomeStore.open(folder).names == ["a"]
-    assert build_store([tmp_path / "b.fa"], folder, force=True).names == ["b"]
+    assert GenomeStore.build([tmp_path / "b.fa"], folder, force=True).names == ["b"]
     assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa", "bad.fa", "store"}
 
 
@@ -119,7 +119,7 @@ def test_force_replaces_nothing_but_stores(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1").write_text("precious")
     with pytest.raises(DataError, match="not a genome store"):
-        build_store([tmp_path / "a.fa"], tmp_path / "thesis", force=True)
+        GenomeStore.build([tmp_path / "a.fa"], tmp_path / "thesis", force=True)
     assert (tmp_path / "thesis" / "chapter1").read_text() == "precious"
 
 
@@ -132,10 +132,10 @@ def test_force_keeps_the_old_store_until_the_new_one_is_on_the_disk(
 
     (tmp_path / "a.fa").write_text(">a\nAC\n")
     (tmp_path / "b.fa").write_text(">b\nGGG\n")
-    build_store([tmp_path / "a.fa"], tmp_path / "store")
+    GenomeStore.build([tmp_path / "a.fa"], tmp_path / "store")
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises((CmgemsError, KeyboardInterrupt)):
-        build_store([tmp_path / "b.fa"], tmp_path / "store", force=True)
+        GenomeStore.build([tmp_path / "b.fa"], tmp_path / "store", force=True)
     assert GenomeStore.open(tmp_path / "store").names == ["a"]
     assert {path.name for path in tmp_path.iterdir()} == {"a.fa", "b.fa", "store"}
 
@@ -172,7 +172,7 @@ def test_force_cures_damaged_stores(case: str, make_store: MakeStore, tmp_path: 
     folder = make_store({"a": "ACGTN"}).folder
     DAMAGE[case][0](folder)
     (tmp_path / "b.fa").write_text(">b\nGGG\n")
-    assert build_store([tmp_path / "b.fa"], folder, force=True).names == ["b"]
+    assert GenomeStore.build([tmp_path / "b.fa"], folder, force=True).names == ["b"]
 
 
 def test_force_replaces_no_folder_with_other_json(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_force_replaces_no_folder_with_other_json(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "index.json").write_text(text)
         with pytest.raises(DataError, match="not a genome store"):
-            build_store([tmp_path / "a.fa"], folder, force=True)
+            GenomeStore.build([tmp_path / "a.fa"], folder, force=True)
         assert (folder / "index.json").read_text() == text
 
 
@@ -204,7 +204,7 @@ def test_verify_finds_a_changed_byte(make_store: MakeStore) -> None:
 
 
 def test_lambda(shared_data: Path, tmp_path: Path) -> None:
-    store = build_store([shared_data / "genomes" / "lambda.fa"], tmp_path / "store")
+    store = GenomeStore.build([shared_data / "genomes" / "lambda.fa"], tmp_path / "store")
     assert store.bases == store.valid_bases == 48_502
     assert store.runs.tolist() == [[0, 48_502]]
     assert decode(store.codes[:12]) == "GGGCGGCGACCT"
@@ -212,7 +212,7 @@ def test_lambda(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_chromosome_with_gaps(shared_data: Path, tmp_path: Path) -> None:
-    store = build_store([shared_data / "genomes" / "human_chr17_1mb.fa.gz"], tmp_path / "store")
+    store = GenomeStore.build([shared_data / "genomes" / "human_chr17_1mb.fa.gz"], tmp_path / "store")
     assert set(store.ambiguous) == {"N"}
     assert store.valid_bases + store.ambiguous["N"] == store.bases
     codes = np.asarray(store.codes)
@@ -220,6 +220,6 @@ def test_chromosome_with_gaps(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_many_small_contigs(shared_data: Path, tmp_path: Path) -> None:
-    store = build_store([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
+    store = GenomeStore.build([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
     assert len(store.names) == 169_153
     assert np.array_equal(store.runs, np.stack([store.offsets[:-1], store.offsets[1:]], axis=1))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
-from cmgems.genome import SAMPLERS, GeneMaskSampler, GenomeStore, Split, TiledSampler, build_store, split_runs
+from cmgems.genome import SAMPLERS, GeneMaskSampler, GenomeStore, Split, TiledSampler, split_runs
 
 MakeStore = Callable[[dict[str, str]], GenomeStore]
 
@@ -146,7 +146,7 @@ def test_bad_options(name: str, options: dict[str, float]) -> None:
 
 
 def test_many_small_contigs(shared_data: Path, tmp_path: Path) -> None:
-    store = build_store([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
+    store = GenomeStore.build([shared_data / "genomes" / "human_fragments.fa.gz"], tmp_path / "store")
     train, _ = split_runs(store, Split())
     TiledSampler().windows(store, train[:10], 0, 0)  # compiles
     begin = time.perf_counter()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from cmgems.errors import DataError
-from cmgems.genome import build_store, encode
+from cmgems.genome import GenomeStore, encode
 from cmgems.inference import NamedSequence, check_sequences, read_sequences
 
 
 @pytest.fixture
 def store(tmp_path):
     (tmp_path / "g.fa").write_text(">chr1\nACGTTGCANN\n>chr2\nGGGGA\n")
-    build_store([tmp_path / "g.fa"], tmp_path / "store")
+    GenomeStore.build([tmp_path / "g.fa"], tmp_path / "store")
     return tmp_path / "store"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmgems.errors import DataError
-from cmgems.genome import build_store
+from cmgems.genome import GenomeStore
 from cmgems.inference import (
     Contigs,
     Cutter,
@@ -25,7 +25,7 @@ def contigs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("variants")
     # chr1: N at positions 11 and 14, so the AC between them is in no clean 3-mer.
     (folder / "g.fa").write_text(">chr1\nACGTTGCAGANACNTGCATT\n>tiny\nAC\n>none\nNNNNNNNN\n")
-    return Contigs(build_store([folder / "g.fa"], folder / "store"))
+    return Contigs(GenomeStore.build([folder / "g.fa"], folder / "store"))
 
 
 def variant(position, ref, *alts, contig="chr1"):

@@ -10,10 +10,9 @@ import statistics
 import numpy as np
 import pytest
 
-from cmgems import assets
 from cmgems.cli.main import run
 from cmgems.config import load_config
-from cmgems.recipes import load_recipe
+from cmgems.recipes import load_recipe, shipped_configs
 from cmgems.runs import open_run, share_folder
 
 
@@ -110,14 +109,14 @@ def test_mean_and_deviation_are_those_of_the_runs(evaluated):
 
 
 def test_each_set_is_trained_with_its_own_settings(gue, tmp_path):
-    recipe = load_recipe(assets.find_recipe("evaluate"))
+    recipe = load_recipe("evaluate")
     config = load_config(
         recipe.config_schema,
-        assets.configs()["evaluate/gue"],
+        shipped_configs()["evaluate/gue"],
         [f"data.dir={gue}", "model=logo_tiny", "finetune.epochs=1", "compute.threads=1"],
     )
     recipe.main(config, tmp_path)
-    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    schema = load_recipe("finetune").config_schema
     tf, tata = (
         load_config(schema, tmp_path / name / "seed0" / "config.yaml")
         for name in ("tf/0", "prom/prom_core_tata")
@@ -186,10 +185,10 @@ def test_interrupted_and_resumed_gives_the_same_results(
 
 def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
     out = tmp_path / "run"
-    schema = load_recipe(assets.find_recipe("evaluate")).config_schema
+    schema = load_recipe("evaluate").config_schema
     share_folder(out, load_config(schema, None, [f"data.dir={gue}"]), "evaluate")
     folder = out / "tf" / "0" / "seed0"
-    schema = load_recipe(assets.find_recipe("finetune")).config_schema
+    schema = load_recipe("finetune").config_schema
     with open_run(folder, schema(), "finetune"):
         assert run(command(gue, out)) == 0
     assert [r["dataset"] for r in read(out)["records"]] == ["prom/prom_core_tata"]
@@ -345,14 +344,14 @@ def test_mistakes_are_one_line_and_exit_2(override, message, gue, tmp_path, caps
     assert line.startswith(message)
 
 
-@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("evaluate/")])
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("evaluate/")])
 def test_every_shipped_config_runs_on_a_cpu(name, gue, tmp_path):
-    recipe = load_recipe(assets.find_recipe("evaluate"))
+    recipe = load_recipe("evaluate")
     overrides = [
         f"data.dir={gue}", "model=logo_tiny", "datasets=[tf/0]", "compute.device=cpu", "compute.threads=1",
         "finetune.epochs=1",
     ]  # fmt: skip
     if name == "evaluate/few_shot":
         overrides += ["datasets=[tf/0@2]", "draws=1"]
-    recipe.main(load_config(recipe.config_schema, assets.configs()[name], overrides), tmp_path / "run")
+    recipe.main(load_config(recipe.config_schema, shipped_configs()[name], overrides), tmp_path / "run")
     assert len(read(tmp_path / "run")["records"]) == 1

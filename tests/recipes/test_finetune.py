@@ -11,11 +11,10 @@ import sys
 import pytest
 import torch
 
-from cmgems import assets
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
-from cmgems.recipes import load_recipe
+from cmgems.recipes import load_recipe, shipped_configs
 from cmgems.runs import read_metric_log
 
 
@@ -272,11 +271,11 @@ def test_predict_writes_labels_and_probabilities(finished, tmp_path):
         assert float(row["p_0"]) + float(row["p_1"]) == pytest.approx(1, abs=2e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("finetune/")])
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("finetune/")])
 def test_every_shipped_config_runs_on_a_cpu(name, small_labelled, tmp_path):
-    recipe = load_recipe(assets.find_recipe("finetune"))
+    recipe = load_recipe("finetune")
     overrides = [f"data.dir={small_labelled}", "epochs=1", "compute.device=cpu", "model.init=logo_tiny"]
-    config = load_config(recipe.config_schema, assets.configs()[name], overrides)
+    config = load_config(recipe.config_schema, shipped_configs()[name], overrides)
     if config.data.shots:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, shots=10))
     recipe.main(config, tmp_path / "run")

@@ -6,11 +6,10 @@ import shutil
 import pytest
 import torch
 
-from cmgems import assets
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
-from cmgems.recipes import load_recipe
+from cmgems.recipes import load_recipe, shipped_configs
 from cmgems.runs import read_metric_log
 
 # Wall-clock figures differ from run to run; everything else must not.
@@ -129,10 +128,10 @@ def test_a_copied_recipe_runs_like_the_shipped_one(finished, small_genome, tmp_p
     assert figures(tmp_path / "run") == figures(finished)
 
 
-@pytest.mark.parametrize("name", [name for name in assets.configs() if name.startswith("pretrain/")])
+@pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("pretrain/")])
 def test_every_shipped_config_runs_on_a_cpu(name, small_genome, small_bpe, tmp_path, monkeypatch):
     """At two steps and widths that every family can have."""
-    recipe = load_recipe(assets.find_recipe("pretrain"))
+    recipe = load_recipe("pretrain")
     shutil.copy(small_bpe, tmp_path / "tokenizer.json")
     monkeypatch.chdir(tmp_path)
     overrides = [
@@ -140,7 +139,7 @@ def test_every_shipped_config_runs_on_a_cpu(name, small_genome, small_bpe, tmp_p
         "data.split.block_bp=2000", "compute.device=cpu", "compute.threads=1",
         "model.layers=1", "model.hidden=32", "model.heads=4", "model.ffn=64",
     ]  # fmt: skip
-    recipe.main(load_config(recipe.config_schema, assets.configs()[name], overrides), tmp_path / "run")
+    recipe.main(load_config(recipe.config_schema, shipped_configs()[name], overrides), tmp_path / "run")
     assert (tmp_path / "run" / "summary.json").is_file()
 
 

@@ -7,10 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 from rich.text import Text
 
+from cmgems.masking.preview import MaskedSequence, MaskPreview
 from cmgems.masking.stats import HIDDEN, PARTLY, MaskStats
 from cmgems.report.masks import (
-    Block,
-    MaskedSequence,
     bars,
     preview_page,
     preview_text,
@@ -22,9 +21,7 @@ from cmgems.report.masks import (
 def block(name="chr1:1-12", tenths="0123456     "):
     states = np.zeros(12, np.uint8)
     states[2:5], states[3] = PARTLY, HIDDEN
-    return Block(
-        "global_pmi", "14.1 % of the tokens masked", (MaskedSequence(name, "ACGTNACGTACG", states, tenths),)
-    )
+    return MaskPreview("global_pmi", None, 0.141, (MaskedSequence(name, "ACGTNACGTACG", states, tenths),))
 
 
 def test_text_says_all_without_colour():

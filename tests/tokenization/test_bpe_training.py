@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import GenomeStore, build_store
+from cmgems.genome import GenomeStore
 from cmgems.tokenization import BpeTokenizer, train_bpe
 
 UNIT = "ACGTTGCA"
@@ -21,7 +21,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> GenomeStore:
     """One pattern, over and over, and N."""
     folder = tmp_path_factory.mktemp("repeats")
     (folder / "genome.fa").write_text(f">a\n{UNIT * 500}NNNN{UNIT * 500}\n>b\n{'N' * 50}\n")
-    return build_store([folder / "genome.fa"], folder / "store")
+    return GenomeStore.build([folder / "genome.fa"], folder / "store")
 
 
 def test_merges_are_the_patterns_of_the_genome(store: GenomeStore) -> None:
@@ -59,7 +59,7 @@ def test_the_sample_is_bounded(small_genome) -> None:
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
     (tmp_path / "n.fa").write_text(">n\nNNNNNNNN\n")
-    empty = build_store([tmp_path / "n.fa"], tmp_path / "store")
+    empty = GenomeStore.build([tmp_path / "n.fa"], tmp_path / "store")
     with pytest.raises(DataError, match="0 bp give at most 9 tokens, not 10"):
         train_bpe(empty, 10)
 

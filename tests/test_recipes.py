@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cmgems import assets
+from cmgems import recipes
 from cmgems.errors import CmgemsError
 
 
@@ -25,44 +25,44 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / "_assets" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(assets, "_ROOTS", (tmp_path / "_assets", tmp_path / "checkout"))
+    monkeypatch.setattr(recipes, "_ROOTS", (tmp_path / "_assets", tmp_path / "checkout"))
     return tmp_path / "_assets"
 
 
 def test_names(shipped: Path) -> None:
-    assert list(assets.recipes()) == ["embed", "pretrain"]
-    assert list(assets.configs()) == ["embed/tiny", "pretrain/logo", "pretrain/tiny"]
-    assert assets.tokenizers() == {"kmer6": shipped / "tokenizers" / "kmer6"}
+    assert list(recipes.shipped_recipes()) == ["embed", "pretrain"]
+    assert list(recipes.shipped_configs()) == ["embed/tiny", "pretrain/logo", "pretrain/tiny"]
+    assert recipes.shipped_tokenizers() == {"kmer6": shipped / "tokenizers" / "kmer6"}
 
 
 def test_the_checkout_is_used_when_there_is_no_wheel(shipped: Path) -> None:
     shipped.rename(shipped.parent / "checkout")
-    assert list(assets.recipes()) == ["embed", "pretrain"]
+    assert list(recipes.shipped_recipes()) == ["embed", "pretrain"]
     (shipped.parent / "checkout" / "recipes").rename(shipped.parent / "elsewhere")
     with pytest.raises(CmgemsError, match="recipes not found"):
-        assets.recipes()
+        recipes.shipped_recipes()
 
 
 def test_find_recipe(shipped: Path, tmp_path: Path) -> None:
-    assert assets.find_recipe("pretrain") == shipped / "recipes" / "pretrain.py"
+    assert recipes.find_recipe("pretrain") == shipped / "recipes" / "pretrain.py"
     mine = tmp_path / "mine.py"
     mine.touch()
-    assert assets.find_recipe(str(mine)) == mine
+    assert recipes.find_recipe(str(mine)) == mine
     with pytest.raises(CmgemsError, match=r"unknown recipe 'pretran'; did you mean 'pretrain'\?"):
-        assets.find_recipe("pretran")
+        recipes.find_recipe("pretran")
     with pytest.raises(CmgemsError, match=r"recipe not found in nowhere\.py"):
-        assets.find_recipe("nowhere.py")
+        recipes.find_recipe("nowhere.py")
 
 
 def test_find_config(shipped: Path, tmp_path: Path) -> None:
     folder = shipped / "recipes" / "configs"
-    assert assets.find_config("pretrain/tiny") == folder / "pretrain" / "tiny.yaml"
-    assert assets.find_config("tiny", "embed") == folder / "embed" / "tiny.yaml"
-    assert assets.find_config("logo") == folder / "pretrain" / "logo.yaml"
-    assert assets.find_config("logo", "embed") == folder / "pretrain" / "logo.yaml"
+    assert recipes.find_config("pretrain/tiny") == folder / "pretrain" / "tiny.yaml"
+    assert recipes.find_config("tiny", "embed") == folder / "embed" / "tiny.yaml"
+    assert recipes.find_config("logo") == folder / "pretrain" / "logo.yaml"
+    assert recipes.find_config("logo", "embed") == folder / "pretrain" / "logo.yaml"
     mine = tmp_path / "mine.yaml"
     mine.touch()
-    assert assets.find_config(str(mine)) == mine
+    assert recipes.find_config(str(mine)) == mine
 
 
 @pytest.mark.parametrize(
@@ -76,16 +76,16 @@ def test_find_config(shipped: Path, tmp_path: Path) -> None:
 )
 def test_configs_that_are_not_there(shipped: Path, name: str, recipe: str | None, error: str) -> None:
     with pytest.raises(CmgemsError, match=error):
-        assets.find_config(name, recipe)
+        recipes.find_config(name, recipe)
 
 
 def test_descriptions(shipped: Path) -> None:
-    assert assets.describe(shipped / "recipes" / "pretrain.py") == "Pretrain a model."
-    assert assets.describe(shipped / "recipes" / "embed.py") == ""
-    assert assets.describe(shipped / "recipes" / "configs" / "pretrain" / "logo.yaml") == "LOGO on a CPU."
-    assert assets.describe(shipped / "recipes" / "configs" / "embed" / "tiny.yaml") == ""
+    assert recipes.describe(shipped / "recipes" / "pretrain.py") == "Pretrain a model."
+    assert recipes.describe(shipped / "recipes" / "embed.py") == ""
+    assert recipes.describe(shipped / "recipes" / "configs" / "pretrain" / "logo.yaml") == "LOGO on a CPU."
+    assert recipes.describe(shipped / "recipes" / "configs" / "embed" / "tiny.yaml") == ""
 
 
 def test_every_shipped_recipe_and_config_says_what_it_is() -> None:
-    for path in [*assets.recipes().values(), *assets.configs().values()]:
-        assert assets.describe(path), path
+    for path in [*recipes.shipped_recipes().values(), *recipes.shipped_configs().values()]:
+        assert recipes.describe(path), path

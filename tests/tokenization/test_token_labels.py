@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmgems.data.token_labels import IGNORE, TokenLabels, tokens_of_bases
-from cmgems.tokenization import TOKENIZERS, BpeTokenizer
+from cmgems.tokenization import IGNORE, TOKENIZERS, BpeTokenizer, TokenMap
 
 NAMES = ["kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"]
 CLASSES = 3
@@ -45,20 +44,20 @@ def literal(tokenizer, ids_S, classes_L):
 def test_the_rule(tokenizer, bases, data):
     classes = data.draw(st.lists(st.integers(0, CLASSES - 1), min_size=len(bases), max_size=len(bases)))
     ids_S, classes_L = tokenizer.encode(bases), np.array(classes)
-    labels_S = TokenLabels(tokenizer, CLASSES).label(ids_S, classes_L)
+    labels_S = TokenMap(tokenizer).labels(ids_S, classes_L, CLASSES)
     assert labels_S.dtype == np.int64
     assert labels_S.tolist() == literal(tokenizer, ids_S, classes_L)
 
 
-def test_a_6_mer_speaks_for_its_third_base():
-    tokenizer = TOKENIZERS.get("kmer6")
-    labels_S = TokenLabels(tokenizer, 8).label(tokenizer.encode("ACGTACGT"), np.arange(8))
-    assert labels_S.tolist() == [IGNORE, 2, 3, 4, IGNORE]
-    assert tokens_of_bases(tokenizer, np.full(3, 6)).tolist() == [-2, -1, 0, 1, 2, 3, 4, 5]
+def test_a_6_mer_stands_for_its_third_base():
+    tokens = TokenMap(TOKENIZERS.get("kmer6"))
+    ids_S = tokens.tokenizer.encode("ACGTACGT")
+    assert tokens.labels(ids_S, np.arange(8), 8).tolist() == [IGNORE, 2, 3, 4, IGNORE]
+    assert tokens.token_of_base(ids_S[1:-1]).tolist() == [-2, -1, 0, 1, 2, 3, 4, 5]
 
 
 def test_the_majority_of_six_and_the_first_class_of_a_tie():
     tokenizer = TOKENIZERS.get("nt_v2")
     classes_L = np.array([1, 1, 1, 1, 0, 0, 2, 2, 2, 1, 1, 1, 2])
-    labels_S = TokenLabels(tokenizer, 3).label(tokenizer.encode("ACGTACGTACGTA"), classes_L)
+    labels_S = TokenMap(tokenizer).labels(tokenizer.encode("ACGTACGTACGTA"), classes_L, 3)
     assert labels_S.tolist() == [IGNORE, 1, 1, 2]

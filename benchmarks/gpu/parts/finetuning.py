@@ -1,0 +1,79 @@
+"""Fine-tunes every pretrained model of the comparison, and one from random weights, on the small labelled sets.
+
+One process a model, all at once: small models leave a GPU idle. Scores are said as soon as they are there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from setting import arguments, cmgems, say, start
+
+# Folder below `labels`, then overrides of the evaluate recipe; the most valuable first.
+SETS: dict[str, list[tuple[str, list[str]]]] = {
+    "logo": [
+        ("fewshot", ["datasets=[Prom-core,Splice-40,Silencer]", "shots=[10]", "draws=2", "seeds=3"]),
+        ("fewshot", ["datasets=[Prom-core,Splice-40]", "shots=[100]", "draws=1", "seeds=2"]),
+    ],
+    "dnabert": [
+        ("gue", ["datasets=[prom_core_tata]", "benchmark=gue"]),
+        ("fewshot", ["datasets=[Splice-40]", "shots=[100]", "draws=1"]),
+    ],
+}
+SCORES = ("test mcc", "test accuracy", "test auc")
+UNTRAINED = "none"
+
+
+def scores(results: Path) -> dict[str, dict[str, Any]]:
+    """The finished fine-tunings of an evaluation, by set, shots, draw and seed."""
+    if not results.is_file():
+        return {}
+    found = {}
+    for run in json.loads(results.read_text())["runs"]:
+        names = {key: run.get(key) for key in ("dataset", "shots", "seed", "draw")}
+        summary = {score: run["summary"].get(score) for score in SCORES}
+        found[json.dumps(names)] = {**names, **summary}
+    return found
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--model", choices=list(SETS), required=True)
+    setting = start(parser)
+    model, pretrained = setting.options.model, setting.work / "curriculum"
+    sources = {p.name: [f"model={p}"] for p in sorted(pretrained.iterdir()) if (p / "summary.json").is_file()}
+    sources[UNTRAINED] = [f"model={model}"]
+    failed = False
+    for number, (folder, words) in enumerate(SETS[model]):
+        running = {}
+        for name, source in sources.items():
+            out = setting.work / "finetuning" / str(number) / name
+            data = f"data.dir={setting.options.prepared / 'labels' / folder}"
+            # Compiling would take longer than the few steps.
+            shared = [data, "compute.compile=off", *["finetune.max_steps=4"] * setting.options.quick]
+            shared += ["draws=1", "seeds=1"] * setting.options.quick
+            running[name] = (
+                out,
+                subprocess.Popen(cmgems("run", "evaluate", *source, *words, *shared, "-o", out)),
+            )
+        said: set[tuple[str, str]] = set()
+        while True:
+            over = all(process.poll() is not None for _, process in running.values())
+            for name, (out, _) in running.items():
+                for key, score in scores(out / "results.json").items():
+                    if (name, key) not in said:
+                        say("fine-tuning", model=model, strategy=name, **score)
+                        said.add((name, key))
+            if over:
+                break
+            time.sleep(0.5)
+        failed |= any(process.returncode for _, process in running.values())
+    raise SystemExit(failed)
+
+
+if __name__ == "__main__":
+    main()

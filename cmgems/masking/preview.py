@@ -1,0 +1,129 @@
+"""Sequences as the masking strategies mask them, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.genome.alphabet import decode
+from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
+from cmgems.masking.batch import STRATEGIES
+from cmgems.masking.ranks import RankBy
+from cmgems.masking.stats import HIDDEN, PARTLY, base_states, rank_tenths
+from cmgems.masking.strategies import needs_ranks
+from cmgems.masking.trial import Trial
+from cmgems.pmi import PMITable
+
+
+@dataclass(frozen=True)
+class MaskedSequence:
+    """A sequence under one mask.
+
+    Attributes:
+        name: What it is called.
+        bases: Its letters.
+        states: uint8, a state (VISIBLE, PARTLY or HIDDEN of :mod:`cmgems.masking.stats`) for each base.
+        tenths: The tenth of the NPMI ranking, 0 = most tightly bound, of the k-mer that starts at each base, as a
+            digit; " " where there is none; "" without a table.
+    """
+
+    name: str
+    bases: str
+    states: npt.NDArray[np.uint8]
+    tenths: str
+
+    def summary(self) -> str:
+        """How much of it is hidden, in words."""
+        hidden, partly = (np.count_nonzero(self.states == state) for state in (HIDDEN, PARTLY))
+        return f"{hidden} of {len(self.bases)} bases hidden whole, {partly} partly"
+
+
+@dataclass(frozen=True)
+class MaskPreview:
+    """The sequences under one strategy.
+
+    Attributes:
+        strategy: Its name.
+        rank_by: How ranks were looked up; None if the strategy looks at none.
+        share: Share of the maskable tokens that are masked.
+        sequences: The sequences with their masks.
+    """
+
+    strategy: str
+    rank_by: RankBy | None
+    share: float
+    sequences: tuple[MaskedSequence, ...]
+
+    @property
+    def title(self) -> str:
+        """The strategy and how it ranks, in words."""
+        return self.strategy if self.rank_by is None else f"{self.strategy} (ranked by {self.rank_by})"
+
+    @property
+    def note(self) -> str:
+        """The share of masked tokens, in words."""
+        return f"{100 * self.share:.1f} % of the tokens masked"
+
+
+def mask_preview(
+    sequences: str | Path | Sequence[str | NamedCodes],
+    table: PMITable | Path | None = None,
+    strategies: Sequence[str] | None = None,
+    *,
+    k: int = 6,
+    rate: float | None = None,
+    target_rate: float | None = None,
+    seed: int = 0,
+    rank_by: RankBy = "token",
+    max_bp: int = 200,
+    count: int = 3,
+) -> list[MaskPreview]:
+    """Mask sequences with each strategy.
+
+    Args:
+        sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), shown whole; or the path of a FASTA
+            file, of which the beginnings of the first sequences are shown.
+        table: PMI table that ranks the k-mers, or its path.
+        strategies: Names of strategies; None for all of ours, without a table those that need none.
+        k: Length of the k-mers (bp), 3 to 6.
+        rate: Nominal rate, as in the papers; None for 0.15.
+        target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
+        seed: Another seed, another mask.
+        rank_by: "token", or "position" as the code released with the papers ranks.
+        max_bp, count: Of a FASTA file: bases shown of a sequence, and sequences shown.
+
+    Raises:
+        CmgemsError: if a name is unknown, an option is out of range, or a table is missing or of another k.
+        DataError: if there is no sequence.
+    """
+    source = sequences if isinstance(sequences, Path) else named_codes(sequences)
+    trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
+    named = first_pieces(source, max_bp, count) if isinstance(source, Path) else source
+    return [_preview(trial, name, named, rank_by) for name in trial.names]
+
+
+def _preview(trial: Trial, name: str, named: Sequence[NamedCodes], rank_by: RankBy) -> MaskPreview:
+    batch = trial.batch([codes for _, codes in named], name, rank_by)
+    mask_BS = STRATEGIES.get(name).select(batch)
+    states_BL = base_states(mask_BS, batch.maskable_BS, batch.k, trial.tokenizer.stride)
+    sequences = tuple(
+        MaskedSequence(title, decode(codes), states_L[: len(codes)], _tenths(trial, ids_S, len(codes)))
+        for (title, codes), states_L, ids_S in zip(named, states_BL, batch.ids_BS, strict=True)
+    )
+    share = np.count_nonzero(mask_BS) / max(1, int(np.count_nonzero(batch.maskable_BS)))
+    return MaskPreview(name, rank_by if needs_ranks(name) else None, share, sequences)
+
+
+def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
+    """A digit for each base of a sequence; see :class:`MaskedSequence`."""
+    if not trial.ranked:
+        return ""
+    k = trial.tokenizer.k
+    ids = ids_S[1 : max(bases - k + 1, 0) + 1]
+    digits = rank_tenths(trial.token_ranks_V[ids], 4**k)
+    known = ids >= trial.tokenizer.special_count
+    return "".join(str(d) if ok else " " for d, ok in zip(digits, known, strict=True)).ljust(bases)

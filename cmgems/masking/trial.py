@@ -1,0 +1,104 @@
+"""Trying strategies on a few sequences, outside a run: what the preview and the statistics share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.errors import CmgemsError
+from cmgems.genome.alphabet import Codes
+from cmgems.genome.pieces import NamedCodes, random_windows
+from cmgems.masking.batch import STRATEGIES, TokenBatch
+from cmgems.masking.calibration import Calibration
+from cmgems.masking.masker import MaskingConfig
+from cmgems.masking.ranks import RankBy
+from cmgems.masking.strategies import needs_ranks, needs_table
+from cmgems.pmi import PMITable
+from cmgems.tokenization import KmerTokenizer
+
+EASY_TO_HARD = ("uniform", "random_span", "genemask", "annealed", "global_pmi")
+WINDOW_BP = 510
+CALIBRATION_WINDOWS = 400
+
+
+class Trial:
+    """Strategies, and what they need to mask any sequences.
+
+    Args:
+        source: Folder of a genome store, FASTA file, or sequences: where windows come from.
+        table: Ranks the k-mers; a table, its path, or None.
+        strategies: Names of strategies; None for all of ours, without a table those that need none.
+        k: Length of the k-mers (bp), 3 to 6.
+        rate: Nominal rate, as in the papers; None for 0.15.
+        target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``source``.
+        seed: Of the masks.
+
+    Raises:
+        CmgemsError: if a name is unknown, an option is out of range, or a table is missing or of another k.
+    """
+
+    def __init__(
+        self,
+        source: Path | Sequence[NamedCodes],
+        table: PMITable | Path | None,
+        strategies: Sequence[str] | None,
+        *,
+        k: int,
+        rate: float | None,
+        target_rate: float | None,
+        seed: int,
+    ) -> None:
+        if rate is not None and target_rate is not None:
+            raise CmgemsError("`rate` and `target_rate` are both set", fix="give one of them")
+        config = MaskingConfig(target_rate=target_rate) if rate is None else MaskingConfig(rate=rate)
+        self.seed, self._rate, self._target_rate = seed, config.rate, target_rate
+        self.tokenizer = KmerTokenizer(k)
+        self.ranked = table is not None
+        self.names = tuple(strategies or (n for n in EASY_TO_HARD if self.ranked or not needs_ranks(n)))
+        for name in self.names:
+            if needs_ranks(name) and not self.ranked:
+                raise needs_table(name, "table (--table)", "give it")
+        self.token_ranks_V: npt.NDArray[np.int32] = np.zeros(self.tokenizer.vocab_size, np.int32)
+        if table is not None:
+            loaded = table if isinstance(table, PMITable) else PMITable.load(table)
+            self.token_ranks_V = loaded.token_ranks(self.tokenizer)
+        self._source = source
+        self._calibrations: dict[RankBy, Calibration] = {}
+
+    def windows(self, count: int) -> list[Codes]:
+        """``count`` windows of the source of up to 510 bp without N, or all it has; uint8[L] codes each."""
+        k = self.tokenizer.k
+        return random_windows(self._source, count, min_bp=k, max_bp=WINDOW_BP, seed=self.seed)
+
+    def batch(self, sequences: Sequence[Codes], name: str, rank_by: RankBy) -> TokenBatch:
+        """The unmasked tokens of sequences (uint8[L] codes each) at the nominal rate of the strategy ``name``."""
+        return TokenBatch.of(
+            self._ids(sequences),
+            np.arange(len(sequences), dtype=np.uint64),
+            self.tokenizer,
+            self.token_ranks_V,
+            rate=self._nominal_rate(name, rank_by),
+            seed=self.seed,
+            rank_by=rank_by,
+        )
+
+    def _ids(self, sequences: Sequence[Codes]) -> npt.NDArray[np.int32]:
+        lengths_B = np.array([len(codes) for codes in sequences], np.int32)
+        codes_BL = np.full((len(sequences), lengths_B.max()), 255, np.uint8)
+        for row, codes in zip(codes_BL, sequences, strict=True):
+            row[: len(codes)] = codes
+        tokens = self.tokenizer.token_count(int(lengths_B.max()))
+        return self.tokenizer.encode_batch(codes_BL, lengths_B, tokens)
+
+    def _nominal_rate(self, name: str, rank_by: RankBy) -> float:
+        if self._target_rate is None:
+            return self._rate
+        if rank_by not in self._calibrations:
+            ids = [self._ids(self.windows(CALIBRATION_WINDOWS))]
+            self._calibrations[rank_by] = Calibration(
+                ids, self.tokenizer, self.token_ranks_V, self._target_rate, self.seed, rank_by
+            )
+        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name))

@@ -1,0 +1,80 @@
+"""The preview from Python: what the command shows, as values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cmgems.errors import CmgemsError, DataError
+from cmgems.genome import encode
+from cmgems.masking.preview import mask_preview
+from cmgems.masking.stats import HIDDEN, VISIBLE, strategy_stats
+from cmgems.pmi import PMITable
+
+
+@pytest.fixture
+def sequences(small_genome):
+    letters = small_genome.fasta.read_text().splitlines()[1]
+    return [letters[:300], letters[400:520]]
+
+
+def test_strings_are_shown_whole(small_genome, sequences):
+    table = PMITable.load(small_genome.table)
+    hidden = mask_preview(sequences, table, ["random_span", "global_pmi"], rate=0.3, seed=1)
+    assert [(preview.strategy, preview.rank_by) for preview in hidden] == [
+        ("random_span", None),
+        ("global_pmi", "token"),
+    ]
+    for preview in hidden:
+        assert [one.bases for one in preview.sequences] == sequences
+        assert [one.name for one in preview.sequences] == ["sequence 1", "sequence 2"]
+        assert 0 < preview.share < 1
+        assert any(HIDDEN in one.states for one in preview.sequences)
+        for one in preview.sequences:
+            assert one.states.shape == (len(one.bases),)
+            assert VISIBLE in one.states
+            assert set(one.tenths[:-5]) <= set("0123456789")
+            assert one.tenths[-5:] == " " * 5  # no 6-mer starts there
+    again = mask_preview(sequences, small_genome.table, ["global_pmi"], rate=0.3, seed=1)[0]
+    np.testing.assert_array_equal(again.sequences[1].states, hidden[1].sequences[1].states)
+
+
+def test_one_string_is_one_sequence_and_codes_keep_their_name(sequences):
+    (from_text,) = mask_preview(sequences[0], strategies=["uniform"])
+    (from_codes,) = mask_preview([("mine", encode(sequences[0].encode()))], strategies=["uniform"])
+    assert from_codes.sequences[0].name == "mine"
+    np.testing.assert_array_equal(from_text.sequences[0].states, from_codes.sequences[0].states)
+
+
+def test_a_target_rate_is_solved_for_on_the_sequences_themselves(small_genome, sequences):
+    (preview,) = mask_preview(sequences, small_genome.table, ["genemask"], target_rate=0.3)
+    assert abs(preview.share - 0.3) < 0.15  # one mask of 400 tokens
+
+
+def test_statistics_of_strings(small_genome, sequences):
+    rows = strategy_stats(sequences, small_genome.table, ["random_span", "global_pmi"], rate=0.3)
+    assert [(row.strategy, row.rank_by) for row in rows] == [
+        ("random_span", None),
+        ("global_pmi", "token"),
+        ("global_pmi", "position"),
+    ]
+    assert {row.sequences for row in rows} == {2}
+
+
+@pytest.mark.parametrize("of", [mask_preview, strategy_stats])
+def test_mistakes(of, sequences):
+    with pytest.raises(
+        DataError, match=r"not DNA in sequence 1: '.' is not a base; give a FASTA file as a Path"
+    ):
+        of("my.fa")
+    with pytest.raises(DataError, match="no A, C, G or T in sequences"):
+        of([])
+    with pytest.raises(CmgemsError, match="'genemask' needs a PMI table"):
+        of(sequences, strategies=["genemask"])
+    with pytest.raises(CmgemsError, match="`rate` and `target_rate` are both set"):
+        of(sequences, rate=0.2, target_rate=0.2)
+
+
+def test_too_short_a_sequence_has_no_window():
+    with pytest.raises(DataError, match="no stretch of 6 bases A, C, G, T in sequences"):
+        strategy_stats("ACGTN")
