@@ -30,7 +30,7 @@ compare() { # MODEL STRATEGIES TASKS
       masking.curriculum.masking=uniform seed=$seed -o "warm/$model-seed$seed"
   done
   cmgems compare --strategies "$strategies" --seeds 3 --config logo_small_random --steps 2000 "${shared[@]}" \
-    model="$model" "start=warm/$model-seed{seed}" optim.lr=1e-3 optim.warmup=100 validation.every=200 \
+    "model=warm/$model-seed{seed}" optim.lr=1e-3 optim.warmup=100 validation.every=200 \
     --data "$data" --tasks "$tasks" --finetune compute.threads=1 --finetune log.every=200 -o "$model"
 }
 

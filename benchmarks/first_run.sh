@@ -27,8 +27,8 @@ pretrain paper_logo_small "${paper[@]}" steps=12000
 pretrain paper_logo "${logo[@]}" "${paper[@]}" steps=7000
 
 finetune() { # name, model, weights, seed, recipe's arguments
-  local from=model.init=$2
-  [[ $3 == pretrained ]] && from=model.checkpoint=runs/$2
+  local from=model=$2
+  [[ $3 == pretrained ]] && from=model=runs/$2
   cmgems run finetune "${@:5}" "$from" seed="$4" compute.threads=1 -o "runs/ft/$1-$2-$3-$4"
 }
 tata=(--config prom_core data.dir="$data/gue/GUE/prom/prom_core_tata")

@@ -17,6 +17,7 @@ from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.results import Results
 from cmgems.evaluation.runs import Evaluation, starting_values
 from cmgems.evaluation.table import show, write
+from cmgems.models import MODELS
 from cmgems.runs import share_folder
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import start_compute
@@ -31,7 +32,7 @@ class Config(EvaluationConfig):
         tokenizer: That of a registered model; a folder brings its own.
     """
 
-    model: str = "logo"
+    model: Component = component(MODELS, "logo", or_folder=True)
     tokenizer: Component = component(TOKENIZERS, "kmer6")
 
 
@@ -49,7 +50,7 @@ def main(config: Config, out: Path) -> None:
 
     def results() -> Results:
         return Results(
-            config.model,
+            config.model.name,
             config.benchmark == "gue",
             config.exclude_leaks,
             tuple(evaluation.absent),

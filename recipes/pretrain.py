@@ -17,7 +17,7 @@ from cmgems.config import Component, component
 from cmgems.distributed import open_world
 from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
-from cmgems.models import MODELS, fit_to_tokenizer, load_masked_lm_into, save_model
+from cmgems.models import MODELS, ModelSource
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.report import plot_pretraining
 from cmgems.runs import (
@@ -56,7 +56,7 @@ from cmgems.training import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything a pretraining run depends on.
 
@@ -64,17 +64,17 @@ class Config:
         steps: Optimizer steps of the whole run.
         accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
         seed: Decides weights, order, windows and masks.
-        start: A run, checkpoint or model folder whose weights to start from; None for random ones. Optimizer, schedule
-            and curriculum begin anew.
+        model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
+            config and tokenizer. Optimizer, schedule and curriculum begin anew.
+        tokenizer: That of a registered model.
     """
 
     steps: int = 10_000
     accumulation: int = 25
     seed: int = 0
-    start: Path | None = None
+    model: Component = component(MODELS, "logo", or_folder=True)
     tokenizer: Component = component(TOKENIZERS, "kmer6")
-    model: Component = component(MODELS, "logo")
-    data: GenomeData = field(default_factory=GenomeData)
+    data: GenomeData
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     validation: FixedValidation = field(default_factory=FixedValidation)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -100,37 +100,26 @@ def main(config: Config, out: Path) -> None:
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
 
-        tokenizer = config.tokenizer.build(TOKENIZERS)
-        model_config = fit_to_tokenizer(config.model.build(MODELS), tokenizer)
-        model = model_config.masked_lm()
-        if config.start is not None:
-            load_masked_lm_into(model, config.start, config=model_config, tokenizer=tokenizer)
+        source = ModelSource.of(config.model, config.tokenizer)
+        tokenizer, model = source.tokenizer, source.masked_lm()
         model.to(compute.device)
         loss = prepare_model(model, config.parallel, compute, world, MaskedLMLoss(model))
         optimizer = build_optimizer(model, config.optim)
 
-        data = PretrainingData(config.data, tokenizer, model_config.max_positions, config.seed)
+        data = PretrainingData(config.data, tokenizer, source.config.max_positions, config.seed)
         masker = Masker(config.masking, tokenizer, config.steps, config.seed)
         stream = data.stream(masker, config.accumulation, world.rank, world.size)
         validation = data.validation_batches(config.validation)
         entropy = unigram_entropy(validation)
 
         def write_model(folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
-            save_model(
-                folder,
-                weights,
-                model_name=config.model.name,
-                config=model_config,
-                head="masked_lm",
-                tokenizer_name=config.tokenizer.name,
-                tokenizer=tokenizer,
-                training={
-                    "recipe": "pretrain",
-                    "steps": step,
-                    "curriculum": config.masking.curriculum.name,
-                    "genome_sha256": data.store.sha256,
-                },
-            )
+            facts = {
+                "recipe": "pretrain",
+                "steps": step,
+                "curriculum": config.masking.curriculum.name,
+                "genome_sha256": data.store.sha256,
+            }
+            source.save(folder, weights, "masked_lm", training=facts)
 
         start, state, watch = 0, {"tokens": 0, "seconds": 0.0}, Watch()
         saver = Saver(run.checkpoints, config.checkpoint, model, optimizer, world, write_model)
@@ -151,7 +140,7 @@ def main(config: Config, out: Path) -> None:
                 log.write(switch)
                 display.note(f"step {step}: perplexity is flat, masking is now {switch['switch']}", switch)
 
-        meter = Meter(model, model_config, compute)
+        meter = Meter(model, source.config, compute)
         with (
             MetricLog(
                 run.metrics_path, start, config.log.tensorboard, config.log.wandb, active=world.is_main

@@ -53,7 +53,7 @@ def demo(
     say(f"run pretrain --config demo {' '.join(overrides)} -o {pretrained}")
     recipes.run("pretrain", overrides, config="demo", out=pretrained)
 
-    overrides = [f"model.checkpoint={pretrained}", f"data.dir={data / 'promoters'}"]
+    overrides = [f"model={pretrained}", f"data.dir={data / 'promoters'}"]
     say(f"run finetune --config demo {' '.join(overrides)} -o {finetuned}")
     recipes.run("finetune", overrides, config="demo", out=finetuned)
 

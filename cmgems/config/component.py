@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cmgems.registry import Registry
 
 T = TypeVar("T")
 
-REGISTRY_KEY = "cmgems.registry"
+# Keys of the metadata of a component's field.
+REGISTRY_KEY, FOLDER_KEY = "cmgems.registry", "cmgems.or_folder"
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,17 @@ class Component:
     """The name of a registered component and the fields of its prototype to replace.
 
     In YAML ``curriculum: cm_gems`` or ``curriculum: {name: cm_gems, threshold: 0.5}``. A new name drops the
-    options given for the old one.
+    options given for the old one. A name with a slash is a folder that takes the place of a component
+    (:func:`component`).
     """
 
     name: str
-    options: Mapping[str, object]
+    options: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is named in place of a component; None if a component is."""
+        return Path(self.name) if "/" in self.name else None
 
     def build(self, registry: Registry[T]) -> T:
         """The component itself.
@@ -34,15 +42,19 @@ class Component:
         return registry.build(self.name, **self.options)
 
 
-def component(registry: Registry[Any], default: str, **options: object) -> Component:
+def component(
+    registry: Registry[Any], default: str, *, or_folder: bool = False, **options: object
+) -> Component:
     """A dataclass field that holds a :class:`Component` of ``registry``.
 
     Args:
         registry: Where names are looked up when a config is loaded; plugins may add to it until then.
         default: The component used if the config names none.
+        or_folder: Whether a config may name a folder instead, which then has no options. A registered name wins over
+            a folder of the same name.
         options: Fields of its prototype to replace.
     """
     field: Component = dataclasses.field(
-        default=Component(default, options), metadata={REGISTRY_KEY: registry}
+        default=Component(default, options), metadata={REGISTRY_KEY: registry, FOLDER_KEY: or_folder}
     )
     return field

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from cmgems.config.component import REGISTRY_KEY, Component
+from cmgems.config.component import FOLDER_KEY, REGISTRY_KEY, Component
 from cmgems.config.recipe_settings import RecipeName, RecipeSettings, merge, node_of, plain_value, unquoted
 from cmgems.config.source import COMMAND_LINE, Node, parse_overrides, read_yaml
 from cmgems.config.values import WrongType, optional, read_value
@@ -126,8 +126,16 @@ class _Reader:
             return _INVALID
         return _INVALID if invalid else section
 
-    def component(self, registry: Registry[Any], default: Any, layers: Sequence[Node], path: str) -> Any:
-        """A :class:`Component` whose name is registered and whose options fit its prototype."""
+    def component(
+        self,
+        registry: Registry[Any],
+        default: Any,
+        layers: Sequence[Node],
+        path: str,
+        *,
+        or_folder: bool = False,
+    ) -> Any:
+        """A :class:`Component` whose name is registered and whose options fit its prototype, or that is a folder."""
         chosen = default if isinstance(default, Component) else Component("", {})
         given: list[Node] = []
         named = None
@@ -141,10 +149,13 @@ class _Reader:
                 named = node
             if isinstance(layer.value, dict):
                 given.append(layer)
+        if or_folder and chosen.name not in registry.names() and (folder := _folder(chosen.name)):
+            return self._folder_component(folder, given, path)
         try:
             base = chosen.build(registry)
         except CmgemsError as error:
-            return self._problem(error.what, named, path, fix=error.fix)
+            why = f"it is neither a registered {registry.kind} nor a folder" if or_folder else ""
+            return self._problem(error.what, named, path, why=why, fix=error.fix)
         children = self._children(base, given, path, ignore="name")
         kinds = get_type_hints(type(base))
         options = {}
@@ -160,6 +171,18 @@ class _Reader:
         except (CmgemsError, ValueError) as error:
             return self._refused(error, children, layers, path)
         return result
+
+    def _folder_component(self, folder: str, given: Sequence[Node], path: str) -> Any:
+        options = [(key, node) for layer in given for key, node in layer.children.items() if key != "name"]
+        for key, node in options:
+            self._problem(
+                f"unknown key {key!r}",
+                node,
+                _join(path, key),
+                why=f"the folder {folder} has its own settings",
+                fix="leave it out",
+            )
+        return _INVALID if options else Component(folder)
 
     def recipe_settings(self, default: Any, layers: Sequence[Node], path: str) -> Any:
         """A :class:`RecipeSettings` whose values fit the ``Config`` of the recipe it names."""
@@ -218,7 +241,8 @@ class _Reader:
         if may_be_none and (layers[-1].is_null if layers else default is None):
             return None
         if inner is Component:
-            return self.component(field.metadata[REGISTRY_KEY], default, layers, path)
+            or_folder = field.metadata.get(FOLDER_KEY, False)
+            return self.component(field.metadata[REGISTRY_KEY], default, layers, path, or_folder=or_folder)
         if inner is RecipeSettings:
             return self.recipe_settings(default, layers, path)
         if dataclasses.is_dataclass(inner):
@@ -273,6 +297,13 @@ class _Reader:
         where = f"{place} ({path})" if place and path else place or path
         self.problems.append(CmgemsError(what, where=where, why=why, fix=fix))
         return _INVALID
+
+
+def _folder(name: str) -> str:
+    """A folder's name written with a slash, so that it stays one wherever it is read; "" if ``name`` is none."""
+    if "/" in name:
+        return str(Path(name).expanduser()) if name.startswith("~/") else name
+    return f"./{name}" if name and Path(name).is_dir() else ""
 
 
 def _is_section(kind: Any) -> bool:

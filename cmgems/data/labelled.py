@@ -31,7 +31,7 @@ class LabelledConfig:
         max_tokens: Rows longer than this are cut, which is said aloud; None for as many as the model takes.
     """
 
-    dir: Path = Path("data")
+    dir: Path
     labels: tuple[str, ...] = ("label",)
     shots: int | None = None
     draw: int | None = None

@@ -55,7 +55,7 @@ def few_shot_settings(shots: int) -> Values:
         "epochs": epochs,
         "batch_size": batch_size,
         "optim": {"lr": lr, "warmup": 0.1, "weight_decay": 0.01},
-        "model": {"dropout": 0.1},
+        "dropout": 0.1,
     }
 
 

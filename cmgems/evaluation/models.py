@@ -53,17 +53,12 @@ class Model:
 
     def untrained(self) -> Values:
         """The values of the finetune recipe's config that start from what pretraining starts from."""
-        start = config_dict(self.config)
-        model = {
-            key: start[value]
-            for key, value in (("init", "model"), ("tokenizer", "tokenizer"))
-            if value in start
-        }
-        return {"model": model}
+        config = config_dict(self.config)
+        return {key: config[key] for key in ("model", "tokenizer") if key in config}
 
     def start(self) -> Values:
         """The values of the finetune recipe's config that start from this model."""
-        return {"model": {"checkpoint": str(self.run_folder)}} if self.is_trained else self.untrained()
+        return {"model": str(self.run_folder)} if self.is_trained else self.untrained()
 
 
 def plan_models(

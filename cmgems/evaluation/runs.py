@@ -11,15 +11,14 @@ from typing import Any
 
 import torch
 
-from cmgems.config import Component, config_dict, load_config
+from cmgems.config import Component, config_dict, config_value, load_config
 from cmgems.config.recipe_settings import Values
 from cmgems.errors import CheckpointError, CmgemsError, ConfigError, DataError, DiskError
 from cmgems.evaluation.benchmarks import Dataset, find_datasets
 from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.repeats import Repeat, repeats
 from cmgems.evaluation.results import METRICS, Record
-from cmgems.models import MODELS, find_model_folder
-from cmgems.registry import did_you_mean
+from cmgems.models import find_model_folder
 from cmgems.runs import RunBusyError, RunReader
 from cmgems.runs.folder import config_difference
 from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
@@ -199,29 +198,21 @@ class Evaluation:
         return record
 
 
-def starting_values(model: str, tokenizer: Component) -> Values:
+def starting_values(model: Component, tokenizer: Component) -> Values:
     """The values of the finetune recipe's config that start from ``model``.
 
     Args:
-        model: A run, checkpoint or model folder, or the name of a registered model to start from random weights.
+        model: A registered model, to start from random weights, or a run, checkpoint or model folder.
         tokenizer: That of a registered model; a folder brings its own.
 
     Raises:
-        CmgemsError: if it is neither.
         CheckpointError: if the folder holds no model.
     """
-    path = Path(model).expanduser()
-    if path.exists():
-        # The very folder: a run that goes on has another later, and its scores must not mix with these.
-        return {"model": {"checkpoint": str(find_model_folder(path))}}
-    if model in MODELS.names():
-        return {"model": {"init": model, "tokenizer": {"name": tokenizer.name, **tokenizer.options}}}
-    raise CmgemsError(
-        f"no model {model!r}",
-        where="model",
-        why="it is neither a folder nor a registered model",
-        fix=did_you_mean(model, MODELS.names()),
-    )
+    if model.folder is None:
+        return {"model": config_value(model), "tokenizer": config_value(tokenizer)}
+    # The very folder: a run that goes on has another later, and its scores must not mix with these.
+    found = find_model_folder(model.folder)
+    return {"model": f"./{found}" if found.name == str(found) else str(found)}
 
 
 def result_line(record: Record) -> str:

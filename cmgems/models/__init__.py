@@ -11,16 +11,15 @@ from cmgems.models.base import (
 )
 from cmgems.models.dnabert import BertConfig
 from cmgems.models.dnabert2 import DNABERT2Config
-from cmgems.models.lora import LoraConfig, add_lora, load_adapters, merge_lora, save_adapters
+from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.models.nucleotide_transformer import NTv1Config, NTv2Config
 from cmgems.models.saved import (
     SavedModel,
     find_model_folder,
-    load_encoder_into,
-    load_masked_lm_into,
     load_model,
     save_model,
 )
+from cmgems.models.source import ModelSource
 
 __all__ = [
     "MODELS",
@@ -30,6 +29,7 @@ __all__ = [
     "Head",
     "LoraConfig",
     "ModelConfig",
+    "ModelSource",
     "NTv1Config",
     "NTv2Config",
     "PublishedModel",
@@ -38,11 +38,7 @@ __all__ = [
     "build_model",
     "find_model_folder",
     "fit_to_tokenizer",
-    "load_adapters",
-    "load_encoder_into",
-    "load_masked_lm_into",
     "load_model",
     "merge_lora",
-    "save_adapters",
     "save_model",
 ]

@@ -10,30 +10,21 @@ Shape suffixes: I inputs, O outputs of a layer, P adapted parts of it, R = P * r
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear
 
-from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.files import write_bytes
-from cmgems.models.saved import check_state
-from cmgems.runs.layout import ADAPTERS_FILE
+from cmgems.errors import CmgemsError
 
 Target = Literal["query", "key", "value", "attention_output", "ffn_input", "ffn_output"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 # What our encoders compute in one matmul, in the order in which it is stacked.
 FUSED = {"qkv": ("query", "key", "value")}
-
-FROZEN_SHA256 = "frozen_sha256"
 
 
 @dataclass(frozen=True)
@@ -146,50 +137,3 @@ def merge_lora(model: nn.Module) -> nn.Module:
         if isinstance(layer, LoRALinear):
             merged.set_submodule(name, layer.merged())
     return merged.requires_grad_(True)
-
-
-def save_adapters(folder: Path, model: nn.Module) -> None:
-    """Write what is trained, adapters and head, into a checkpoint folder, with a checksum of what is frozen.
-
-    Raises:
-        CmgemsError: if the file cannot be written.
-    """
-    frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
-    data = safetensors.torch.save(_trained(model), {FROZEN_SHA256: _sha256(frozen)})
-    write_bytes(folder / ADAPTERS_FILE, data)
-
-
-def load_adapters(folder: Path, model: nn.Module) -> None:
-    """Restore :func:`save_adapters`, to the bit, into a model that went through :func:`add_lora`.
-
-    Raises:
-        CheckpointError: if the file cannot be read, or was written for other adapters or other frozen weights.
-    """
-    path = folder / ADAPTERS_FILE
-    try:
-        with safe_open(path, "pt") as file:
-            sha256 = (file.metadata() or {}).get(FROZEN_SHA256)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError("cannot read", where=path, why=str(error), fix="use another -o") from error
-    check_state(state, _trained(model), where=path)
-    if sha256 != _sha256({name: p for name, p in model.named_parameters() if not p.requires_grad}):
-        raise CheckpointError(
-            "adapters of another model",
-            where=path,
-            why="the frozen weights are not those they were trained beside",
-            fix="start from the same pretrained model, or use another -o",
-        )
-    model.load_state_dict(state, strict=False)
-
-
-def _trained(model: nn.Module) -> dict[str, Tensor]:
-    return {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
-
-
-def _sha256(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in state.items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -36,7 +36,7 @@ class GenomeData:
             millions of tokens a second.
     """
 
-    store: Path = Path("store")
+    store: Path
     sampler: Component = component(SAMPLERS, "tiled")
     split: Split = field(default_factory=Split)
     batch_size: int = 10

@@ -26,7 +26,6 @@ STEP_PREFIX = "step_"
 MANIFEST = "manifest.json"
 TRAINING_JSON = "training.json"
 TRAINING_FILE = "training.safetensors"
-ADAPTERS_FILE = "adapters.safetensors"
 
 # A model folder, and the names of those that a finished run leaves.
 WEIGHTS_FILE = "model.safetensors"

@@ -6,8 +6,7 @@ Shape suffixes: B sequences of a batch, S tokens of a row, N sequences (or token
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -59,24 +58,8 @@ class Task(Protocol):
         value = scores[self.metric]
         return -math.inf if math.isnan(value) else value
 
-    def start_training(self, model: nn.Module) -> None:
-        """Bring a saved model, in place, to the form in which it is trained."""
-
     def finish_training(self, model: nn.Module) -> None:
-        """The inverse: bring the model to the form in which it is saved, so that it gives what its labels say."""
-
-    @contextmanager
-    def finished(self, model: nn.Module) -> Iterator[None]:
-        """While this lasts the model is in the form in which it is saved.
-
-        Afterwards it is what :meth:`start_training` makes of the saved one, to the bit: a run that goes on and one that
-        was resumed are the same.
-        """
-        self.finish_training(model)
-        try:
-            yield
-        finally:
-            self.start_training(model)
+        """Bring a trained model, in place, to the form in which it is saved: it gives what its labels say."""
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -197,13 +180,6 @@ class StandardisedRegression(Regression):
     def predictions(self, logits_NC: np.ndarray) -> np.ndarray:
         values_NC: np.ndarray = logits_NC * self.sd_C + self.mean_C
         return values_NC
-
-    @torch.no_grad()
-    def start_training(self, model: nn.Module) -> None:
-        last = self._last_layer(model)
-        mean_C, sd_C = self._scale(last.weight.device)
-        last.weight.copy_(last.weight.double() / sd_C[:, None])
-        last.bias.copy_((last.bias.double() - mean_C) / sd_C)
 
     @torch.no_grad()
     def finish_training(self, model: nn.Module) -> None:

@@ -6,7 +6,6 @@ from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer,
 from cmgems.training.parallel import ParallelConfig, prepare_model
 from cmgems.training.profiling import profiled
 from cmgems.training.saver import Saver
-from cmgems.training.state import load_training_state, save_training_state
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
 from cmgems.training.trouble import (
     TroubleConfig,
@@ -31,12 +30,10 @@ __all__ = [
     "apply_gradients",
     "build_optimizer",
     "learning_rate",
-    "load_training_state",
     "memory_advice",
     "out_of_memory",
     "prepare_model",
     "profiled",
-    "save_training_state",
     "start_compute",
     "stop_if_diverged",
     "take",

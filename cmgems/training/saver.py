@@ -23,7 +23,9 @@ from cmgems.training.parallel import is_sharded_model, whole_weights
 from cmgems.training.sharded import is_sharded, load_shards, write_shards
 from cmgems.training.state import (
     MODEL,
+    frozen_sha256,
     gather_random_tensors,
+    load_weights,
     load_whole,
     model_tensors,
     optimizer_tensors,
@@ -32,8 +34,9 @@ from cmgems.training.state import (
     write_training_files,
 )
 
+Weights = Mapping[str, Tensor]
 # (folder, weights by name, step): writes a model folder.
-WriteModel = Callable[[Path, Mapping[str, Tensor], int], None]
+WriteModel = Callable[[Path, Weights, int], None]
 
 
 class Saver:
@@ -51,6 +54,7 @@ class Saver:
         optimizer: Made after that.
         world: This rank's place.
         write_model: Writes a model folder.
+        finished: Makes the weights of the model folder of the trained ones, if they are others.
     """
 
     def __init__(
@@ -61,10 +65,12 @@ class Saver:
         optimizer: torch.optim.Optimizer,
         world: World,
         write_model: WriteModel,
+        finished: Callable[[Weights], Weights] = lambda weights: weights,
     ) -> None:
         self.checkpoints, self.config, self.world = checkpoints, config, world
         self.model, self.optimizer = model, optimizer
-        self._write_model = write_model
+        self._write_model, self._finished = write_model, finished
+        self._frozen = frozen_sha256(model)
         # A group of its own: sums of the training step must not meet talk about a checkpoint written meanwhile.
         self._group = dist.new_group(backend="gloo") if is_sharded_model(model) else None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
@@ -83,8 +89,10 @@ class Saver:
         folder = self.checkpoints.path(step)
         load = load_shards if is_sharded(folder) else load_whole
         try:
+            state = read_training_json(folder)
+            self._check_frozen(folder, state)
             load(folder, self.model, self.optimizer, self.world.rank)
-            return read_training_json(folder)
+            return state
         except OSError as error:
             raise CheckpointError(
                 "cannot read",
@@ -93,21 +101,42 @@ class Saver:
                 fix="give an -o that all processes can read",
             ) from error
 
-    def save(self, step: int, state: dict[str, Any], score: float | None = None) -> None:
+    def _check_frozen(self, folder: Path, state: Mapping[str, Any]) -> None:
+        if state.get("frozen_sha256") != self._frozen:
+            raise CheckpointError(
+                "checkpoint of another start",
+                where=folder,
+                why="the weights that are not trained are not those it was trained beside",
+                fix="start from the same pretrained model, or use another -o",
+            )
+
+    def load_weights(self, step: int) -> None:
+        """Take over the weights of a whole checkpoint, and nothing else of it; not of a sharded run.
+
+        Raises:
+            CheckpointError: if it is of another model.
+        """
+        load_weights(self.checkpoints.path(step), self.model)
+
+    def save(
+        self, step: int, state: dict[str, Any], score: float | None = None, keep: int | None = None
+    ) -> None:
         """Save a checkpoint and delete those no longer wanted; in the background only the copying happens now.
 
         Args:
             step: Optimizer steps done.
             state: The recipe's own, JSON-able; read at once.
             score: Validation loss of this very step, if it was validated.
+            keep: The step of a checkpoint to keep besides the newest; by default ``keep_best`` says which.
 
         Raises:
             CmgemsError: if it cannot be written, or the last one in the background could not.
         """
         self.wait()
-        text = json.dumps({**state, "score": score}, indent=2) + "\n"
+        frozen = {} if self._frozen is None else {"frozen_sha256": self._frozen}
+        text = json.dumps({**state, "score": score, **frozen}, indent=2) + "\n"
         tensors = self._snapshot()
-        write = partial(self._write, step, tensors, text)
+        write = partial(self._write, step, tensors, text, keep)
         if self.config.background:
             self._pending = self._thread.submit(write)
         else:
@@ -128,7 +157,7 @@ class Saver:
         weights = whole_weights(self.model, self.world)
         if self.world.is_main and not folder.exists():
             with atomic_folder(folder) as partial_folder:
-                self._write_model(partial_folder, weights, step)
+                self._write_model(partial_folder, self._finished(weights), step)
 
     def _snapshot(self) -> dict[str, Tensor]:
         """What this rank will write, in main memory; copies if training goes on before it is written."""
@@ -142,23 +171,29 @@ class Saver:
         copy = self.config.background
         return {name: tensor.to("cpu", copy=copy) for name, tensor in tensors.items()} | random
 
-    def _write(self, step: int, tensors: Mapping[str, Tensor], text: str) -> None:
+    def _write(self, step: int, tensors: Weights, text: str, keep: int | None) -> None:
         if self.world.is_main:
             self.checkpoints.save(step, partial(self._fill, step, tensors, text))
-            best = self.checkpoints.best() if self.config.keep_best else None
-            self.checkpoints.retain(self.config.keep, also=best)
+            if keep is None and self.config.keep_best:
+                keep = self.checkpoints.best()
+            self.checkpoints.retain(self.config.keep, also=keep)
         elif self._group is not None:
             write_shards(None, tensors, self._group)
 
-    def _fill(self, step: int, tensors: Mapping[str, Tensor], text: str, folder: Path) -> None:
+    def _fill(self, step: int, tensors: Weights, text: str, folder: Path) -> None:
         if self._group is not None:
             write_shards(folder, tensors, self._group)
             write_text(folder / TRAINING_JSON, text)
             return
         weights = {name.removeprefix(MODEL): t for name, t in tensors.items() if name.startswith(MODEL)}
-        self._write_model(folder, weights, step)
-        training = {name: t for name, t in tensors.items() if not name.startswith(MODEL)}
-        write_training_files(folder, training, text)
+        finished = self._finished(weights)
+        self._write_model(folder, finished, step)
+        there = {
+            f"{MODEL}{name}"
+            for name, tensor in weights.items()
+            if name in finished and (finished[name] is tensor or torch.equal(finished[name], tensor))
+        }
+        write_training_files(folder, {name: t for name, t in tensors.items() if name not in there}, text)
 
     def __enter__(self) -> Saver:
         return self

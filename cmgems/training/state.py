@@ -1,4 +1,8 @@
-"""What a checkpoint holds besides the weights: optimizer moments, random states, and the recipe's own JSON.
+"""What a checkpoint holds besides the model folder: optimizer moments, random states, and the recipe's own JSON.
+
+The weights come back from the model folder. Some are there in another form than the trained one: adapters of LoRA are
+merged, the last layer of a regression is scaled. Their trained form is saved here, to the bit. Weights that are not
+trained are not restored: a resumed run has them from its start, and a checksum tells whether that is the same.
 
 Tensors go by names: ``model.encoder.word.weight``, ``optimizer.encoder.word.weight.exp_avg``, ``rng.cpu.0`` (the
 state of rank 0). The same names whether they lie in whole files or in shards, so either can be read for the other.
@@ -6,6 +10,7 @@ state of rank 0). The same names whether they lie in whole files or in shards, s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +30,23 @@ MODEL, OPTIMIZER = "model.", "optimizer."
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers under their checkpoint names; DTensors where the model is sharded."""
-    return {f"{MODEL}{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    """Trained parameters and buffers under their checkpoint names; DTensors where the model is sharded."""
+    frozen = _frozen(model)
+    state = model.state_dict()
+    return {f"{MODEL}{name}": tensor.detach() for name, tensor in state.items() if name not in frozen}
+
+
+def _frozen(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: p for name, p in model.named_parameters() if not p.requires_grad}
+
+
+def frozen_sha256(model: nn.Module) -> str | None:
+    """A checksum of the parameters that are not trained, None if all are."""
+    digest, frozen = hashlib.sha256(), _frozen(model)
+    for name, tensor in frozen.items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest() if frozen else None
 
 
 def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -68,33 +88,33 @@ def write_training_files(folder: Path, tensors: Mapping[str, Tensor], state: str
     write_text(folder / TRAINING_JSON, state)
 
 
-def save_training_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> None:
-    """Write optimizer, RNG and the recipe's JSON-able ``state`` of a run of one process into a checkpoint folder."""
-    tensors = optimizer_tensors(model, optimizer) | random_tensors(0)
-    write_training_files(folder, tensors, json.dumps(state, indent=2) + "\n")
-
-
-def load_training_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore :func:`save_training_state`; returns the recipe's ``state``.
-
-    Raises:
-        CheckpointError: if the optimizer state is of another model.
-    """
-    restore_whole(folder, load_file(folder / TRAINING_FILE), model, optimizer)
-    return read_training_json(folder)
-
-
 def load_whole(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, rank: int) -> None:
     """Restore weights, optimizer and this rank's random state from whole files; the model may be sharded.
 
     Raises:
         CheckpointError: if the checkpoint is of another model.
     """
-    weights = load_file(folder / WEIGHTS_FILE)
-    tensors = load_file(folder / TRAINING_FILE) | {f"{MODEL}{name}": t for name, t in weights.items()}
-    restore_whole(folder, tensors, model, optimizer, rank)
+    restore_whole(folder, _read_whole(folder, model), model, optimizer, rank)
+
+
+@torch.no_grad()
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Restore the weights alone from whole files, in the form in which they are trained.
+
+    Raises:
+        CheckpointError: if the checkpoint is of another model.
+    """
+    stored = {n: t for n, t in _read_whole(folder, model).items() if n.startswith(MODEL)}
+    own = model_tensors(model)
+    check_state(stored, own, where=folder)
+    for name, target in own.items():
+        target.copy_(stored[name])
+
+
+def _read_whole(folder: Path, model: nn.Module) -> dict[str, Tensor]:
+    frozen = _frozen(model)
+    weights = {f"{MODEL}{n}": t for n, t in load_file(folder / WEIGHTS_FILE).items() if n not in frozen}
+    return weights | load_file(folder / TRAINING_FILE)
 
 
 def read_training_json(folder: Path) -> dict[str, Any]:

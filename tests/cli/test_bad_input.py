@@ -92,7 +92,7 @@ def of_another_model(place: Place) -> list[str]:
     info = json.loads((ours / "model.json").read_text())
     info["sha256"] = hashlib.sha256(weights).hexdigest()
     (ours / "model.json").write_text(json.dumps(info))
-    return place.finetune(f"model.checkpoint={ours}")
+    return place.finetune(f"model={ours}")
 
 
 def flipped_bit(place: Place) -> list[str]:
@@ -214,7 +214,7 @@ MISTAKES = {
     ),
     "folder that is no run": (busy_folder, "choose another -o"),
     "no data folder": (lambda p: p.finetune("data.dir=nowhere"), "nowhere"),
-    "no checkpoint": (lambda p: p.finetune("model.checkpoint=nowhere"), "nowhere"),
+    "no checkpoint": (lambda p: p.finetune("model=./nowhere"), "nowhere"),
     "checkpoint of another model": (of_another_model, "another"),
     "a flipped bit": (flipped_bit, "sha256"),
     "predict with a model that was only pretrained": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_count_draws(tmp_path):
 def test_what_the_config_asks_for(shots, draw, rows):
     train = labelled([(sequence, n % 2) for n, sequence in enumerate(distinct(8))])
     test = labelled([("ACGTACGTACGT", 0)])
-    found = draw_shots(LabelledConfig(shots=shots, draw=draw), train, test, seed=0)
+    found = draw_shots(LabelledConfig(Path("data"), shots=shots, draw=draw), train, test, seed=0)
     assert len(found) == rows
     assert (found is train) == (shots is None)
     if draw is not None:
@@ -139,7 +140,7 @@ def test_what_the_config_asks_for(shots, draw, rows):
 @pytest.mark.parametrize("options", [{"draw": 0}, {"draw": -1, "shots": 5}])
 def test_draws_of_nothing(options):
     with pytest.raises(CmgemsError, match="`draw`"):
-        LabelledConfig(**options)
+        LabelledConfig(Path("data"), **options)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -173,7 +175,7 @@ def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
 @pytest.mark.parametrize("labels", [(), ("a", "a"), ("sequence",)])
 def test_label_columns_that_cannot_be(labels):
     with pytest.raises(CmgemsError, match="`labels`"):
-        LabelledConfig(labels=labels)
+        LabelledConfig(Path("data"), labels=labels)
 
 
 @pytest.mark.parametrize("kind", [Quantities(), LabelSet(), ClassPerBase()])

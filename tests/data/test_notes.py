@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cmgems.data import LabelledConfig, LabelledSet, data_notes
 from cmgems.tokenization import IGNORE
 
-CONFIG = LabelledConfig()
+CONFIG = LabelledConfig(Path("data"))
 
 
 def made(labels, names=("0", "1"), cut=0):
@@ -39,7 +41,7 @@ def test_two_classes(changed, note):
 
 
 def test_few_shots_have_no_dev_set():
-    assert data_notes(LabelledConfig(shots=1), {"train": GOOD, "test": GOOD}) == []
+    assert data_notes(LabelledConfig(Path("data"), shots=1), {"train": GOOD, "test": GOOD}) == []
 
 
 def test_a_class_that_test_lacks():

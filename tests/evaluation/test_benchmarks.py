@@ -58,7 +58,7 @@ def test_few_shot_settings(shots, lr, epochs, batch_size):
     dataset = Dataset("x", "x", settings=few_shot_settings(shots), shots=shots)
     config = load_config(recipe.config_schema, None, values=[dataset.values()])
     assert (config.optim.lr, config.epochs, config.batch_size) == (lr, epochs, batch_size)
-    assert (config.optim.warmup, config.optim.weight_decay, config.model.dropout) == (0.1, 0.01, 0.1)
+    assert (config.optim.warmup, config.optim.weight_decay, config.dropout) == (0.1, 0.01, 0.1)
     assert config.data.shots == shots
 
 

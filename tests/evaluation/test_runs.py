@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cmgems.config import Component, RecipeSettings
-from cmgems.errors import CheckpointError, CmgemsError, ConfigError
+from cmgems.errors import CheckpointError, ConfigError
 from cmgems.evaluation.config import DatasetsConfig, EvaluationConfig
 from cmgems.evaluation.repeats import Repeat, repeats
 from cmgems.evaluation.results import Record
@@ -20,7 +20,7 @@ def data(tmp_path, labelled_set):
     return DatasetsConfig(tmp_path / "data")
 
 
-MODEL = starting_values("logo_tiny", Component("kmer6", {}))
+MODEL = starting_values(Component("logo_tiny"), Component("kmer6"))
 
 
 def evaluation(data, values=None, **more):
@@ -95,16 +95,25 @@ def test_a_result_in_one_line():
     )
 
 
-def test_a_folder_is_pinned(tmp_path):
+def test_a_registered_model_and_its_tokenizer(small_bpe):
+    bpe = Component("bpe", {"file": small_bpe})
+    found = starting_values(Component("logo_original", {"embedding": None}), bpe)
+    assert found["model"] == {"name": "logo_original", "embedding": None}
+    assert found["tokenizer"] == {"name": "bpe", "file": str(small_bpe)}
+    assert starting_values(Component("logo"), bpe)["model"] == "logo"
+
+
+def test_a_folder_is_pinned(tmp_path, monkeypatch):
     for place in ("checkpoints/step_2", "final"):  # what a run has on its way, and at its end
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "model.json").write_text("{}")
-        found = starting_values(str(tmp_path), Component("kmer6", {}))
-        assert found == {"model": {"checkpoint": str(tmp_path / place)}}
+        assert starting_values(Component(str(tmp_path)), Component("kmer6")) == {
+            "model": str(tmp_path / place)
+        }
+    monkeypatch.chdir(tmp_path)
+    assert starting_values(Component("./final"), Component("kmer6")) == {"model": "./final"}
 
 
-def test_neither_a_folder_nor_a_model(tmp_path):
-    with pytest.raises(CmgemsError, match="did you mean 'logo_tiny'"):
-        starting_values("logo_tyni", Component("kmer6", {}))
+def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(CheckpointError, match="no model found"):
-        starting_values(str(tmp_path), Component("kmer6", {}))
+        starting_values(Component(str(tmp_path)), Component("kmer6"))

@@ -7,14 +7,15 @@ import pytest
 import safetensors.torch
 import torch
 
+from cmgems.config import Component
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import (
     MODELS,
     Head,
+    ModelSource,
     PublishedModel,
     build_model,
     fit_to_tokenizer,
-    load_encoder_into,
     load_model,
     save_model,
 )
@@ -188,8 +189,8 @@ def test_model_folders_bring_back_every_head(tmp_path, config, head):
     ids_BS, real_BS = batch()
     assert torch.equal(saved.model(ids_BS, real_BS), model(ids_BS, real_BS))
 
-    other = config.token_classifier(2)
-    load_encoder_into(other, tmp_path, config=config, tokenizer=TOKENIZER)
+    source = ModelSource.of(Component(str(tmp_path)), Component("kmer3"))
+    other = source.with_head("token_classification", 2)
     assert_equal_states(other.encoder.state_dict(), model.encoder.state_dict())
 
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from cmgems.config import load_config
+from cmgems.distributed import ALONE
 from cmgems.errors import CheckpointError, CmgemsError, ConfigError
 from cmgems.models import MODELS, load_model, save_model
 from cmgems.models.lora import (
@@ -17,18 +19,11 @@ from cmgems.models.lora import (
     LoraConfig,
     LoRALinear,
     add_lora,
-    load_adapters,
     merge_lora,
-    save_adapters,
 )
+from cmgems.runs import CheckpointConfig, Checkpoints
 from cmgems.tokenization import TOKENIZERS
-from cmgems.training import (
-    OptimConfig,
-    apply_gradients,
-    build_optimizer,
-    load_training_state,
-    save_training_state,
-)
+from cmgems.training import OptimConfig, Saver, apply_gradients, build_optimizer
 
 SIZES = {"vocab_size": 69, "layers": 2, "hidden": 32, "heads": 4, "ffn": 48, "max_positions": 64}
 FAMILIES = {
@@ -252,37 +247,50 @@ def steps(model, optimizer, count):
         apply_gradients(model, optimizer, OptimConfig(), 1e-2)
 
 
+def saver_of(folder, model, optimizer):
+    form = copy.deepcopy(model)
+
+    def merged(weights):
+        form.load_state_dict(weights, strict=False)
+        return merge_lora(form).state_dict()
+
+    def write_model(path, weights, step):
+        assert states_are_equal(weights, merge_lora(model).state_dict())
+        save_file(dict(weights), path / "model.safetensors")
+
+    config = CheckpointConfig()
+    return Saver(Checkpoints(folder), config, model, optimizer, ALONE, write_model, merged)
+
+
 def test_training_resumes_to_the_bit(tmp_path):
     config = FAMILIES["bert"]
     model = adapted(config)
     optimizer = build_optimizer(model, OptimConfig())
     steps(model, optimizer, 3)
-    save_adapters(tmp_path, model)
-    save_training_state(tmp_path, model, optimizer, {})
+    saver_of(tmp_path, model, optimizer).save(3, {})
     steps(model, optimizer, 3)
 
     resumed = classifier(config)
     add_lora(resumed, CONFIG)
-    load_adapters(tmp_path, resumed)
     again = build_optimizer(resumed, OptimConfig())
-    load_training_state(tmp_path, resumed, again)
+    assert saver_of(tmp_path, resumed, again).resume() is not None
     steps(resumed, again, 3)
     assert states_are_equal(resumed.state_dict(), model.state_dict())
 
 
 def test_adapters_go_with_the_weights_they_were_trained_beside(tmp_path):
     config = FAMILIES["bert"]
-    save_adapters(tmp_path, adapted(config))
+    model = adapted(config)
+    saver_of(tmp_path, model, build_optimizer(model, OptimConfig())).save(1, {})
     other = classifier(config, seed=5)
     add_lora(other, CONFIG)
     before = copy.deepcopy(other.state_dict())
-    with pytest.raises(CheckpointError, match="adapters of another model"):
-        load_adapters(tmp_path, other)
-    with pytest.raises(CheckpointError, match=r"lora_a is \[3, 32\], not \[8, 32\]"):
-        load_adapters(tmp_path, adapted(config, LoraConfig()))
+    with pytest.raises(CheckpointError, match="checkpoint of another start"):
+        saver_of(tmp_path, other, build_optimizer(other, OptimConfig())).resume()
+    wider = adapted(config, LoraConfig())
+    with pytest.raises(CheckpointError, match=r"lora_a is \[\d+, 32\], not \[\d+, 32\]"):
+        saver_of(tmp_path, wider, build_optimizer(wider, OptimConfig())).resume()
     assert states_are_equal(other.state_dict(), before)
-    with pytest.raises(CheckpointError, match="cannot read"):
-        load_adapters(tmp_path / "absent", other)
 
 
 def test_a_model_without_such_layers():

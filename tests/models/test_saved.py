@@ -3,14 +3,13 @@
 import hashlib
 import json
 import stat
-from dataclasses import replace
 
 import pytest
 import safetensors.torch
 import torch
 
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models import MODELS, find_model_folder, load_encoder_into, load_model, save_model
+from cmgems.models import MODELS, find_model_folder, load_model, save_model
 from cmgems.tokenization import TOKENIZERS
 
 TOKENIZER = TOKENIZERS.get("kmer3")
@@ -164,31 +163,6 @@ def test_models_of_plugins_and_other_versions(tmp_path):
     edit_info(tmp_path, format=2)
     with pytest.raises(CheckpointError, match="unknown format"):
         load_model(tmp_path)
-
-
-def test_encoder_moves_into_a_classifier(tmp_path):
-    model = save(tmp_path)
-    config = replace(CONFIG, hidden_dropout=0.1)
-    classifier = config.classifier(2)
-    head = {name: p.clone() for name, p in classifier.head.state_dict().items()}
-    load_encoder_into(classifier, tmp_path, config=config, tokenizer=TOKENIZER)
-    assert_equal_states(classifier.encoder, model.encoder)
-    assert all(torch.equal(head[name], p) for name, p in classifier.head.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("changes", "tokenizer", "message"),
-    [
-        ({"heads": 2}, "kmer3", "heads is 4 there, 2 here"),
-        ({"layers": 1}, "kmer3", "layers is 2 there, 1 here"),
-        ({}, "kmer4", "tokenizer is KmerTokenizer\\(k=3\\) there"),
-    ],
-)
-def test_encoder_of_another_model_is_refused(tmp_path, changes, tokenizer, message):
-    save(tmp_path)
-    config = MODELS.build("logo_tiny", vocab_size=69, **changes)
-    with pytest.raises(CheckpointError, match=f"checkpoint of another model.*{message}"):
-        load_encoder_into(config.classifier(2), tmp_path, config=config, tokenizer=TOKENIZERS.get(tokenizer))
 
 
 def test_folders_written_before_a_field_or_head_was_added(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models import MODELS, fit_to_tokenizer, load_encoder_into, load_model, save_model
+from cmgems.errors import CmgemsError
+from cmgems.models import MODELS, fit_to_tokenizer, load_model, save_model
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
 
@@ -48,14 +48,6 @@ def test_a_bpe_model_does_not_need_the_file(tmp_path, small_bpe):
     assert {path.name for path in model.iterdir()} == {"model.safetensors", "model.json"}
     assert str(tmp_path) not in (model / "model.json").read_text()
     assert (config.vocab_size, config.pad_id) == (200, 3)
-
-
-def test_another_vocabulary_is_another_tokenizer(tmp_path, small_bpe):
-    tokenizer = BpeTokenizer(small_bpe)
-    config = save(tmp_path, "bpe", tokenizer)
-    other = BpeTokenizer(content=tokenizer.content + "\n")
-    with pytest.raises(CheckpointError, match=r"tokenizer is BpeTokenizer\(sha256 \w{8}\) there"):
-        load_encoder_into(config.classifier(2), tmp_path, config=config, tokenizer=other)
 
 
 def test_a_damaged_vocabulary_is_refused(tmp_path, small_bpe):

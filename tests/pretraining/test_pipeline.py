@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_bad_settings(small_genome):
     with pytest.raises(DataError, match="a batch takes 9999"):
         data_of(small_genome, batch_size=9999).epoch_windows(0)
     with pytest.raises(CmgemsError, match="batch_size"):
-        GenomeData(batch_size=0)
+        GenomeData(Path("store"), batch_size=0)
     with pytest.raises(CmgemsError, match="PMI table"):
         FixedValidation(masking="genemask")
     for rate in (-0.15, 0.0, 1.0, float("nan")):

@@ -202,5 +202,5 @@ def test_a_mistake_in_the_fine_tuning_is_said_before_the_first_run(
 def test_a_folder_of_something_else_is_left_alone(tmp_path, small_genome, capsys):
     (tmp_path / "thesis.tex").touch()
     assert run(["compare", "--config", "tiny", *small_genome.overrides(), "-o", str(tmp_path)]) == 2
-    assert "output exists" in capsys.readouterr().err
+    assert "output folder in use" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

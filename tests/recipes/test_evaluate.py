@@ -189,7 +189,7 @@ def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
     share_folder(out, load_config(schema, None, [f"data.dir={gue}"]), "evaluate")
     folder = out / "tf" / "0" / "seed0"
     schema = load_recipe("finetune").config_schema
-    with open_run(folder, schema(), "finetune"):
+    with open_run(folder, load_config(schema, None, ["data.dir=x"]), "finetune"):
         assert run(command(gue, out)) == 0
     assert [r["dataset"] for r in read(out)["records"]] == ["prom/prom_core_tata"]
     assert "1 of 3 runs are with other processes" in capsys.readouterr().err
@@ -310,7 +310,7 @@ def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
     assert run([*pretrain, "steps=2", "-o", str(pretrained)]) == 0
     out = tmp_path / "run"
     assert run(command(gue, out, f"model={pretrained}", "datasets=[tf/0]")) == 0
-    assert f"checkpoint: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
+    assert f"model: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
 
 
 def test_an_edited_recipe_is_used(gue, tmp_path):
@@ -327,7 +327,7 @@ def test_an_edited_recipe_is_used(gue, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model=logo_tyni", "error: no model 'logo_tyni' in model: it is neither a folder nor a registered model; did"),
+        ("model=logo_tyni", "error: unknown model 'logo_tyni' in command line (model): it is neither a "),
         ("datasets=[promm*]", "error: no dataset 'promm*' in datasets; "),
         ("finetune.optim.lr=-1", "error: `lr` must be above 0, but is -1.0 in command line (finetune.optim.lr)"),
         ("finetune.optim.lrr=1", "error: unknown key 'lrr' in command line (finetune.optim.lrr); did you mean 'lr'?"),

@@ -56,25 +56,27 @@ def test_the_best_dev_epoch_is_the_one_kept(finished):
     best = summary(finished)["best_epoch"]
     assert dev[best - 1] == max(dev)
     ours = load_model(finished).model.state_dict()
-    theirs = load_model(finished / "checkpoints" / f"step_{best:08d}").model.state_dict()
+    theirs = load_model(finished / "checkpoints" / f"step_{15 * best:08d}").model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-def test_kill_9_continues_to_the_bit(finished, small_labelled, tmp_path, kill_after):
+@pytest.mark.parametrize("every", [1000, 1, 4])
+def test_kill_9_continues_to_the_bit(every, finished, small_labelled, tmp_path, kill_after):
     out = tmp_path / "killed"
-    kill_after(20, command(small_labelled, out), out)
-    assert run(command(small_labelled, out)) == 0
+    saving = command(small_labelled, out, f"checkpoint.every={every}")
+    kill_after(20, saving, out)
+    assert run(saving) == 0
     assert figures(out) == figures(finished)
     assert summary(out) == summary(finished)
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "step", "saved"),
+    ("number", "code", "step"),
     # 15 steps an epoch: in the middle of the second, at its end, and before any has finished.
-    [(signal.SIGINT, 130, 20, 1), (signal.SIGTERM, 143, 30, 2), (signal.SIGTERM, 143, 3, 0)],
+    [(signal.SIGINT, 130, 20), (signal.SIGTERM, 143, 30), (signal.SIGTERM, 143, 3)],
 )
 def test_a_signal_stops_in_order_and_the_run_goes_on_to_the_bit(
-    number, code, step, saved, finished, small_labelled, tmp_path, at_step, monkeypatch, capfd
+    number, code, step, finished, small_labelled, tmp_path, at_step, monkeypatch, capfd
 ):
     out = tmp_path / "run"
     at_step(step, lambda: signal.raise_signal(number))
@@ -83,8 +85,9 @@ def test_a_signal_stops_in_order_and_the_run_goes_on_to_the_bit(
     assert left.value.code == code
     lines = capfd.readouterr().err.splitlines()
     assert f"{number.name}: stopping after this step; once more to exit at once" in lines
+    saved = out / "checkpoints" / f"step_{step:08d}"
     assert lines[-1] == (
-        f"stopped by {number.name}: {saved} of 4 epochs are saved in {out}; the same command goes on"
+        f"stopped by {number.name}: step {step} of 60 is saved in {saved}; the same command goes on"
     )
     assert [r["step"] for r in figures(out) if "loss" in r][-1] == step
     monkeypatch.undo()
@@ -127,20 +130,23 @@ run({command(small_labelled, tmp_path / "run")!r})
     assert "still here" not in done.stderr
 
 
-def test_lora_killed_and_resumed_is_not_killed(small_labelled, tmp_path, at_step, monkeypatch):
+@pytest.mark.parametrize("background", [False, True])
+def test_lora_stopped_and_resumed_is_not_stopped(background, small_labelled, tmp_path, at_step, monkeypatch):
     runs = []
-    for name in ("whole", "killed"):
+    for name in ("whole", "stopped"):
         runs.append(tmp_path / name)
-        lora = command(small_labelled, runs[-1], "lora.r=4", "epochs=3")
-        if name == "killed":
+        lora = command(small_labelled, runs[-1], "lora.r=4", "epochs=2")
+        if name == "stopped":
+            lora.insert(-2, "checkpoint.every=6")
+            lora.insert(-2, f"checkpoint.background={str(background).lower()}")
             at_step(20, lambda: signal.raise_signal(signal.SIGTERM))
             with pytest.raises(SystemExit):
                 run(lora)
             monkeypatch.undo()
         assert run(lora) == 0
-    whole, killed = runs
-    assert figures(killed) == figures(whole)
-    assert summary(killed) == summary(whole)
+    whole, stopped = runs
+    assert figures(stopped) == figures(whole)
+    assert summary(stopped) == summary(whole)
     ours, theirs = (load_model(folder).model.state_dict() for folder in runs)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -239,9 +245,7 @@ def test_from_a_pretrained_encoder(small_genome, small_labelled, tmp_path):
     ]
     assert run([*arguments, "data.split.block_bp=2000"]) == 0
     out = tmp_path / "run"
-    assert (
-        run(command(small_labelled, out, f"model.checkpoint={pretrained}", "epochs=1", "optim.lr=1e-30")) == 0
-    )
+    assert run(command(small_labelled, out, f"model={pretrained}", "epochs=1", "optim.lr=1e-30")) == 0
     ours, theirs = load_model(out).model.encoder, load_model(pretrained).model.encoder
     for name, tensor in theirs.state_dict().items():
         assert torch.allclose(ours.state_dict()[name], tensor, atol=1e-7)
@@ -274,7 +278,7 @@ def test_predict_writes_labels_and_probabilities(finished, tmp_path):
 @pytest.mark.parametrize("name", [name for name in shipped_configs() if name.startswith("finetune/")])
 def test_every_shipped_config_runs_on_a_cpu(name, small_labelled, tmp_path):
     recipe = load_recipe("finetune")
-    overrides = [f"data.dir={small_labelled}", "epochs=1", "compute.device=cpu", "model.init=logo_tiny"]
+    overrides = [f"data.dir={small_labelled}", "epochs=1", "compute.device=cpu", "model=logo_tiny"]
     config = load_config(recipe.config_schema, shipped_configs()[name], overrides)
     if config.data.shots:
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, shots=10))

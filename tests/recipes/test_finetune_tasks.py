@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from cmgems.cli.main import run
 from cmgems.models import load_model
-from cmgems.runs import Checkpoints, read_metric_log
+from cmgems.runs import read_metric_log
 from cmgems.runs.summary import is_metric
 from cmgems.tasks.metrics import quantity_metrics
 
@@ -54,7 +55,7 @@ def command(task, folder, out, *overrides):
     columns = ["data.labels=[gc,kilo_a]"] if task == "regression" else []
     return [
         "run", "finetune", "--config", "tiny", f"task={task}", f"data.dir={folder}", *columns,
-        "model.tokenizer=kmer3", "optim.lr=3e-3", "epochs=4", "compute.threads=1", "compute.precision=fp32",
+        "tokenizer=kmer3", "optim.lr=3e-3", "epochs=4", "compute.threads=1", "compute.precision=fp32",
         *overrides, "-o", str(out),
     ]  # fmt: skip
 
@@ -126,20 +127,17 @@ def test_predictions_are_those_of_the_test_scores(finished, data, tmp_path):
         assert right == pytest.approx(scores["test_accuracy"])
 
 
-def test_stopped_and_resumed_is_the_same_to_the_bit(finished, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", [7, 40])
+def test_stopped_in_an_epoch_and_resumed_is_the_same_to_the_bit(
+    step, finished, data, tmp_path, at_step, monkeypatch
+):
     task, out = finished
-    save, again = Checkpoints.save, tmp_path / "again"
-
-    def stop_after_two(self, step, *arguments, **options):
-        saved = save(self, step, *arguments, **options)
-        if step == 2:
-            raise KeyboardInterrupt
-        return saved
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", stop_after_two)
-        assert run(command(task, data / task, again)) != 0
+    again = tmp_path / "again"
+    at_step(step, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        run(command(task, data / task, again, "checkpoint.every=3"))
     assert not (again / "summary.json").exists()
+    monkeypatch.undo()
     assert run(command(task, data / task, again)) == 0
     assert figures(again) == figures(out)
     assert summary(again) == summary(out)
@@ -175,8 +173,8 @@ def test_without_a_defined_score_there_is_still_a_best_epoch(data, tmp_path):
 )
 def test_classes_of_bases_with_every_kind_of_token(data, small_bpe, tmp_path, model, tokenizer):
     task, out = "token_classification", tmp_path / "run"
-    file = [f"model.tokenizer.file={small_bpe}"] if tokenizer == "bpe" else []
-    overrides = [f"model.init={model}", f"model.tokenizer={tokenizer}", *file, "epochs=1"]
+    file = [f"tokenizer.file={small_bpe}"] if tokenizer == "bpe" else []
+    overrides = [f"model={model}", f"tokenizer={tokenizer}", *file, "epochs=1"]
     assert run(command(task, data / task, out, *overrides)) == 0
     assert summary(out)["test_accuracy"] > 0.55
     found, _ = predict(out, data, task, tmp_path)

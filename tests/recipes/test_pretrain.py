@@ -166,15 +166,25 @@ def test_layers_are_recomputed_on_request_with_the_same_result(
 
 def test_starts_from_the_weights_of_another_run(finished, small_genome, tmp_path):
     out = tmp_path / "run"
-    assert run(command(small_genome, out, f"start={finished}", "steps=1", "optim.lr=1e-12", "seed=7")) == 0
+    assert run(command(small_genome, out, f"model={finished}", "steps=1", "optim.lr=1e-12", "seed=7")) == 0
     ours, theirs = (load_model(folder).model.state_dict() for folder in (out, finished))
     assert all(torch.allclose(ours[name], theirs[name], rtol=0, atol=1e-9) for name in theirs)
     again = tmp_path / "again"
-    assert run(command(small_genome, again, f"start={finished}", "steps=5", "seed=7")) == 0
+    assert run(command(small_genome, again, f"model={finished}", "steps=5", "seed=7")) == 0
     assert figures(again)[0]["loss"] != figures(finished)[0]["loss"]
 
 
-def test_the_weights_of_another_model_are_refused(finished, small_genome, tmp_path, capsys):
-    other = [f"start={finished}", "tokenizer=kmer4", "masking.curriculum=fixed"]
-    assert run(command(small_genome, tmp_path / "run", *other)) == 2
-    assert "checkpoint of another model" in capsys.readouterr().err
+def test_a_fine_tuned_model_cannot_be_pretrained(small_genome, small_labelled, tmp_path, capsys):
+    tuned = tmp_path / "tuned"
+    arguments = ["--config", "tiny", f"data.dir={small_labelled}", "epochs=1", "-o", str(tuned)]
+    assert run(["run", "finetune", *arguments]) == 0
+    assert run(command(small_genome, tmp_path / "run", f"model={tuned}")) == 2
+    assert "not a masked language model" in capsys.readouterr().err
+
+
+def test_a_genome_store_must_be_named(tmp_path, capsys):
+    assert run(["run", "pretrain", "-o", str(tmp_path / "run")]) == 2
+    assert (
+        "error: missing key `store` in data.store; add it to the config or give data.store="
+        in capsys.readouterr().err
+    )

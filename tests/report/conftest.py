@@ -132,7 +132,7 @@ def finetuned(pretrained: Path, small_labelled: Path) -> Path:
     """A fine-tuning run that started from it."""
     out = pretrained.parent / "ft"
     overrides = [
-        f"model.checkpoint={pretrained}",
+        f"model={pretrained}",
         f"data.dir={small_labelled}",
         "compute.threads=1",
         "epochs=2",

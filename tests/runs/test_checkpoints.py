@@ -13,11 +13,18 @@ from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import MODELS
 from cmgems.runs import CheckpointConfig, Checkpoints
 from cmgems.runs.checkpoints import damage
-from cmgems.training import OptimConfig, Saver, build_optimizer, load_training_state, save_training_state
+from cmgems.training import OptimConfig, Saver, build_optimizer
 
 
 def write_text(folder):
     (folder / "weights").write_text("weights " * 100)
+
+
+def saver_of(folder, model, optimizer):
+    def write_model(path, weights, step):
+        save_file(dict(weights), path / "model.safetensors")
+
+    return Saver(Checkpoints(folder), CheckpointConfig(), model, optimizer, ALONE, write_model)
 
 
 def test_newest_skips_damaged_ones_and_sweeps_leftovers(tmp_path, capsys):
@@ -70,24 +77,21 @@ def test_a_copy_beside_them_is_no_checkpoint(tmp_path):
 
 
 def test_optimizer_and_random_state_come_back_to_the_bit(tmp_path):
-    def trained(steps, start=None):
+    def trained(steps):
         torch.manual_seed(0)
         model = MODELS.get("dnabert_tiny").masked_lm()
         optimizer = build_optimizer(model, OptimConfig())
-        done = 0
-        if start is not None:
-            model.load_state_dict(start)
-            done = load_training_state(tmp_path, model, optimizer)["done"]
-        for _ in range(done, steps):
+        saver = saver_of(tmp_path, model, optimizer)
+        saved = saver.resume() or {"done": 0}
+        for _ in range(saved["done"], steps):
             model(torch.arange(5, 25)[None]).square().mean().backward()
             optimizer.step()
             optimizer.zero_grad()
-        return model, optimizer
+        return model, saver
 
-    model, optimizer = trained(3)
-    save_training_state(tmp_path, model, optimizer, {"done": 3})
-    resumed, _ = trained(6, start=model.state_dict())
     straight, _ = trained(6)
+    trained(3)[1].save(3, {"done": 3})
+    resumed, _ = trained(6)
     assert all(torch.equal(a, b) for a, b in zip(resumed.parameters(), straight.parameters(), strict=True))
 
 
@@ -96,10 +100,10 @@ def test_optimizer_state_of_another_model(tmp_path):
     optimizer = build_optimizer(model, OptimConfig())
     model(torch.arange(5, 25)[None]).mean().backward()
     optimizer.step()
-    save_training_state(tmp_path, model, optimizer, {})
+    saver_of(tmp_path, model, optimizer).save(1, {})
     other = MODELS.build("dnabert_tiny", ffn=128).masked_lm()
     with pytest.raises(CmgemsError, match="another shape"):
-        load_training_state(tmp_path, other, build_optimizer(other, OptimConfig()))
+        saver_of(tmp_path, other, build_optimizer(other, OptimConfig())).resume()
 
 
 class Training:

@@ -16,7 +16,7 @@ from cmgems.runs.summary import is_metric, label
 MOST_COMPARED = 8
 SETTINGS = {
     "data": "data.dir",
-    "from": "model.checkpoint",
+    "from": "model",
     "examples a class": "data.shots",
     "learning rate": "optim.lr",
     "epochs": "epochs",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
-from cmgems.models import MODELS, fit_to_tokenizer
+from cmgems.models import ModelSource
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.pmi.strings import string_npmi
@@ -17,7 +17,7 @@ from cmgems.pretraining import PretrainingData
 from cmgems.report.runs.logged import Floats, LoggedRun
 from cmgems.report.runs.phases import strategies, switches
 from cmgems.report.runs.sections import Sections
-from cmgems.tokenization import TOKENIZERS, Tokenizer
+from cmgems.tokenization import Tokenizer
 
 SAMPLE_TOKENS = 100_000
 
@@ -72,8 +72,8 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     Raises:
         CmgemsError: if the genome store is missing or does not fit.
     """
-    tokenizer = sections.tokenizer.build(TOKENIZERS)
-    model = fit_to_tokenizer(sections.model.build(MODELS), tokenizer)
+    source = ModelSource.of(sections.model, sections.tokenizer)
+    tokenizer, model = source.tokenizer, source.config
     data = PretrainingData(sections.data, tokenizer, model.max_positions, sections.seed)
     masker = Masker(sections.masking, tokenizer, sections.steps, sections.seed)
     windows = list(data.sample_ids(SAMPLE_TOKENS))

@@ -21,15 +21,15 @@ from cmgems.runs.layout import CONFIG
 from cmgems.tokenization import TOKENIZERS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sections:
     """Fields as in the recipe `pretrain`."""
 
     steps: int = 10_000
     seed: int = 0
     tokenizer: Component = component(TOKENIZERS, "kmer6")
-    model: Component = component(MODELS, "logo")
-    data: GenomeData = field(default_factory=GenomeData)
+    model: Component = component(MODELS, "logo", or_folder=True)
+    data: GenomeData
     masking: MaskingConfig = field(default_factory=MaskingConfig)
 
 

@@ -1,0 +1,49 @@
+"""What a run starts from: a registered model, or a folder."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cmgems.config import Component
+from cmgems.errors import CheckpointError
+from cmgems.models import ModelSource, load_model
+
+KMER3 = Component("kmer3")
+
+
+@pytest.fixture(params=["logo_tiny", "dnabert2_tiny", "nt_v2_tiny"])
+def source(request):
+    return ModelSource.of(Component(request.param, {"layers": 1}), KMER3)
+
+
+def test_a_registered_model_is_as_large_as_its_vocabulary(source):
+    assert (source.config.vocab_size, source.config.layers, source.saved) == (69, 1, None)
+    assert (source.tokenizer.k, source.tokenizer_name) == (3, "kmer3")
+
+
+def test_a_folder_brings_its_weights_config_and_tokenizer(source, tmp_path):
+    model = source.masked_lm()
+    source.save(tmp_path, model, "masked_lm", training={"steps": 3})
+    assert load_model(tmp_path).training == {"steps": 3}
+    found = ModelSource.of(Component(str(tmp_path)), Component("kmer6"), dropout=0.3)
+    assert found.config.hidden_dropout == 0.3
+    assert (found.model_name, found.tokenizer) == (source.model_name, source.tokenizer)
+    again, classifier = found.masked_lm(), found.with_head("classification", 2)
+    state = model.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
+    for name, tensor in classifier.encoder.state_dict().items():
+        assert torch.equal(tensor, state[f"encoder.{name}"])
+
+
+def test_a_fine_tuned_folder_is_no_masked_language_model(tmp_path):
+    source = ModelSource.of(Component("logo_tiny"), KMER3)
+    source.save(tmp_path, source.with_head("classification", 2), "classification", ["a", "b"])
+    found = ModelSource.of(Component(str(tmp_path)), KMER3)
+    with pytest.raises(CheckpointError, match=r"not a masked language model .*its head is classification"):
+        found.masked_lm()
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(CheckpointError, match="no model found"):
+        ModelSource.of(Component(str(tmp_path)), KMER3)
