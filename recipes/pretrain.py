@@ -6,6 +6,7 @@ Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,7 +30,6 @@ from cmgems.runs import (
     open_run,
     perplexity,
     show_steps,
-    show_summary,
     step_text,
     stop_signals,
     summary,
@@ -172,7 +172,6 @@ class Pretraining:
         entropy, state, out = unigram_entropy(self.validation), self.state, self.run.folder
         plot_pretraining(self.run.metrics_path, out / layout.LOSS_PLOT, entropy)
         self.run.finish(
-            f"pretrained {self.source.model_name} in {out}",
             {
                 summary.STEPS: self.config.steps,
                 summary.VALIDATION_LOSS: state["validation_loss"],
@@ -229,7 +228,8 @@ def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, to the last step."""
     with open_world() as world, open_run(out, config, "pretrain", world) as run:
         if run.summary is not None:
-            show_summary(f"{out} has finished already", run.summary)
+            if world.is_main:
+                print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
         work = Pretraining(config, compute, world, run)

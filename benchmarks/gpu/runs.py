@@ -45,7 +45,8 @@ def figures(out: Path) -> dict[str, Any]:
     Seconds of a step (`seconds`), all of the steps together (`steps_seconds`), what the slow ones took beyond the usual
     (`compiling`), tokens a second, share of the peak, share of a step spent waiting for data, GB at most, nats.
     """
-    records = RunReader(out).records
+    run = RunReader(out)
+    records = run.records
     steps = [record for record in records if "seconds" in record]
     later = steps[len(steps) // 6 :]
     usual = statistics.median(record["seconds"] for record in later)
@@ -64,5 +65,5 @@ def figures(out: Path) -> dict[str, Any]:
         "first_loss": steps[0].get("loss"),
         "last_loss": steps[-1].get("loss"),
         "validation": [(r["step"], r["validation_loss"]) for r in records if "validation_loss" in r],
-        "switched_at": (RunReader(out).summary or {}).get(SWITCHED_AT),
+        "switched_at": (run.summary or {}).get(SWITCHED_AT),
     }
