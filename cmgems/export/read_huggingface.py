@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.export.tensors import read_tensors
+from cmgems.files import atomic_folder, check_new
 from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel
-from cmgems.models.saved import build_with_weights
+from cmgems.models.saved import build_with_weights, save_model
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
 LOSSES: dict[str, Head] = {"regression": "regression", "multi_label_classification": "multi_label"}
@@ -58,6 +59,37 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
         training={"imported from": folder.resolve().name},
         folder=folder,
     )
+
+
+def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
+    """Write a published checkpoint as the new model folder ``out``, whole or not at all.
+
+    Args:
+        folder: As for :func:`read_huggingface`.
+        out: The folder to make.
+        tokenizer_name: As for :func:`read_huggingface`.
+
+    Returns:
+        The model.
+
+    Raises:
+        CmgemsError: if ``out`` exists or cannot be written; and as :func:`read_huggingface`.
+    """
+    check_new(out)
+    saved = read_huggingface(folder, tokenizer_name)
+    with atomic_folder(out) as partial:
+        save_model(
+            partial,
+            saved.model,
+            model_name=saved.model_name,
+            config=saved.config,
+            head=saved.head,
+            tokenizer_name=saved.tokenizer_name,
+            tokenizer=saved.tokenizer,
+            labels=saved.labels,
+            training=saved.training,
+        )
+    return saved
 
 
 def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
