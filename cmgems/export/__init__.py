@@ -1,4 +1,4 @@
-"""Models from and for other programs: Hugging Face folders, both ways."""
+"""Reads and writes Hugging Face folders."""
 
 from cmgems.export.huggingface import export_huggingface
 from cmgems.export.model_card import model_card

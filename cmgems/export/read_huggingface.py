@@ -46,7 +46,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     state = import_huggingface_state(config, read_tensors(folder))
     head = _head(folder, info, state)
     labels = [] if head == "masked_lm" else _labels(info, state)
-    if head == "masked_lm":  # BERT's files of masked language models hold the classifier's pooler too
+    if head == "masked_lm":  # BERT's masked language models come with the classifier's pooler
         state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
     return SavedModel(
         model=build_with_weights(config, head, len(labels), state, where=folder),
@@ -97,7 +97,7 @@ def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -
 
     Args:
         config: The config of the model they are for.
-        state: The checkpoint's tensors; may hold several heads.
+        state: The checkpoint's tensors; may have several heads.
 
     Raises:
         CmgemsError: if no checkpoints of the family are published, or a tensor is unknown (CheckpointError).
@@ -138,7 +138,7 @@ def _read_config(path: Path, info: Mapping[str, Any]) -> tuple[str, ModelConfig]
         "unknown model family",
         where=path,
         why=f"its model_type is {info.get('model_type')!r}",
-        fix="families that can be read: DNABERT and other BERTs, DNABERT-2, Nucleotide Transformer v1 and v2",
+        fix="give a DNABERT or other BERT, a DNABERT-2 or a Nucleotide Transformer v1 or v2",
     )
 
 
@@ -176,7 +176,7 @@ def _head(folder: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         return "masked_lm"
     if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
         raise CheckpointError(
-            "no head", where=folder, why="it holds an encoder alone", fix="give a masked LM or a classifier"
+            "no head", where=folder, why="it has an encoder only", fix="give a masked LM or a classifier"
         )
     if any(str(name).endswith("ForTokenClassification") for name in info.get("architectures") or ()):
         return "token_classification"

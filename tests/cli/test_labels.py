@@ -91,7 +91,7 @@ def test_draw_and_train_on_one(small_labelled, tmp_path, capsys):
     )
     said = capsys.readouterr().out
     assert f"{out / '4'}: 3 draws of 4 rows of each of 2 classes\n" in said
-    assert "never drawn: 0 training rows that repeat another, 0 that stand in the test set\n" in said
+    assert "never drawn: 0 training rows that repeat another, 0 that are in the test set\n" in said
     assert "skipped: 900 shots: " in said
     for _ in range(2):
         assert run(finetune(out / "4", "data.shots=4", "data.draw=2")) == 0

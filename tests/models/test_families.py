@@ -38,6 +38,12 @@ HEADS = get_args(Head)
 LABELS = ["a", "b", "c"]
 
 each_family = pytest.mark.parametrize("config", TINY.values(), ids=TINY)
+# These compile as another does: "bert" for a projection and for learned positions, "dnabert2" for six heads.
+COMPILE_ALIKE = {"bert, projected", "dnabert2, 6 heads", "nt_v1"}
+each_compiled = pytest.mark.parametrize(
+    "config",
+    [pytest.param(c, id=n, marks=[pytest.mark.slow] * (n in COMPILE_ALIKE)) for n, c in TINY.items()],
+)
 each_head = pytest.mark.parametrize("head", HEADS)
 
 
@@ -258,7 +264,7 @@ def test_dropout_acts_in_training_only(name, kind):
         assert torch.equal(model(ids_BS, real_BS), model(ids_BS, real_BS))
 
 
-@each_family
+@each_compiled
 def test_compiles_whole_and_once_for_all_lengths(config):
     torch.compiler.reset()
     counters = torch._dynamo.utils.counters
