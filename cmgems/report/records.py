@@ -135,23 +135,16 @@ class Letter:
 
 @dataclass(frozen=True)
 class Letters:
-    """A sequence in groups of ten, with the position of each group's first base above it."""
+    """A sequence in groups of ten, each with the position of its first base; with a ``meaning``, a legend instead."""
 
     macro: ClassVar[str] = "letters"
     letters: Sequence[Letter]
+    meaning: str = ""
 
     @property
     def groups(self) -> list[tuple[int, Sequence[Letter]]]:
         """(position of the first from 1, letters)."""
         return [(first + 1, self.letters[first : first + 10]) for first in range(0, len(self.letters), 10)]
-
-
-@dataclass(frozen=True)
-class MaskLegend:
-    """What the marks of masked bases mean: (their style, the text) each."""
-
-    macro: ClassVar[str] = "mask_legend"
-    entries: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -179,7 +172,7 @@ class Section:
         return [part for part in self.parts if isinstance(part, Group)]
 
 
-Part = Paragraph | BulletList | Tiles | Table | Figure | Grid | Letters | MaskLegend | Group | Section
+Part = Paragraph | BulletList | Tiles | Table | Figure | Grid | Letters | Group | Section
 
 
 @dataclass(frozen=True)
