@@ -1,4 +1,4 @@
-"""What a page is made of: records that the templates render. None of them holds HTML but the ``svg`` of a figure."""
+"""What a page is made of: records that the templates render. Only the ``svg`` of a figure is HTML."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Of each column, whether it is set as numbers: it holds no text, and is not the first."""
+        """Of each column, whether it is set as numbers: it has no text, and is not the first."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.headings)
         kinds = [
             all(value is None or isinstance(value, int | float) for value in column) for column in columns
@@ -206,7 +206,7 @@ class Page:
 
 
 def cell_text(value: object) -> str:
-    """A value as a reader wants it: four digits, thousands apart, a dash for what is missing or undefined."""
+    """A value as a reader wants it: four digits, commas between thousands, a dash for what is missing or undefined."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):

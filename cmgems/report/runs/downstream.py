@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 def finetuning_section(runs: Sequence[LoggedRun], name: str) -> Section:
-    """All fine-tuning runs: their test scores, and how they got there."""
+    """All fine-tuning runs: their test scores and their curves."""
     shown = runs[:MOST_COMPARED]
     keys = dict.fromkeys(key for run in runs for record in run.records for key in record)
     scores = [key for key in keys if key.startswith("dev_")]
@@ -48,7 +48,7 @@ def finetuning_section(runs: Sequence[LoggedRun], name: str) -> Section:
 
 
 def _loss_chart(runs: Sequence[LoggedRun], name: str) -> Chart:
-    caption = "Of single batches; shaded is the range of the steps that a point stands for."
+    caption = "Of single batches; shaded is the range over the steps that a point averages."
     return Chart(f"{name}-loss", "Training loss", caption, "loss", lines_of(runs, "loss"))
 
 
