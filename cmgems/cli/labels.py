@@ -45,7 +45,7 @@ def draw(
     typer.echo(f"{out / 'test.csv'}: {written.test_rows:,} rows")
     typer.echo(
         f"never drawn: {written.repeated:,} training rows that repeat another, "
-        f"{written.leaked:,} that stand in the test set"
+        f"{written.leaked:,} that are in the test set"
     )
     for number, why in written.skipped.items():
         typer.echo(f"skipped: {number} shots: {why}")

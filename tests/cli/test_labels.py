@@ -30,20 +30,20 @@ def finetune(folder: Path, *overrides: str) -> list[str]:
     [
         ("train", None, "no train file in {folder}; put train.csv (sequence,label) or train.tsv there"),
         ("test", None, "no test file in {folder}; put test.csv (sequence,label) or test.tsv there"),
-        ("train", "", "columns missing in {folder}/train.csv:1: no 'sequence', it has none; the first line names"),
-        ("test", "ACGTACGT,1\n", "columns missing in {folder}/test.csv:1: no 'sequence', it has ACGTACGT, 1; "),
-        ("dev", "sequence,y\nACGTACGT,1\n", "columns missing in {folder}/dev.csv:1: no 'label', it has sequence, y"),
+        ("train", "", "columns missing in {folder}/train.csv:1: no 'sequence'; it has none; the first line names"),
+        ("test", "ACGTACGT,1\n", "columns missing in {folder}/test.csv:1: no 'sequence'; it has ACGTACGT, 1; "),
+        ("dev", "sequence,y\nACGTACGT,1\n", "columns missing in {folder}/dev.csv:1: no 'label'; it has sequence, y"),
         ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one row of each class"),
         ("dev", "sequence,label\n", "no rows in {folder}/dev.csv; give"),
-        ("train", GOOD + "ACGTACGT\n", "sequence or label missing in {folder}/train.csv:6: 1 cells, 2 columns; mend"),
-        ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; mend or drop the row"),
+        ("train", GOOD + "ACGTACGT\n", "sequence or label missing in {folder}/train.csv:6: 1 cells, 2 columns; fix"),
+        ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; fix or remove the row"),
         ("test", GOOD + "ACGTACGT,1,1\n", "more cells than columns in {folder}/test.csv:6: 3 cells, 2 columns; quote"),
         ("train", "sequence,label\nACGTACGT,1\n", "one class only in {folder}/train.csv: every label is '1'; give"),
-        ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; mend"),
-        ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; mend"),
-        ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; mend"),
+        ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; fix"),
+        ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; fix"),
+        ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; fix"),
         ("test", GOOD + "ACGUACGT,1\n", "not a nucleotide in {folder}/test.csv:6, sequence position 4: found 'U'"),
-        ("train", GOOD + "ACGT ACGT,1\n", "words that are no overlapping k-mers in {folder}/train.csv:6: ACGT is"),
+        ("train", GOOD + "ACGT ACGT,1\n", "words that are not overlapping k-mers in {folder}/train.csv:6: ACGT is"),
     ],
 )  # fmt: skip
 def test_a_set_that_cannot_be_used_is_one_line(folder, capsys, split, text, message):
@@ -57,8 +57,8 @@ def test_a_set_that_cannot_be_used_is_one_line(folder, capsys, split, text, mess
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.shots=3"], "fewer rows than shots in data.shots: 0 training examples of class '0', besides 2 that"),
-        (["data.shots=1", "data.draw=2"], "no such draw in data.draw: 2 is asked for, the training set holds 2 of 1"),
+        (["data.shots=3"], "fewer rows than shots in data.shots: 0 training examples of class '0', and 2 more that"),
+        (["data.shots=1", "data.draw=2"], "no such draw in data.draw: 2 was requested, the training set holds 2 of 1"),
         (["data.shots=3", "data.draw=0"], "not whole draws in the training set: class '0' has 2 rows, 1 x 3 were"),
         (["data.draw=0"], "`draw` must be 0 or more, and needs shots"),
         (["data.dir=nowhere"], "no such folder in nowhere; set data.dir to a folder with train, dev and test files"),
@@ -91,7 +91,7 @@ def test_draw_and_train_on_one(small_labelled, tmp_path, capsys):
     )
     said = capsys.readouterr().out
     assert f"{out / '4'}: 3 draws of 4 rows of each of 2 classes\n" in said
-    assert "never drawn: 0 training rows that repeat another, 0 that stand in the test set\n" in said
+    assert "never drawn: 0 training rows that repeat another, 0 that are in the test set\n" in said
     assert "skipped: 900 shots: " in said
     for _ in range(2):
         assert run(finetune(out / "4", "data.shots=4", "data.draw=2")) == 0
