@@ -39,7 +39,7 @@ class Config:
     strategies: tuple[str, ...] = ("random_span", "genemask", "global_pmi", "cm_step", "cm_gems", "annealed")
     baseline: str = "random_span"
     seeds: int = 3
-    pretrain: RecipeSettings = field(default_factory=lambda: RecipeSettings("pretrain", "logo_random"))
+    pretrain: RecipeSettings = field(default_factory=lambda: RecipeSettings("pretrain", "logo"))
     evaluate: EvaluationConfig | None = None
 
     def __post_init__(self) -> None:

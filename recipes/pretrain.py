@@ -1,7 +1,7 @@
 """Pretrain a gene transformer by masked language modelling with a masking curriculum.
 
 Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run the copy the same way:
-`cmgems run ./my_pretrain.py --config logo_cm_gems ...`.
+`cmgems run ./my_pretrain.py --config logo ...`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
 from cmgems.models import MODELS, ModelSource
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
-from cmgems.report import plot_pretraining
 from cmgems.runs import (
     CheckpointConfig,
     LogConfig,
@@ -49,7 +48,6 @@ from cmgems.training import (
     profiled,
     start_compute,
     stop_if_diverged,
-    take,
     train_step,
     unigram_entropy,
     validate,
@@ -65,7 +63,7 @@ class Config:
         accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
         seed: Decides weights, order, windows and masks.
         model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
-            config and tokenizer. Optimizer, schedule and curriculum begin anew.
+            config and tokenizer. Optimizer, schedule and curriculum start from the beginning.
         tokenizer: That of a registered model.
     """
 
@@ -153,7 +151,7 @@ def main(config: Config, out: Path) -> None:
             display.note(f"{compute.describe()}; {start} of {config.steps} steps done; {out}", state)
             for step in range(start, config.steps):
                 meter.start()
-                batches = take(stream, config.accumulation)
+                batches = [next(stream) for _ in range(config.accumulation)]
                 meter.data_arrived()
                 lr = learning_rate(config.optim, step, config.steps)
                 with memory_advice(batches, config.data.batch_size, config.accumulation):
@@ -194,6 +192,8 @@ def main(config: Config, out: Path) -> None:
 
         saver.keep_model(out / layout.FINAL, config.steps)
         if world.is_main:
+            from cmgems.report import plot_pretraining  # matplotlib takes a second to import
+
             plot_pretraining(run.metrics_path, out / layout.LOSS_PLOT, entropy)
             run.finish(
                 {

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from cmgems.errors import CmgemsError, ConfigError, DataError, DiskError, disk_error
+from cmgems.errors import CmgemsError, ConfigError, DataError, DiskError, disk_error, few
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_a_full_disk_is_not_the_users_mistake() -> None:
     denied = disk_error(PermissionError(errno.EACCES, "Permission denied"), "out")
     assert denied.line() == "cannot write in out: Permission denied; check the path and its permissions"
     assert denied.exit_code == 2
+
+
+def test_few_names():
+    assert few(["b", "a"]) == "a, b"
+    assert few(list("abcdef")) == "a, b, c, d and 2 more"

@@ -17,7 +17,7 @@ from cmgems.files import write_text
 OUTPUT = Path(__file__).resolve().parents[2] / "docs" / "results" / "gpu.md"
 INTRODUCTION = """# GPU
 
-Commands, from the root of a checkout; [benchmarks/gpu/README.md](../../benchmarks/gpu/README.md) says more:
+Commands, from the root of a checkout; `benchmarks/gpu/README.md` says more:
 
 ```bash
 python benchmarks/gpu/prepare.py DATA                 # beforehand, on a CPU with network

@@ -33,7 +33,7 @@ def compare(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretraining runs of each strategy.")] = 3,
     config: Annotated[
         str, typer.Option("--config", "-c", metavar="NAME|FILE", help="Pretraining config they share.")
-    ] = "logo_random",
+    ] = "logo",
     datasets: Annotated[
         str,
         typer.Option(

@@ -36,7 +36,7 @@ def build(
     contigs = len(store.names)
     print(f"{out}: {contigs:,} contig{'s' if contigs != 1 else ''}, {store.bases:,} bp")
     if store.ambiguous:
-        print(f"{_ambiguous(store)}, and are kept as N")
+        print(_ambiguous(store))
 
 
 @app.command()
@@ -65,7 +65,7 @@ def info(
 
     table = Table(title=str(folder), show_header=False)
     table.add_column()
-    table.add_column(overflow="fold")  # a checksum cut short is of no use
+    table.add_column(overflow="fold")  # do not cut the checksum
     gc = f"{store.gc / store.valid_bases:.1%}" if store.valid_bases else "none"
     for label, value in {
         "contigs": f"{len(store.names):,}",
@@ -78,7 +78,7 @@ def info(
         "sha256": store.sha256 + (" (verified)" if verify else ""),
     }.items():
         table.add_row(label, value)
-    Console(markup=False, emoji=False).print(table)  # file names are no markup
+    Console(markup=False, emoji=False).print(table)  # file names may hold [ ]
 
 
 def _facts(store: GenomeStore) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _letters(store: GenomeStore) -> str:
 def _ambiguous(store: GenomeStore) -> str:
     count = sum(store.ambiguous.values())
     noun = "base is" if count == 1 else "bases are"
-    return f"{count:,} {noun} not A, C, G or T ({_letters(store)})"
+    return f"{count:,} {noun} not A, C, G or T ({_letters(store)}): kept as N"
 
 
 def _soft_masked(store: GenomeStore) -> str:

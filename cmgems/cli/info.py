@@ -1,4 +1,4 @@
-"""``cmgems info``: what a bug report needs to say about the machine."""
+"""``cmgems info``: what a bug report should say about the machine."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def draw(
         str, typer.Option(metavar="N,N,...", help="Training examples of each class.")
     ] = "10,50,100,500,1000",
     draws: Annotated[int, typer.Option(metavar="N", help="Training sets of each size.")] = 10,
-    seed: Annotated[int, typer.Option(help="Decides the draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")] = "label",
 ) -> None:
     """Draw few-shot training sets that share no sequence with the test set.
@@ -56,9 +56,9 @@ def silencers(
     fasta: Annotated[Path, typer.Argument(metavar="FASTA", help="Silencers, e.g. of SilencerDB.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to make.")],
     max_bp: Annotated[int, typer.Option(metavar="BP", help="Leave out longer ones.")] = 300,
-    seed: Annotated[int, typer.Option(help="Decides negatives and split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the negatives and the split.")] = 0,
 ) -> None:
-    """Make a labelled set of silencers (1) and of the same sequences with random pieces written over (0).
+    """Make a labelled set of silencers (1) and of the same sequences with pieces replaced at random (0).
 
     A silencer and its negative are both in train.csv, or, for a tenth of them, both in test.csv.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -22,15 +21,17 @@ from cmgems.cli import (
     labels,
     launch,
     mask,
+    motifs,
     pmi,
     predict,
+    problems,
     recipes,
     report,
     score,
     tokenizer,
     variants,
 )
-from cmgems.errors import EXIT_INTERRUPTED, EXIT_OURS, EXIT_USER, CmgemsError, ConfigError, disk_error
+from cmgems.errors import EXIT_INTERRUPTED
 
 # Plain help: importing rich would double the time to start.
 app = typer.Typer(
@@ -53,7 +54,7 @@ for _command in (
     score.score,
     variants.variants,
     explain.explain,
-    explain.motifs,
+    motifs.motifs,
     report.report,
     export.export,
     info.info,
@@ -69,13 +70,6 @@ for _name, _group in (
 ):
     app.add_typer(_group, name=_name)
 
-# The error for a wrong option or argument. Newer typers carry click inside and no longer depend on it.
-_UsageError = cast(type[Exception], typer.BadParameter.__base__)
-
-
-# What is the matter with a path, not with us.
-_PATH_ERRORS = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EROFS)
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -89,7 +83,7 @@ def _global_options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. May stand anywhere.")
+        bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")
     ] = False,
 ) -> None:
     """Pretrain and fine-tune gene transformers with PMI curriculum masking.
@@ -121,49 +115,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if debug and not isinstance(error, _UsageError):
-            import traceback
-
-            traceback.print_exc()
-        return _report(error)
+        return problems.report(error, with_traceback=debug)
     # Newer typers catch Ctrl-C themselves and return its code.
     if code == EXIT_INTERRUPTED:
-        _print("interrupted")
+        problems.tell("interrupted")
     return code if isinstance(code, int) else 0
-
-
-def _report(error: Exception) -> int:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        error = disk_error(error, error.filename or "the output")
-    if isinstance(error, OSError) and error.errno in _PATH_ERRORS and error.filename is not None:
-        error = CmgemsError(
-            "cannot use the path",
-            where=error.filename,
-            why=error.strerror or str(error),
-            fix="check it and its permissions",
-        )
-    if isinstance(error, CmgemsError):
-        for problem in error.problems if isinstance(error, ConfigError) else [error]:
-            _print(f"error: {problem.line()}")
-        return error.exit_code
-    if isinstance(error, _UsageError):
-        return _report_usage(error)
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    _print(f"error: internal: {text}; run again with --debug and report it")
-    return EXIT_OURS
-
-
-def _report_usage(error: Any) -> int:
-    context = error.ctx
-    message = error.format_message().strip()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(message)
-        return EXIT_USER
-    command = context.command_path if context is not None else "cmgems"
-    _print(f"error: {' '.join(message.split()).rstrip('.')}; see {command} -h")
-    return EXIT_USER
-
-
-def _print(line: str) -> None:
-    if not launch.tell_launcher(line):
-        print(line, file=sys.stderr, flush=True)

@@ -21,14 +21,12 @@ def build(
     store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write (safetensors).")],
     k: Annotated[int, typer.Option("--k", min=3, max=8, help="Length of the k-mers (bp).")] = 6,
-    definition: Annotated[
-        str, typer.Option(help="exact, or genemask2023 as in the published ranking.")
-    ] = "exact",
+    definition: Annotated[str, typer.Option(help="exact, or genemask2023 (the published one).")] = "exact",
     canonical: Annotated[bool, typer.Option("--canonical", help="Count both strands.")] = False,
     min_count: Annotated[int, typer.Option(min=1, help="Rarer k-mers rank after all others.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the table as CSV too.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads; by default one a core, at most 4.", show_default=False)
+        int | None, typer.Option(min=1, help="Threads [default: one a core, at most 4].")
     ] = None,
     top: Top = 0,
 ) -> None:
@@ -85,10 +83,7 @@ def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="PMI table (safetensors or CSV).")],
     second: Annotated[Path, typer.Argument(metavar="B", help="PMI table of the same k.")],
     top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Compare the first TOP k-mers; by default 10, 100 and 1000.", show_default=False
-        ),
+        int | None, typer.Option(min=1, help="Compare the first TOP k-mers [default: 10, 100 and 1000].")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Scatter plot of the ranks to write (PNG).")
@@ -124,10 +119,7 @@ def compare(
 @app.command()
 def plot(
     table: Table,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="One picture, if it ends in .png, else a folder of pictures."),
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .png file, or a folder for several.")],
     top: Annotated[int, typer.Option(min=1, help="Number of k-mers in each sequence logo, at most.")] = 100,
 ) -> None:
     """Draw a table: distribution of NPMI; NPMI, CpG and GC content by rank; sequence logos of both ends.

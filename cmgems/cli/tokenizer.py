@@ -1,4 +1,4 @@
-"""``cmgems tokenizer``: tokenizers as Hugging Face folders, and BPE vocabularies of one's own."""
+"""``cmgems tokenizer``: tokenizers as Hugging Face folders, and BPE vocabularies learned from a genome."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def train(
     store: Annotated[Path, typer.Argument(help="Genome store made by `cmgems genome build`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="tokenizer.json to write.")],
     vocab_size: Annotated[
-        int, typer.Option(help="Tokens: 5 special ones, 4 bases, and what is merged from them.")
+        int, typer.Option(help="Tokens: 5 special ones, 4 bases, and their merges.")
     ] = 4096,
     sample_mbp: Annotated[
-        float, typer.Option(help="Learn from so many Mbp of random windows; 70 MB of memory each.")
+        float, typer.Option(help="Mbp of random windows to learn from; each takes 70 MB of memory.")
     ] = 20.0,
-    force: Annotated[bool, typer.Option("--force", help="Replace the out file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Learn a BPE vocabulary from a genome, with DNABERT-2's special tokens.
 

@@ -300,7 +300,7 @@ class _Reader:
 
 
 def _folder(name: str) -> str:
-    """A folder's name written with a slash, so that it stays one wherever it is read; "" if ``name`` is none."""
+    """``name`` written with a slash, which marks a folder; "" if it is not a folder."""
     if "/" in name:
         return str(Path(name).expanduser()) if name.startswith("~/") else name
     return f"./{name}" if name and Path(name).is_dir() else ""

@@ -28,6 +28,7 @@ BP_AN_ISLAND = 8_000
 REPEAT_SHARE = 0.4
 REPEAT_FAMILIES = 8
 LABELLED_ROWS = {"train": 2000, "dev": 400, "test": 400}
+UNKNOWN_ROWS = 8
 HELD_OUT_CONTIG = 1_000_000  # number of the first contig that is never in the FASTA file
 
 _A, _T, _C, _G = range(4)
@@ -61,10 +62,12 @@ class DemoData:
     Attributes:
         genome: FASTA, gzipped.
         promoters: Folder with train.csv, dev.csv and test.csv (``sequence,label``), as in GUE.
+        unknown: FASTA with the first sequences of test.csv, to predict; their names say the label.
     """
 
     genome: Path
     promoters: Path
+    unknown: Path
 
 
 def simulate(bases: int, seed: int) -> SimulatedGenome:
@@ -88,9 +91,9 @@ def write_demo_data(folder: Path, bases: int = 2_000_000, seed: int = 0) -> Demo
     file but of the same species, so to say: with the same repeat families and composition.
 
     Returns:
-        The paths of both: ``folder/genome.fa.gz`` and ``folder/promoters``.
+        The paths: ``folder/genome.fa.gz``, ``folder/promoters`` and ``folder/unknown.fa``.
     """
-    data = DemoData(genome=folder / "genome.fa.gz", promoters=folder / "promoters")
+    data = DemoData(folder / "genome.fa.gz", folder / "promoters", folder / "unknown.fa")
     genome = simulate(bases, seed)
     fasta = "".join(
         f">{name} simulated by cmgems, seed {seed}\n{_wrapped(_soft_masked_text(codes, masked))}"
@@ -103,6 +106,10 @@ def write_demo_data(folder: Path, bases: int = 2_000_000, seed: int = 0) -> Demo
         lines, rows = rows[:count], rows[count:]
         text = "".join(f"{sequence},{label}\n" for sequence, label in lines)
         write_text(data.promoters / f"{name}.csv", "sequence,label\n" + text)
+        if name == "test":
+            few = enumerate(lines[:UNKNOWN_ROWS], 1)
+            records = (f">window{number} labelled {label}\n{sequence}\n" for number, (sequence, label) in few)
+            write_text(data.unknown, "".join(records))
     return data
 
 

@@ -20,76 +20,43 @@ from torch.nn.functional import gelu
 
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, key_mask, split_heads
-from cmgems.models.base import (
-    MODELS,
-    Head,
+from cmgems.models.base import MODELS, Head, Layout
+from cmgems.models.dropout import Dropout
+from cmgems.models.packing import Packing
+from cmgems.models.published import (
     KeyTable,
-    Layout,
-    apply_key_table,
-    check_sizes,
-    drop_tied,
+    from_published,
     huggingface_head,
     huggingface_sizes,
     read_huggingface_sizes,
-    reverse_key_table,
+    to_published,
 )
-from cmgems.models.dropout import Dropout
-from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
-from cmgems.models.packing import Packing
+from cmgems.models.transformer import TransformerConfig
 
 
 @dataclass(frozen=True)
-class BertConfig:
+class BertConfig(TransformerConfig):
     """Sizes of a BERT model; the defaults are DNABERT's.
 
     Args:
-        vocab_size: Rows of the token embedding; recipes set it to the tokenizer's.
-        layers: Transformer layers.
-        hidden: Width D of the hidden states; a multiple of ``heads``.
-        heads: Attention heads.
-        ffn: Width of the feed-forward layer.
-        max_positions: The longest row of tokens, [CLS] and [SEP] included.
-        hidden_dropout: Dropout after the embeddings and after each sub-layer, and before the classifier.
-        attention_dropout: Dropout on the attention weights.
-        layer_norm_eps: Epsilon of every LayerNorm.
         pad_id: The id of [PAD]; its embedding starts at zero and is not trained as an input.
         embedding: Width E of the embeddings, projected to ``hidden``; None for ``hidden``, without projection.
-
-    Raises:
-        CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
     """
 
     family: ClassVar[str] = "bert"
     plain_transformers: ClassVar[bool] = True
 
-    vocab_size: int = 4101
-    layers: int = 12
-    hidden: int = 768
-    heads: int = 12
-    ffn: int = 3072
-    max_positions: int = 512
-    hidden_dropout: float = 0.1
-    attention_dropout: float = 0.1
-    layer_norm_eps: float = 1e-12
     pad_id: int = 0
     embedding: int | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        super().__post_init__()
         if self.embedding is not None and self.embedding < 1:
             raise CmgemsError("embedding must be positive", where="model", why=f"it is {self.embedding}")
 
-    def masked_lm(self) -> MaskedLM:
-        """A freshly initialised masked language model."""
-        return new_masked_lm(BertEncoder(self), self, width=self.embedding)
-
-    def classifier(self, num_labels: int) -> Classifier:
-        """A freshly initialised sequence classifier."""
-        return new_classifier(BertEncoder(self), self, num_labels)
-
-    def token_classifier(self, num_labels: int) -> Classifier:
-        """A freshly initialised classifier of every token."""
-        return new_classifier(BertEncoder(self), self, num_labels, TokenClassificationHead)
+    def encoder(self) -> Encoder:
+        """Learned positions, erf GELU."""
+        return BertEncoder(self)
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
@@ -139,21 +106,20 @@ class BertConfig:
             CmgemsError: if the embeddings are projected.
         """
         self._check_huggingface()
-        return apply_key_table(HUGGINGFACE_KEYS, state)
+        return to_published(HUGGINGFACE_KEYS, state)
 
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of a Hugging Face BERT checkpoint under our names.
 
         Old spellings (``gamma``, ``beta``), the derived ``position_ids`` and the predictor of the next sentence are
-        understood; the decoder must be tied to the token embedding.
+        accepted; the decoder must be tied to the token embedding.
 
         Raises:
             CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
             CmgemsError: if the embeddings are projected.
         """
         self._check_huggingface()
-        kept = {name: tensor for name, tensor in state.items() if name not in UNUSED_TENSORS}
-        return reverse_key_table(HUGGINGFACE_KEYS, drop_tied(kept, TIED_KEYS))
+        return from_published(HUGGINGFACE_KEYS, state, unused=UNUSED_TENSORS, tied=TIED_KEYS)
 
     def _check_huggingface(self) -> None:
         if self.embedding is not None:
@@ -214,7 +180,7 @@ class BertEncoder(Encoder):
             ids_BS: Token ids, int64; S at most ``max_positions``.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real (the fast case).
-            trace: Collects what :meth:`outputs` returns besides.
+            trace: Collects hidden states and attentions for :meth:`outputs`.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).
@@ -232,7 +198,6 @@ class BertEncoder(Encoder):
         return x_BSD
 
 
-# A plain parameter ("head.bias") is a tensor of the module before its last dot, like any other.
 HUGGINGFACE_KEYS: KeyTable = {
     "encoder.word": ("bert.embeddings.word_embeddings",),
     "encoder.position": ("bert.embeddings.position_embeddings",),

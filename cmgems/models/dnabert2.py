@@ -17,75 +17,39 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, split_heads
-from cmgems.models.base import (
-    MODELS,
-    Head,
+from cmgems.models.base import MODELS, Head, Layout
+from cmgems.models.dropout import Dropout
+from cmgems.models.packing import Packing, alibi_bias
+from cmgems.models.published import (
     KeyTable,
-    Layout,
-    apply_key_table,
-    check_sizes,
-    drop_tied,
+    from_published,
     huggingface_head,
     huggingface_sizes,
     read_huggingface_sizes,
-    reverse_key_table,
+    to_published,
 )
-from cmgems.models.dropout import Dropout
-from cmgems.models.heads import Classifier, MaskedLM, TokenClassificationHead, new_classifier, new_masked_lm
-from cmgems.models.packing import Packing, alibi_bias
+from cmgems.models.transformer import TransformerConfig
 
 
 @dataclass(frozen=True)
-class DNABERT2Config:
-    """Sizes of a DNABERT-2 model; the defaults are the published ones.
+class DNABERT2Config(TransformerConfig):
+    """Sizes of a DNABERT-2 model; the defaults are the published ones. The model itself takes rows of any length.
 
     Args:
-        vocab_size: Rows of the token embedding; recipes set it to the tokenizer's.
-        layers: Transformer layers.
-        hidden: Width D of the hidden states; a multiple of ``heads``.
-        heads: Attention heads.
-        ffn: Width F of the feed-forward layer; its first matrix is twice as wide.
-        max_positions: The longest row of tokens to train with, [CLS] and [SEP] included. The model itself takes
-            rows of any length.
-        hidden_dropout: Dropout after the embeddings and attention, inside the feed-forward layer, and before the
-            classifier.
-        attention_dropout: Dropout on the attention weights.
-        layer_norm_eps: Epsilon of every LayerNorm.
         padding_row: The embedding that starts at zero and is not trained as an input. In the published model it is
-            [UNK]'s, 0: its config never named [PAD], 3. Padding needs none, as nothing attends to it.
-
-    Raises:
-        CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
+            [UNK]'s, 0: its config never named [PAD], 3. Padding needs none, as no token attends to it.
     """
 
     family: ClassVar[str] = "dnabert2"
     plain_transformers: ClassVar[bool] = False
 
     vocab_size: int = 4096
-    layers: int = 12
-    hidden: int = 768
-    heads: int = 12
-    ffn: int = 3072
-    max_positions: int = 512
-    hidden_dropout: float = 0.1
     attention_dropout: float = 0.0
-    layer_norm_eps: float = 1e-12
     padding_row: int = 0
 
-    def __post_init__(self) -> None:
-        check_sizes(self)
-
-    def masked_lm(self) -> MaskedLM:
-        """A freshly initialised masked language model."""
-        return new_masked_lm(DNABERT2Encoder(self), self)
-
-    def classifier(self, num_labels: int) -> Classifier:
-        """A freshly initialised sequence classifier."""
-        return new_classifier(DNABERT2Encoder(self), self, num_labels)
-
-    def token_classifier(self, num_labels: int) -> Classifier:
-        """A freshly initialised classifier of every token."""
-        return new_classifier(DNABERT2Encoder(self), self, num_labels, TokenClassificationHead)
+    def encoder(self) -> Encoder:
+        """ALiBi, GELU-gated feed-forward layers."""
+        return DNABERT2Encoder(self)
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
@@ -99,7 +63,7 @@ class DNABERT2Config:
         )
 
     def huggingface_config(self, head: Head) -> dict[str, Any]:
-        """``config.json`` without labels. Its model type makes plain transformers refuse it, not misread it as BERT."""
+        """``config.json`` without labels. Its model type keeps plain transformers from misreading it as BERT."""
         return (
             huggingface_head("Bert", head)
             | huggingface_sizes(self)
@@ -116,7 +80,7 @@ class DNABERT2Config:
 
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under the names of the published checkpoint; plain transformers has no class for them."""
-        return apply_key_table(PUBLISHED_KEYS, state)
+        return to_published(PUBLISHED_KEYS, state)
 
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of the published checkpoint under our names.
@@ -124,11 +88,11 @@ class DNABERT2Config:
         Raises:
             CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
         """
-        return reverse_key_table(PUBLISHED_KEYS, drop_tied(state, TIED_KEYS))
+        return from_published(PUBLISHED_KEYS, state, tied=TIED_KEYS)
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """How much each head's scores fall from one token to the next.
+    """How much each head's scores decrease from one token to the next.
 
     For a power of two n: 2^(-8/n), 2^(-16/n), ..., 2^-8. Other numbers of heads take those of the next lower power n,
     then every other one of 2n, from the first.
@@ -159,7 +123,7 @@ class DNABERT2Layer(nn.Module):
         attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
         activated_BSF, linear_BSF = self.ffn_input(x_BSD).chunk(2, dim=-1)
-        # MosaicBERT drops the gated units; unlike BERT, nothing is dropped after the second matrix.
+        # MosaicBERT drops gated units; unlike BERT, it has no dropout after the second matrix.
         ffn_BSD = self.ffn_output(self.dropout(gelu(activated_BSF) * linear_BSF))
         out_BSD: Tensor = self.ffn_norm(x_BSD + ffn_BSD)
         return out_BSD
@@ -188,7 +152,7 @@ class DNABERT2Encoder(Encoder):
             ids_BS: Token ids, int64; any S.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real.
-            trace: Collects what :meth:`outputs` returns besides.
+            trace: Collects hidden states and attentions for :meth:`outputs`.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).
@@ -207,7 +171,6 @@ class DNABERT2Encoder(Encoder):
         return x_BSD
 
 
-# A plain parameter ("head.bias") is a tensor of the module before its last dot, like any other.
 PUBLISHED_KEYS: KeyTable = {
     "encoder.word": ("bert.embeddings.word_embeddings",),
     "encoder.token_type": ("bert.embeddings.token_type_embeddings",),

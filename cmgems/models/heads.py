@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear
 
-from cmgems.models.base import Layout, init_weights
+from cmgems.models.base import Layout
 from cmgems.models.dropout import Dropout
 
 
@@ -28,8 +28,8 @@ class TokenEncoder(Protocol):
 class MaskedLMHead(nn.Module):
     """dense -> erf GELU -> LayerNorm -> decoder + bias; a tied decoder is the token embedding, passed in.
 
-    Handing the tied weight to ``forward`` leaves one parameter under one name, so nothing needs untying when
-    the model is saved, compiled or sharded.
+    Passing the tied weight to ``forward`` keeps one parameter under one name, so the model can be saved, compiled and
+    sharded as it is.
     """
 
     def __init__(self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool) -> None:
@@ -126,7 +126,7 @@ class TokenClassificationHead(nn.Module):
 class Classifier(nn.Module):
     """An encoder and a head for sequences or for tokens.
 
-    What the outputs mean, classes, labels that may hold together, or quantities, is up to the loss.
+    Whether the outputs are classes, several labels or quantities depends on the loss.
 
     Args:
         encoder: A :class:`TokenEncoder`.
@@ -155,47 +155,3 @@ class Classifier(nn.Module):
         """logits_BC, or logits_BSC from a head for tokens; arguments as for :meth:`MaskedLM.forward`."""
         logits: Tensor = self.head(self.encoder(ids_BS, attention_BS))
         return logits
-
-
-class Sizes(Protocol):
-    """What the heads need to know of a model's config."""
-
-    @property
-    def vocab_size(self) -> int: ...
-
-    @property
-    def hidden(self) -> int: ...
-
-    @property
-    def hidden_dropout(self) -> float: ...
-
-    @property
-    def layer_norm_eps(self) -> float: ...
-
-
-def new_masked_lm(
-    encoder: nn.Module, sizes: Sizes, *, width: int | None = None, tied: bool = True
-) -> MaskedLM:
-    """A freshly initialised :class:`MaskedLM` of ``sizes``; ``width`` and ``tied`` as there."""
-    model = MaskedLM(
-        encoder,
-        hidden=sizes.hidden,
-        vocab_size=sizes.vocab_size,
-        layer_norm_eps=sizes.layer_norm_eps,
-        width=width,
-        tied=tied,
-    )
-    return model.apply(init_weights)
-
-
-def new_classifier(
-    encoder: nn.Module,
-    sizes: Sizes,
-    num_labels: int,
-    head: Callable[[int, int, float], nn.Module] = ClassificationHead,
-) -> Classifier:
-    """A freshly initialised :class:`Classifier` of ``sizes``; ``num_labels`` and ``head`` as there."""
-    model = Classifier(
-        encoder, hidden=sizes.hidden, num_labels=num_labels, dropout=sizes.hidden_dropout, head=head
-    )
-    return model.apply(init_weights)

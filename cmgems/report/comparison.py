@@ -1,9 +1,10 @@
-"""The report of `cmgems compare`: markdown, and the learning curves as a picture."""
+"""The report of `cmgems compare`: its tables, as Markdown or as parts of a page, and the learning curves."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from matplotlib.figure import Figure
 from cmgems.evaluation.comparison import Comparison, Pretraining, Score, overall, rows
 from cmgems.evaluation.results import METRICS
 from cmgems.evaluation.statistics import Difference, MeanSD
-from cmgems.evaluation.table import markdown_list, markdown_table, skip_notes
+from cmgems.evaluation.table import skip_notes
 from cmgems.files import write_text
 from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION, save_png
+from cmgems.report.records import BulletList, Group, Mark, Paragraph, Part, Table
+from cmgems.report.render import render
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY_BLUE, "#CC79A7", "#F0E442", "#000000", GREY)
 LINES = ("-", "--", ":", "-.")
@@ -22,9 +25,58 @@ CURVE_STEPS = 8
 MOST_SHADED = 4  # ranges of more strategies hide each other
 NOTE = (
     "± is the standard deviation over runs. Differences are means over pairs of runs (same seed, same training "
-    "examples), with 95 % intervals bootstrapped over the pretraining seeds, whose fine-tuning runs are averaged "
-    "first. Of three seeds an interval is no more than their range. **Bold**: it leaves out 0."
+    "examples), with 95 % intervals bootstrapped over the pretraining seeds; the fine-tuning runs of a seed are "
+    "averaged first. With three seeds an interval is no more than their range. An interval in bold leaves out 0."
 )
+
+Cells = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """What a comparison found, as tables with one row a strategy.
+
+    Attributes:
+        baseline: The strategy with which the others are compared.
+        pretraining: The runs, and their losses at a few steps; () before the first run has finished.
+        metrics: (title, scores, differences from the baseline) for each metric.
+        note: How to read them.
+        skipped: A line for each dataset that could not be used.
+    """
+
+    baseline: str
+    pretraining: tuple[Table, ...]
+    metrics: tuple[tuple[str, Table, Table], ...]
+    note: str
+    skipped: tuple[str, ...]
+
+    def parts(self, name: str) -> list[Part]:
+        """The same as parts of a page; ``name`` goes before their ids."""
+        found: list[Part] = []
+        if self.pretraining:
+            found.append(Group(f"{name}-pretraining", "Pretraining", self.pretraining))
+        for number, (title, scores, differences) in enumerate(self.metrics, 1):
+            between = Paragraph(f"Difference from {self.baseline}:")
+            found.append(Group(f"{name}-metric{number}", title, [scores, between, differences]))
+        found.append(Paragraph(self.note))
+        return [*found, BulletList(self.skipped)] if self.skipped else found
+
+
+def comparison_report(
+    comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None = None
+) -> ComparisonReport:
+    """The tables of a comparison; arguments as for :func:`write_comparison`."""
+    strategies, runs = comparison.strategies, comparison.pretrainings()
+    pretraining = (
+        (_pretraining_table(runs, strategies, baseline), _curve_table(runs, strategies)) if runs else ()
+    )
+    metrics = []
+    for metric in comparison.metrics():
+        if scores := comparison.scores(metric):
+            tables = _scores_table(scores, strategies), _differences_table(scores, strategies, baseline)
+            metrics.append((f"Test {METRICS[metric]}", *tables))
+    note = NOTE if pretraining or metrics else "No run has finished yet."
+    return ComparisonReport(baseline, pretraining, tuple(metrics), note, tuple(skip_notes(skipped or {})))
 
 
 def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None = None) -> Path:
@@ -32,24 +84,15 @@ def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str
 
     Args:
         comparison: The runs.
-        baseline: The strategy that the others are held against.
-        skipped: Titles of tasks that could not be used, and why.
+        baseline: The strategy with which the others are compared.
+        skipped: Titles of datasets that could not be used, and why.
     """
-    strategies, runs = comparison.strategies, comparison.pretrainings()
-    parts = ["# Masking strategies compared"]
+    runs = comparison.pretrainings()
     if runs:
-        plot_curves(runs, strategies, comparison.out / "curves.png")
-        parts += ["## Pretraining", _pretraining_table(runs, strategies, baseline)]
-        parts += ["![Validation loss of every strategy](curves.png)", _curve_table(runs, strategies)]
-    for metric in comparison.metrics():
-        if scores := comparison.scores(metric):
-            parts += [f"## Test {METRICS[metric]}", _scores_table(scores, strategies)]
-            parts += [f"Less `{baseline}`:", _differences_table(scores, strategies, baseline)]
-    parts.append(NOTE if len(parts) > 1 else "No run has finished yet.")
-    if skipped:
-        parts.append(markdown_list(skip_notes(skipped)))
+        plot_curves(runs, comparison.strategies, comparison.out / "curves.png")
     path = comparison.out / "report.md"
-    write_text(path, "\n\n".join(parts) + "\n")
+    text = render("comparison.md", report=comparison_report(comparison, baseline, skipped))
+    write_text(path, text.strip() + "\n")
     return path
 
 
@@ -59,14 +102,13 @@ def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], 
     axes = figure.add_subplot()
     for number, strategy in enumerate(strategies):
         steps, losses_RS = _curves([p for p in pretrainings if p.strategy == strategy])
-        if not len(losses_RS):
+        if not steps:
             continue
         colour, line = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS) % len(LINES)]
         axes.plot(steps, losses_RS.mean(0), line, color=colour, label=strategy)
         if len(strategies) <= MOST_SHADED:
-            axes.fill_between(
-                steps, losses_RS.min(0), losses_RS.max(0), color=colour, alpha=0.15, linewidth=0
-            )
+            low, high = losses_RS.min(0), losses_RS.max(0)
+            axes.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("validation loss, one fixed mask (nats per masked token)")
     axes.spines[["top", "right"]].set_visible(False)
@@ -81,80 +123,90 @@ def _curves(runs: Sequence[Pretraining]) -> tuple[list[int], np.ndarray]:
     return steps, np.array([[curve[step] for step in steps] for curve in curves])
 
 
-def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], baseline: str) -> str:
-    losses = [Score(run.strategy, run.seed, "", run.loss) for run in runs]
-    lines = []
-    for row in rows(losses, strategies, baseline):
-        mine = [run for run in runs if run.strategy == row.strategy]
+def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], baseline: str) -> Table:
+    losses = [Score(run.strategy, run.seed, "", run.loss) for run in runs if not math.isnan(run.loss)]
+    compared = {row.strategy: row for row in rows(losses, strategies, baseline)}
+    cells: dict[str, dict[str, object]] = {}
+    for strategy in strategies:
+        mine = [run for run in runs if run.strategy == strategy]
+        if not mine:
+            continue
         switches = ["never" if run.switched_at is None else f"{run.switched_at:,}" for run in mine]
-        lines.append(
-            [
-                f"`{row.strategy}`",
-                str(len(mine)),
-                f"{100 * np.mean([run.masked_share for run in mine]):.1f} %",
-                " / ".join(switches) if set(switches) != {"never"} else "-",
-                f"{np.mean([run.tokens for run in mine]) / 1e6:.1f} M",
-                f"{np.mean([run.seconds for run in mine]) / 60:.1f}",
-                _spread(row.values),
-                _signed(row.difference),
-            ]
-        )
-    head = ["strategy", "runs", "masked", "switched at step", "tokens seen", "minutes"]
-    return markdown_table([*head, "validation loss at the end", f"less `{baseline}`"], lines)
+        row = compared.get(strategy)
+        cells[strategy] = {
+            "runs": len(mine),
+            "masked": _mean([100 * run.masked_share for run in mine], ".1f", " %"),
+            "switched at step": " / ".join(switches) if set(switches) != {"never"} else "-",
+            "tokens seen": _mean([run.tokens / 1e6 for run in mine], ".1f", " M"),
+            "minutes": _mean([run.seconds / 60 for run in mine], ".1f"),
+            "validation loss at the end": _spread(row.values) if row else "",
+            f"difference from {baseline}": _signed(row.difference) if row else "",
+        }
+    lines = [[Mark(strategy, "code"), *found.values()] for strategy, found in cells.items()]
+    headings = ["strategy", *next(iter(cells.values()), {})]
+    return Table(headings, lines, "Pretraining runs")
 
 
-def _curve_table(runs: Sequence[Pretraining], strategies: Sequence[str]) -> str:
+def _curve_table(runs: Sequence[Pretraining], strategies: Sequence[str]) -> Table:
     """Mean losses at a few steps spread over the run."""
-    lines, shown = [], None
+    lines, shown = [], list[str]()
     for strategy in strategies:
         steps, losses_RS = _curves([run for run in runs if run.strategy == strategy])
         if not steps:
             continue
         chosen = np.unique(np.linspace(0, len(steps) - 1, CURVE_STEPS).round().astype(int))
         shown = [f"{steps[i]:,}" for i in chosen]
-        lines.append([f"`{strategy}`", *(f"{losses_RS[:, i].mean():.3f}" for i in chosen)])
-    return markdown_table(["validation loss at step", *(shown or [])], lines)
+        lines.append([Mark(strategy, "code"), *(f"{losses_RS[:, i].mean():.3f}" for i in chosen)])
+    return Table(["validation loss at step", *shown], lines, "Validation loss of every strategy")
 
 
-def _scores_table(tasks: Mapping[str, Sequence[Score]], strategies: Sequence[str]) -> str:
+def _scores_table(datasets: Mapping[str, Sequence[Score]], strategies: Sequence[str]) -> Table:
     cells = {
-        task: {row.strategy: _spread(row.values) for row in rows(scores, strategies, "")}
-        for task, scores in tasks.items()
+        dataset: {row.strategy: _spread(row.values) for row in rows(scores, strategies, "")}
+        for dataset, scores in datasets.items()
     }
-    return _by_strategy(strategies, cells)
+    return _by_strategy(strategies, cells, "Test scores")
 
 
-def _differences_table(tasks: Mapping[str, Sequence[Score]], strategies: Sequence[str], baseline: str) -> str:
-    """One column a task, then all tasks together."""
+def _differences_table(
+    datasets: Mapping[str, Sequence[Score]], strategies: Sequence[str], baseline: str
+) -> Table:
+    """One column a dataset, then all datasets together."""
     others = [strategy for strategy in strategies if strategy != baseline]
-    cells = {
-        task: {row.strategy: _signed(row.difference) for row in rows(scores, strategies, baseline)}
-        for task, scores in tasks.items()
+    cells: dict[str, dict[str, object]] = {
+        dataset: {row.strategy: _signed(row.difference) for row in rows(scores, strategies, baseline)}
+        for dataset, scores in datasets.items()
     }
-    over_all = {other: found for other in others if (found := overall(tasks, other, baseline)) is not None}
-    cells["all tasks"] = {other: _signed(found.difference) for other, found in over_all.items()}
+    over_all = {other: found for other in others if (found := overall(datasets, other, baseline)) is not None}
+    cells["all datasets"] = {other: _signed(found.difference) for other, found in over_all.items()}
     cells["pairs better"] = {other: f"{found.better} of {found.pairs}" for other, found in over_all.items()}
-    return _by_strategy(others, cells)
+    return _by_strategy(others, cells, f"Difference from {baseline}")
 
 
-def _by_strategy(strategies: Sequence[str], cells: Mapping[str, Mapping[str, str]]) -> str:
+def _by_strategy(strategies: Sequence[str], cells: Cells, label: str) -> Table:
     """A row for each strategy that has any cell, columns by their headings."""
     lines = [
-        [f"`{strategy}`", *(found.get(strategy, "") for found in cells.values())]
+        [Mark(strategy, "code"), *(found.get(strategy, "") for found in cells.values())]
         for strategy in strategies
         if any(strategy in found for found in cells.values())
     ]
-    return markdown_table(["strategy", *cells], lines)
+    return Table(["strategy", *cells], lines, label)
+
+
+def _mean(values: Sequence[float], form: str, unit: str = "") -> str:
+    """Of the values that are known; empty if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return f"{np.mean(known):{form}}{unit}" if known else ""
 
 
 def _spread(values: MeanSD) -> str:
     return f"{values.mean:.3f}" + ("" if math.isnan(values.sd) else f" ± {values.sd:.3f}")
 
 
-def _signed(difference: Difference | None) -> str:
+def _signed(difference: Difference | None) -> str | Mark:
     if difference is None:
         return ""
     if difference.pairs == 1:
         return f"{difference.mean:+.3f}"
     text = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    return f"**{text}**" if difference.clear else text
+    return Mark(text, "strong") if difference.clear else text

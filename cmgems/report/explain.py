@@ -1,4 +1,4 @@
-"""What a model looks at, drawn: attention and importance along sequences, and attention maps.
+"""Attention and importance along sequences, and attention maps, as a page and as pictures.
 
 Shape suffixes: L bases, S tokens of a row.
 """
@@ -6,21 +6,20 @@ Shape suffixes: L bases, S tokens of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Picture
 
-from cmgems.files import write_text
-from cmgems.inference.attention import AttentionMaps
-from cmgems.report import masks, page
+from cmgems.inference import AttentionMaps, ExplainedSequence
+from cmgems.report import render
 from cmgems.report.figure import BLUE, GREY, VERMILLION, save_png
-from cmgems.report.svg import COLOURS, DIM, WIDTH, inline_svg, new_figure, page_style
+from cmgems.report.records import Figure, Grid, Letter, Letters, Page, Paragraph, Part, Section
+from cmgems.report.svg import inline_svg
+from cmgems.report.theme import COLOURS, DIM, WIDTH, new_figure, page_style
 
 LETTERS_BP = 1000
 POINTS = 1200
@@ -29,58 +28,26 @@ HIGHEST_NAMED = 3
 FADED = 5  # percent: weaker letters have no colour
 STRONGEST = 55  # percent: stronger colour would make a letter hard to read
 
-STYLE = """
-.up { background: color-mix(in srgb, var(--c2) var(--w), transparent) }
-.down { background: color-mix(in srgb, var(--c1) var(--w), transparent) }
-svg image { image-rendering: pixelated }
-.s { margin: .6rem 0 }
-.figures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 33rem)) }
-""".strip()
-
 # From clear to a blue that shows on white and on black.
 _HEAT = LinearSegmentedColormap.from_list("heat", [(0.16, 0.53, 0.78, 0.0), (0.16, 0.53, 0.78, 1.0)])
 Values = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class ExplainedSequence:
-    """One sequence as the page shows it.
-
-    Attributes:
-        name: What it is called.
-        bases: Its letters.
-        note: A line about it.
-        attention_L: 1 is even attention; NaN where unknown.
-        importance_L: NaN where unknown; None if it was not asked for.
-        meaning: What importance is, with its unit.
-        level: The importance of a base that says nothing.
-        maps: None if the sequence is too long for them.
-    """
-
-    name: str
-    bases: str
-    note: str
-    attention_L: Values
-    importance_L: Values | None
-    meaning: str
-    level: float
-    maps: AttentionMaps | None
-
-    def in_words(self) -> str:
-        """Where attention and importance are highest."""
-        parts = [f"Attention is highest at {_highest(self.attention_L)}."]
-        if self.importance_L is not None:
-            parts.append(f"Importance is highest at {_highest(self.importance_L)}.")
-        return " ".join(parts)
+def in_words(sequence: ExplainedSequence) -> str:
+    """Where attention and importance are highest."""
+    parts = [f"Attention is highest at {_highest(sequence.attention_L)}."]
+    if sequence.importance_L is not None:
+        parts.append(f"Importance is highest at {_highest(sequence.importance_L)}.")
+    return " ".join(parts)
 
 
 def write_pictures(folder: Path, number: int, sequence: ExplainedSequence) -> None:
     """Write the figures of one sequence as PNG files, ``number`` in their names."""
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    figure = Picture(figsize=(8, 4.2), layout="constrained")
     _draw_tracks(figure, sequence, (BLUE, VERMILLION), GREY)
     save_png(figure, folder / f"{number}_bases.png")
     if sequence.maps is not None:
-        figure = Figure(figsize=(8, 8 / WIDTH * _maps_height(sequence.maps)), layout="constrained")
+        figure = Picture(figsize=(8, 8 / WIDTH * _maps_height(sequence.maps)), layout="constrained")
         _draw_maps(figure, sequence.maps)
         save_png(figure, folder / f"{number}_maps.png")
 
@@ -94,57 +61,44 @@ def write_page(path: Path, title: str, notes: Sequence[str], sequences: Sequence
         notes: Lines under it.
         sequences: In their order.
     """
-    links = [(f"sequence{i}", sequence.name) for i, sequence in enumerate(sequences, start=1)]
-    sections = [
-        page.section(name, sequence.name, _section(name, sequence))
-        for (name, _), sequence in zip(links, sequences, strict=True)
-    ]
-    head = page.heading(title) + "".join(page.paragraph(note) for note in notes) + page.contents(links)
-    body = f"<header>{head}</header><main>{''.join(sections)}</main>"
-    write_text(path, page.html_page(title, body, f"{page.REPORT_STYLE}\n{masks.STYLE}\n{STYLE}"))
+    sections = [_section(f"sequence{i}", sequence) for i, sequence in enumerate(sequences, start=1)]
+    render.write_page(Page("explain", title, sections, [Paragraph(note) for note in notes]), path)
 
 
-def _section(name: str, sequence: ExplainedSequence) -> str:
+def _section(name: str, sequence: ExplainedSequence) -> Section:
     with page_style():
         figure = new_figure(3.6 if sequence.importance_L is not None else 2.0)
         _draw_tracks(figure, sequence, COLOURS, DIM)
-        tracks = inline_svg(figure, f"{name}-tracks", sequence.in_words())
-    caption = "Attention: 1 is what even attention would give."
+        tracks = inline_svg(figure, in_words(sequence))
+    caption = "Attention: 1 is even attention."
     if sequence.importance_L is not None:
         caption += f" Importance: {sequence.meaning}."
-    htmls = [page.figure(f"{name}-bases", "Base by base", caption, tracks)]
+    figures = [Figure(f"{name}-bases", "Base by base", caption, tracks)]
     if sequence.maps is not None:
-        htmls.append(_maps_figure(f"{name}-maps", sequence.maps))
-    return page.paragraph(sequence.note) + letters(sequence) + page.figures(htmls)
+        figures.append(_maps_figure(f"{name}-maps", sequence.maps))
+    parts: list[Part] = [Paragraph(sequence.note)] if sequence.note else []
+    if len(sequence.bases) <= LETTERS_BP:
+        parts.append(letters(sequence))
+    return Section(name, sequence.name, [*parts, Grid(figures)])
 
 
-def letters(sequence: ExplainedSequence) -> str:
-    """The bases, coloured by importance, or by attention above even if there is none; nothing for a long sequence."""
-    if len(sequence.bases) > LETTERS_BP:
-        return ""
-    signal_L = (
-        sequence.attention_L - 1 if sequence.importance_L is None else sequence.importance_L - sequence.level
-    )
-    weights_L = np.nan_to_num(signal_L)
+def letters(sequence: ExplainedSequence) -> Letters:
+    """The bases, coloured by importance, or by attention above even if there is none."""
     if sequence.importance_L is None:
-        weights_L = weights_L.clip(0)
+        weights_L = np.nan_to_num(sequence.attention_L - 1).clip(0)
+    else:
+        weights_L = np.nan_to_num(sequence.importance_L - sequence.level)
     percent_L = np.rint(STRONGEST * weights_L / max(np.abs(weights_L).max(), 1e-12)).astype(int)
-    cells = [_letter(base, percent) for base, percent in zip(sequence.bases, percent_L.tolist(), strict=True)]
-    groups = [
-        f'<span class="g" data-at="{start + 1}">{"".join(cells[start : start + masks.GROUP])}</span>'
-        for start in range(0, len(cells), masks.GROUP)
-    ]
-    return f'<div class="s">{"".join(groups)}</div>'
+    return Letters([_letter(base, of) for base, of in zip(sequence.bases, percent_L.tolist(), strict=True)])
 
 
-def _letter(base: str, percent: int) -> str:
+def _letter(base: str, percent: int) -> Letter:
     if abs(percent) < FADED:
-        return f"<i>{escape(base)}</i>"
-    kind = "up" if percent > 0 else "down"
-    return f'<i class="{kind}" style="--w:{abs(percent)}%">{escape(base)}</i>'
+        return Letter(base)
+    return Letter(base, "up" if percent > 0 else "down", percent=abs(percent))
 
 
-def _draw_tracks(figure: Figure, sequence: ExplainedSequence, colours: Sequence[str], line: str) -> None:
+def _draw_tracks(figure: Picture, sequence: ExplainedSequence, colours: Sequence[str], line: str) -> None:
     """Attention above, importance below, over the position."""
     rows = 1 if sequence.importance_L is None else 2
     panels: list[Axes] = list(figure.subplots(rows, 1, sharex=True, squeeze=False).flat)
@@ -181,21 +135,21 @@ def _maps_height(maps: AttentionMaps) -> float:
     return 0.4 + WIDTH / PANELS_A_ROW * 1.12 * -(-len(_panels(maps)) // PANELS_A_ROW)
 
 
-def _maps_figure(name: str, maps: AttentionMaps) -> str:
+def _maps_figure(name: str, maps: AttentionMaps) -> Figure:
     tokens, heads = maps.layers_NSS.shape[-1], len(maps.heads_HSS)
     words = f"{len(_panels(maps))} maps of the attention of {tokens} tokens to each other."
     with page_style():
         figure = new_figure(_maps_height(maps))
         _draw_maps(figure, maps)
-        svg = inline_svg(figure, name, words)
+        svg = inline_svg(figure, words)
     caption = (
         f"Every layer as the mean over its heads, then the {heads} heads of layer {maps.layer}. A row is a token that "
-        "looks, a column one it looks at, [CLS] first; the darkest place of each map is its largest share."
+        "attends, a column one that it attends to, [CLS] first; the darkest cell of each map is its largest share."
     )
-    return page.figure(name, "Token by token", caption, svg)
+    return Figure(name, "Token by token", caption, svg)
 
 
-def _draw_maps(figure: Figure, maps: AttentionMaps) -> None:
+def _draw_maps(figure: Picture, maps: AttentionMaps) -> None:
     panels = _panels(maps)
     rows = -(-len(panels) // PANELS_A_ROW)
     grid = list(figure.subplots(rows, PANELS_A_ROW, squeeze=False).flat)

@@ -1,4 +1,4 @@
-"""Masks made visible: in a terminal, as a page, and as a table of figures. Pure functions to strings."""
+"""Masks shown in a terminal, as a page, and as a table of figures. Pure functions to strings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +13,14 @@ from rich.markup import escape as escape_markup
 
 from cmgems.masking.preview import MaskedSequence, MaskPreview
 from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
-from cmgems.report.page import heading, html_page, paragraph
+from cmgems.report.records import Group, Letter, Letters, MaskLegend, Page, Paragraph, Part, Section
+from cmgems.report.render import page_html
 
-# Colours that colour-blind readers tell apart (Okabe and Ito); the marks say the same without colour.
+# Colours that colour-blind readers can distinguish (Okabe and Ito); the marks say the same without colour.
 STYLES = {VISIBLE: "", PARTLY: "black on #56B4E9", HIDDEN: "bold black on #E69F00"}
 MARKS = {VISIBLE: " ", PARTLY: "-", HIDDEN: "#"}
 CLASSES = {VISIBLE: "", PARTLY: "p", HIDDEN: "h"}
 BARS = " ▁▂▃▄▅▆▇█"
-GROUP = 10
 RANK_NOTE = (
     "Digits: tenth of the NPMI ranking of the k-mer that starts there, 0 = most tightly bound, 9 = least."
 )
@@ -70,60 +69,34 @@ def _coloured(bases: str, states: npt.NDArray[np.uint8]) -> str:
     )
 
 
-STYLE = """
-:root { --hidden: #e69f00; --partly: #9fd3f2; --on: #111 }
-@media (prefers-color-scheme: dark) { :root { --partly: #2f7fae } }
-.s { display: flex; flex-wrap: wrap; gap: .3rem .5rem; font: 14px/1.15 ui-monospace, monospace }
-.g { display: inline-flex; position: relative; padding-top: 1.1em }
-.g::before { content: attr(data-at); position: absolute; top: 0; left: 0; color: var(--dim); font-size: .75em;
-  white-space: nowrap; overflow-wrap: normal }
-.k .g { padding-top: 0 }
-.g i { font-style: normal; width: 1.05ch; text-align: center; border-bottom: 2px solid transparent }
-.g small { display: block; font-size: .75em; color: var(--dim); min-height: 1.15em }
-.g b { display: block; font-weight: inherit }
-.h b { background: var(--hidden); color: var(--on); font-weight: 700 } .g i.h { border-color: var(--text) }
-.p b { background: var(--partly) } .g i.p { border-bottom-style: dotted; border-color: var(--text) }
-""".strip()
-
-
 def preview_page(blocks: Sequence[MaskPreview], title: str) -> str:
     """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
-    body = []
-    for block in blocks:
-        body.append(f"<h2>{escape(block.title)}</h2>\n{paragraph(block.note)}")
-        for sequence in block.sequences:
-            body.append(f"<h3>{escape(sequence.name)}</h3>\n{paragraph(sequence.summary())}")
-            body.append(f'<div class="s">{_groups(sequence)}</div>')
-    ranks = any(sequence.tenths for block in blocks for sequence in block.sequences)
-    legend = (
-        '<p class="s k"><span class="g"><i class="h"><b>A</b></i></span> hidden whole: every k-mer over the '
-        "base is masked (solid line)</p>\n"
-        '<p class="s k"><span class="g"><i class="p"><b>A</b></i></span> partly: some are, the others give '
-        "it away (dotted line)</p>"
+    legend = MaskLegend(
+        [
+            (CLASSES[HIDDEN], "hidden whole: every k-mer over the base is masked (solid line)"),
+            (CLASSES[PARTLY], "partly: some are, the others give it away (dotted line)"),
+        ]
     )
-    note = paragraph(RANK_NOTE) if ranks else ""
-    return html_page(title, "\n".join([heading(title), legend, note, *body]), STYLE)
-
-
-def _groups(sequence: MaskedSequence) -> str:
-    """Ten bases a group, each over its digit, so that a line can break between groups."""
-    groups = []
-    tenths = sequence.tenths or " " * len(sequence.bases)
-    for start in range(0, len(sequence.bases), GROUP):
-        cells = "".join(
-            (f'<i class="{CLASSES[int(state)]}">' if CLASSES[int(state)] else "<i>")
-            + f"<b>{escape(base)}</b>"
-            + (f"<small>{tenth.strip()}</small>" if sequence.tenths else "")
-            + "</i>"
-            for base, state, tenth in zip(
-                sequence.bases[start : start + GROUP],
-                sequence.states[start : start + GROUP],
-                tenths[start : start + GROUP],
-                strict=True,
+    parts: list[Part] = [legend]
+    if any(sequence.tenths for block in blocks for sequence in block.sequences):
+        parts.append(Paragraph(RANK_NOTE))
+    for number, block in enumerate(blocks, 1):
+        groups = [
+            Group(
+                f"masks{number}-{place}", sequence.name, [Paragraph(sequence.summary()), _letters(sequence)]
             )
-        )
-        groups.append(f'<span class="g" data-at="{start + 1}">{cells}</span>')
-    return "".join(groups)
+            for place, sequence in enumerate(block.sequences, 1)
+        ]
+        parts.append(Section(f"masks{number}", block.title, [Paragraph(block.note), *groups]))
+    return page_html(Page("masks", title, parts, contents=False))
+
+
+def _letters(sequence: MaskedSequence) -> Letters:
+    """Each base over its digit, if there are ranks."""
+    empty: list[str | None] = [None] * len(sequence.bases)
+    digits = [tenth.strip() for tenth in sequence.tenths] if sequence.tenths else empty
+    marked = zip(sequence.bases, sequence.states.tolist(), digits, strict=True)
+    return Letters([Letter(base, CLASSES[state], digit=digit) for base, state, digit in marked])
 
 
 HEADINGS = ("strategy", "ranked by", "tokens", "bases hidden", "positions", "mean rank", "ranks: best..worst")

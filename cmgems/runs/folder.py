@@ -166,7 +166,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
 
 
 def _sweep(out: Path) -> None:
-    """Remove what a killed run was writing; we hold its lock, so nobody writes it any more."""
+    """Remove what a killed run was writing; this process holds the lock, so nothing else writes there."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover)

@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
             ["Hugging Face `torch_mask_tokens`", "cmgems `global_pmi`", "the papers' loop, `genemask`"],
         ),
         ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
-        ("models", ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"]),
+        pytest.param(
+            "models",
+            ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"],
+            marks=pytest.mark.slow,
+        ),
         ("base_probabilities", ["the four k-mers, mean over the tokens"]),
         pytest.param("training", ["`logo`, 1 layers", "`dnabert`, 1 layers"], marks=pytest.mark.slow),
         ("pipeline", ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"]),

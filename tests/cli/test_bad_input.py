@@ -205,7 +205,7 @@ MISTAKES = {
         "genemask",
     ),
     "unknown recipe": (lambda p: ["run", "pretrian"], "pretrain"),
-    "unknown config": (lambda p: ["run", "pretrain", "--config", "logo_cm_gem"], "logo_cm_gems"),
+    "unknown config": (lambda p: ["run", "pretrain", "--config", "logo_smal"], "'logo_small'"),
     "override without =": (lambda p: p.pretrain("steps"), "steps"),
     "config that is no YAML": (lambda p: ["validate", p.write("c.yaml", "recipe: pretrain\nsteps: [1\n")], "c.yaml:"),
     "broken recipe": (

@@ -25,7 +25,7 @@ def test_build_says_what_is_ambiguous(fasta: Path, tmp_path: Path) -> None:
     result = run("build", fasta, "-o", tmp_path / "store")
     assert result.exit_code == 0, result.output
     assert "2 contigs, 15 bp" in result.stdout
-    assert "3 bases are not A, C, G or T (N 2, R 1), and are kept as N" in result.stdout
+    assert "3 bases are not A, C, G or T (N 2, R 1): kept as N" in result.stdout
 
 
 def test_build_twice_needs_force(fasta: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_foreign_checkpoints_are_refused():
     untied = theirs | {"cls.predictions.decoder.weight": torch.ones(CONFIG.vocab_size, CONFIG.hidden)}
     with pytest.raises(CheckpointError, match="decoder not tied"):
         import_huggingface_state(CONFIG, untied)
-    with pytest.raises(CheckpointError, match=r"unmapped tensors: esm\.lm_head"):
+    with pytest.raises(CheckpointError, match=r"unknown tensors: esm\.lm_head"):
         import_huggingface_state(CONFIG, theirs | {"esm.lm_head": torch.ones(1)})
 
 
@@ -100,7 +100,7 @@ def test_models_and_tokenizers_without_a_huggingface_class(tmp_path):
         family: ClassVar[str] = "mine"
 
     saved = saved_model(tmp_path)
-    with pytest.raises(CmgemsError, match="no Hugging Face form in model family 'mine'"):
+    with pytest.raises(CmgemsError, match="no Hugging Face format in model family 'mine'"):
         export_huggingface(replace(saved, config=Other()), tmp_path / "hf")
     with pytest.raises(CmgemsError, match="no published checkpoints in model family 'mine'"):
         import_huggingface_state(Other(), {})

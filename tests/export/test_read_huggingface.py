@@ -202,7 +202,7 @@ def damage_config(**changes):
         (damage_config(hidden_size=None), "no 'hidden_size'"),
         (damage_config(vocab_size=4096), "wrong vocabulary size"),
         (damage_tensors(lambda t: t.pop("cls.predictions.bias")), "missing tensors"),
-        (damage_tensors(lambda t: t.update(extra=torch.ones(1))), "unmapped tensors"),
+        (damage_tensors(lambda t: t.update(extra=torch.ones(1))), "unknown tensors"),
         (
             damage_tensors(lambda t: t.update({"cls.predictions.bias": torch.ones(7)})),
             "tensors of another shape",

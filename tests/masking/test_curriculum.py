@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from cmgems.config import load_config
 from cmgems.errors import CmgemsError
-from cmgems.masking import CURRICULA, Annealed, CurriculumState
+from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig
+from cmgems.masking.curriculum import AnnealedCurriculum
 
 START = CurriculumState()
 
@@ -29,6 +31,16 @@ def test_cm_gems_threshold_is_strict():
     curriculum = CURRICULA.build("cm_gems", threshold=1.0)
     assert run_through(curriculum, [10.0, 9.0])[0].switched_at is None
     assert run_through(curriculum, [10.0, 9.01])[0].switched_at == 1000
+
+
+def test_a_strategy_is_the_curriculum_that_masks_with_it_throughout():
+    assert CURRICULA.get("genemask") == CURRICULA.build("fixed", masking="genemask")
+    assert isinstance(CURRICULA.get("annealed"), AnnealedCurriculum)  # a curriculum's own name comes first
+    assert {"cm_gems", "global_pmi"} <= set(CURRICULA.names())
+    with pytest.raises(CmgemsError, match="unknown curriculum 'genemsk'; did you mean 'genemask'"):
+        CURRICULA.get("genemsk")
+    config = load_config(MaskingConfig, None, ["curriculum=random_span"])
+    assert config.curriculum.build(CURRICULA).strategies() == ("random_span",)
 
 
 def test_cm_step_grows_by_one_percent_each_hundredth():

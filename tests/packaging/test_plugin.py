@@ -60,12 +60,13 @@ print("ok")
 PRETRAIN = """
 import numpy as np
 
+from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.plugins import load_plugins
 from cmgems.training import (
-    ComputeConfig, MaskedLMLoss, OptimConfig, World, build_optimizer, start_compute, train_step, validate
+    ComputeConfig, MaskedLMLoss, OptimConfig, build_optimizer, start_compute, train_step, validate
 )
 
 load_plugins()

@@ -96,7 +96,7 @@ def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):
     assert json.loads((out / "summary.json").read_text())["switched_at"] == 10
 
 
-@pytest.mark.parametrize("curriculum", ["fixed", "cm_step", "annealed"])
+@pytest.mark.parametrize("curriculum", ["random_span", "fixed", "cm_step", "annealed"])
 def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
     overrides = [f"masking.curriculum={curriculum}", "steps=2", "data.batch_size=2"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0

@@ -12,10 +12,11 @@ import pytest
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import encode
-from cmgems.inference import AttentionMaps
+from cmgems.inference import AttentionMaps, ExplainedSequence
 from cmgems.motifs import Motif, Site, Word
 from cmgems.report import explain, motifs
 from cmgems.report.logo import check_logos
+from cmgems.report.render import part_html
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -27,7 +28,7 @@ def sequence():
     importance_L[[2, 9]] = 1.0, -0.5
     importance_L[23] = np.nan
     shares_SS = rng.dirichlet(np.ones(24), (2, 24)).astype(np.float32)
-    return explain.ExplainedSequence(
+    return ExplainedSequence(
         name="<first>", bases="ACGT" * 6, note="promoter: 0.9", attention_L=rng.random(24) * 2,
         importance_L=importance_L, meaning="change of log-odds", level=0.0,
         maps=AttentionMaps(shares_SS, shares_SS, layer=2),
@@ -58,27 +59,34 @@ def test_the_page(sequence, tmp_path):
     assert len(ids) == len(set(ids))
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         ElementTree.fromstring(svg)
-    assert "#0001" not in page  # every stand-in became a variable of the theme
+    assert not re.search(r'(fill|stroke)="#', page)  # every colour is a variable of the theme
 
 
 def test_letters_are_coloured_by_what_speaks_for_and_against(sequence):
-    html = explain.letters(sequence)
-    assert re.findall(r'class="(up|down)" style="--w:(\d+)%">([ACGT])', html) == [
+    html = part_html(explain.letters(sequence))
+    assert re.findall(r'class="(up|down)" style="--w:(\d+)%"><b>([ACGT])', html) == [
         ("up", "55", "G"),
         ("down", "28", "C"),
     ]
-    assert re.sub("<[^>]*>", "", html) == sequence.bases
+    assert re.sub(r"<[^>]*>|\s", "", html) == sequence.bases
     only_attention = replace(sequence, importance_L=None, attention_L=np.array([3.0, 1, 0.2] + [1.0] * 21))
-    assert re.findall(r'class="(\w+)" style', explain.letters(only_attention)) == ["up"]
+    assert re.findall(r'class="(\w+)" style', part_html(explain.letters(only_attention))) == ["up"]
     guess = replace(sequence, level=float(np.log(1 / 4)), importance_L=np.full(24, np.log(1 / 4)))
-    assert "style" not in explain.letters(guess)
-    assert explain.letters(replace(sequence, bases="A" * 1001)) == ""
+    assert "style" not in part_html(explain.letters(guess))
+
+
+def test_a_long_sequence_has_no_letters(sequence, tmp_path):
+    for length, shown in ((1000, True), (1001, False)):
+        attention_L = np.ones(length)
+        long = replace(sequence, bases="A" * length, attention_L=attention_L, importance_L=None, maps=None)
+        explain.write_page(tmp_path / "e.html", "Title", [], [long])
+        assert ('<div class="s">' in (tmp_path / "e.html").read_text()) == shown
 
 
 def test_words_say_where_it_is_highest(sequence):
     attention_L = np.zeros(24)
     attention_L[[3, 7, 20]] = 5
-    text = replace(sequence, attention_L=attention_L).in_words()
+    text = explain.in_words(replace(sequence, attention_L=attention_L))
     assert text.startswith("Attention is highest at 4, 8, 21. Importance is highest at 1, 2, 3.")
 
 

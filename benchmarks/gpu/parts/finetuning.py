@@ -24,7 +24,7 @@ SETS: dict[str, list[tuple[str, list[str]]]] = {
         ("fewshot", ["datasets=[Splice-40]", "shots=[100]", "draws=1"]),
     ],
 }
-SCORES = ("test mcc", "test accuracy", "test auc")
+SCORES = ("test_mcc", "test_accuracy", "test_auc")
 UNTRAINED = "none"
 
 
@@ -45,7 +45,8 @@ def main() -> None:
     parser.add_argument("--model", choices=list(SETS), required=True)
     setting = start(parser)
     model, pretrained = setting.options.model, setting.work / "curriculum"
-    sources = {p.name: [f"model={p}"] for p in sorted(pretrained.iterdir()) if (p / "summary.json").is_file()}
+    finished = sorted(path.parent for path in pretrained.glob("*/summary.json"))
+    sources = {folder.name: [f"model={folder}"] for folder in finished}
     sources[UNTRAINED] = [f"model={model}"]
     failed = False
     for number, (folder, words) in enumerate(SETS[model]):

@@ -1,4 +1,4 @@
-"""Curves over the steps of a run, drawn for a page: lines, the curriculum's phases under them, and the numbers."""
+"""Curves over the steps of a run: lines, the curriculum's phases under them, and the numbers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from cmgems.report import page
+from cmgems.report.records import Figure, KeyEntry, Table, cell_text
 from cmgems.report.runs.logged import Floats, LoggedRun
 from cmgems.report.runs.phases import Phase
-from cmgems.report.svg import BACK, COLOURS, FONT, TEXT, inline_svg, new_figure, page_style, percent
+from cmgems.report.svg import inline_svg
+from cmgems.report.theme import BACK, COLOURS, FONT, TEXT, new_figure, page_style, percent
 
 MOST_POINTS = 120
 TABLE_ROWS = 20
@@ -43,7 +44,7 @@ class Line:
     def in_words(self) -> str:
         """Where it begins, ends, and what it lies between."""
         first, last, low, high = (
-            page.cell_text(float(v))
+            cell_text(float(v))
             for v in (self.values[0], self.values[-1], self.values.min(), self.values.max())
         )
         where = f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
@@ -64,7 +65,7 @@ class Chart:
         title: A few words.
         caption: What it shows.
         y_label: Of the vertical axis, with its unit.
-        lines: None of them empty; at least one for :meth:`html`.
+        lines: None of them empty; at least one for :meth:`figure`.
         phases: Drawn as a ribbon under the curves.
         switches: Steps with a vertical line.
         phases_in_words: Said of the phases to those who do not see them.
@@ -90,8 +91,8 @@ class Chart:
         """Those of the phases, in the order of their first step."""
         return list(dict.fromkeys(name for phase in self.phases for name in phase.shares))
 
-    def html(self) -> str:
-        """The chart as a figure of the page."""
+    def figure(self) -> Figure:
+        """The chart drawn, with its key and its numbers."""
         with page_style():
             figure = new_figure()
             if self.phases:
@@ -101,8 +102,8 @@ class Chart:
                 axes = ribbon = figure.add_subplot()
             self._draw_lines(axes)
             ribbon.set_xlabel("optimizer step")
-            svg = inline_svg(figure, self.name, self._description())
-        return page.figure(self.name, self.title, self.caption, svg + self._key(), self._table())
+            svg = inline_svg(figure, self._description())
+        return Figure(self.name, self.title, self.caption, svg, self._key(), self._table())
 
     def _draw_lines(self, axes: Axes) -> None:
         for number, line in enumerate(self.lines):
@@ -152,29 +153,28 @@ class Chart:
         words = [f"{self.title}, {self.y_label}, over optimizer steps."]
         words += [line.in_words() for line in self.lines]
         if self.level is not None:
-            words.append(f"{self.level[0]}: {page.cell_text(self.level[1])}.")
+            words.append(f"{self.level[0]}: {cell_text(self.level[1])}.")
         return " ".join([*words, self.phases_in_words]).strip()
 
-    def _key(self) -> str:
-        """What each colour and dash stands for, but for what the ribbon says itself."""
+    def _key(self) -> list[KeyEntry]:
+        """What each colour and dash means, except what the ribbon says itself."""
         entries = []
         for number, line in enumerate(self.lines):
-            colour = f"c{number % len(COLOURS) + 1}"
-            dot = f'<circle cx="12" cy="5" r="3" fill="var(--{colour})"/>' if line.dots else ""
-            entries.append((page.key_line(colour, "5 3" if number >= len(COLOURS) else "", dot), line.label))
+            colour, dashes = f"c{number % len(COLOURS) + 1}", "5 3" if number >= len(COLOURS) else ""
+            entries.append(KeyEntry(line.label, colour, "dots" if line.dots else "line", dashes))
         if self.level is not None:
-            entries.append((page.key_line("text", "2 3"), self.level[0]))
+            entries.append(KeyEntry(self.level[0], "text", dashes="2 3"))
         if self.switches:
-            entries.append((page.key_line("text", "5 3"), "switch"))
+            entries.append(KeyEntry("switch", "text", dashes="5 3"))
         named = {name for phase in self.phases if self._named(phase) for name in phase.shares}
         entries += [
-            (page.key_area(f"c{self._phase_colour(name) + 1}"), f"masked by {name}")
+            KeyEntry(f"masked by {name}", f"c{self._phase_colour(name) + 1}", "area")
             for name in self.strategies
             if name not in named
         ]
-        return page.key(entries)
+        return entries
 
-    def _table(self) -> str:
+    def _table(self) -> Table:
         """At most TABLE_ROWS rows, at steps of the line with the fewest points, and past its end of the longest."""
         steps = min((line.steps for line in self.lines), key=len)
         longest = max((line.steps for line in self.lines), key=lambda steps: steps[-1])
@@ -188,8 +188,8 @@ class Chart:
                 row.append(next((", ".join(p.shares) for p in self.phases if p.start < step <= p.stop), None))
             rows.append(row)
         headings = ["step", *(line.label for line in self.lines), *(["masked by"] if self.phases else [])]
-        note = page.paragraph("Each row is the mean since the row before.")
-        return page.table(headings, rows, f"{self.title}: the numbers") + note
+        note = "Each row is the mean since the row before."
+        return Table(headings, rows, f"{self.title}: the numbers", note)
 
 
 def lines_of(runs: Sequence[LoggedRun], key: str, *, dots: bool = False) -> tuple[Line, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Picture
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
@@ -20,10 +20,10 @@ from torch import nn
 from cmgems.errors import CheckpointError
 from cmgems.genome.alphabet import BASES
 from cmgems.models import SavedModel
-from cmgems.report import page
-from cmgems.report.page import RAMP
+from cmgems.report.records import Figure, KeyEntry, Table
 from cmgems.report.runs.logged import Floats
-from cmgems.report.svg import RAMP_COLOURS, inline_svg, new_figure, page_style
+from cmgems.report.svg import inline_svg
+from cmgems.report.theme import RAMP, RAMP_COLOURS, new_figure, page_style
 
 ROUNDS = 4
 # Points around the place of a token: a line of no length, which round ends make a dot, and a triangle.
@@ -87,14 +87,14 @@ def principal_components(rows_ND: Floats) -> tuple[Floats, tuple[float, float]]:
     return points, (float(shares[0]), float(shares[1]))
 
 
-def gc_figure(found: EmbeddingMap, name: str) -> str:
+def gc_figure(found: EmbeddingMap, name: str) -> Figure:
     """The map coloured by GC content."""
     levels = np.round(found.gc * (RAMP - 1)).astype(np.int64)
     labels = [f"{100 * level / (RAMP - 1):.0f} %" for level in range(RAMP)]
     return _figure(found, levels, labels, name, "Embedding by GC content", "GC content")
 
 
-def rank_figure(found: EmbeddingMap, token_ranks_V: npt.NDArray[np.int32], name: str) -> str:
+def rank_figure(found: EmbeddingMap, token_ranks_V: npt.NDArray[np.int32], name: str) -> Figure:
     """The map coloured by NPMI rank, in equal parts of the ranking."""
     order = np.argsort(np.argsort(token_ranks_V[found.ids], kind="stable"), kind="stable")
     edges = [-(-len(order) * part // RAMP) for part in range(RAMP + 1)]
@@ -112,7 +112,7 @@ def _figure(
     name: str,
     title: str,
     colour_label: str,
-) -> str:
+) -> Figure:
     """The points in the colours of their levels, 0 to RAMP - 1."""
     correlation = " ".join(
         f"Axis {axis + 1} and {label}: r = {r:.2f}."
@@ -127,14 +127,11 @@ def _figure(
         _scatter(figure, axes, found, levels)
         svg = inline_svg(
             figure,
-            name,
             f"Scatter plot of {len(found.tokens):,} tokens on two principal components of the input embedding, "
             f"coloured by {colour_label}; {int(found.cpg.sum()):,} tokens with CpG are triangles. {correlation}",
         )
-    entries = [
-        (f'<circle cx="12" cy="5" r="4" fill="var(--r{i + 1})"/>', text) for i, text in enumerate(labels)
-    ]
-    entries.append(('<path d="M12 1L17 9H7Z" fill="var(--text)"/>', "with CpG"))
+    key = [KeyEntry(text, f"r{i + 1}", "dot") for i, text in enumerate(labels)]
+    key.append(KeyEntry("with CpG", "text", "triangle"))
     rows = [
         (
             labels[level],
@@ -146,11 +143,10 @@ def _figure(
     ]
     headings = [colour_label, "tokens", "with CpG", "mean on axis 1", "mean on axis 2"]
     caption = f"Each of the {len(found.tokens):,} tokens where the input embedding places it. {correlation}"
-    numbers = page.table(headings, rows, f"{title}: the numbers")
-    return page.figure(name, title, caption, svg + page.key(entries), numbers)
+    return Figure(name, title, caption, svg, key, Table(headings, rows, f"{title}: the numbers"))
 
 
-def _scatter(figure: Figure, axes: Axes, found: EmbeddingMap, levels: npt.NDArray[np.int64]) -> None:
+def _scatter(figure: Picture, axes: Axes, found: EmbeddingMap, levels: npt.NDArray[np.int64]) -> None:
     """Draw all points of a colour and shape as one path, a tenth of the size of one marker each.
 
     In rounds, so that no colour lies on top of the others.

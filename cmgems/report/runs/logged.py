@@ -1,4 +1,4 @@
-"""Runs as a report reads them: from their folders, also while they are still going."""
+"""Runs as a report reads them: from their folders, also while they run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from cmgems.runs.reader import RunReader, setting
 
 Floats = npt.NDArray[np.float64]
 
-# What recipes of many runs write of those below.
-TABLES = {"evaluate": "table.md", "compare": "report.md"}
+# What recipes of many runs write about those below.
+RESULTS = {"evaluate": "results.json", "compare": "comparison.json"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Found:
 
     Attributes:
         runs: Runs with at least one record.
-        evaluations: The tables of evaluations and comparisons, Markdown.
+        evaluations: Folders of evaluations and comparisons with results.
         empty: Runs that have not written a record yet.
     """
 
@@ -92,15 +92,14 @@ def find_runs(paths: Sequence[Path]) -> Found:
                 fix="give the -o folder of `cmgems run`",
             )
         folders += [folder for folder in below if folder not in folders]
-    tables = {folder: _table(folder) for folder in folders}
-    evaluations = [table for table in tables.values() if table is not None]
-    others = [folder for folder, table in tables.items() if table is None]
+    evaluations = [folder for folder in folders if _has_results(folder)]
+    others = [folder for folder in folders if folder not in evaluations]
     read = [_read(folder, name) for folder, name in zip(others, _names(others), strict=True)]
-    # A table has the fine-tuning runs below it in it.
+    # The results of an evaluation include the fine-tuning runs below it.
     runs = [
         run
         for run in read
-        if run.pretraining or not any(table.parent in run.folder.parents for table in evaluations)
+        if run.pretraining or not any(above in run.folder.parents for above in evaluations)
     ]
     empty = [run.folder for run in runs if not run.records]
     named = [folder for folder in empty if folder in paths]
@@ -114,19 +113,17 @@ def find_runs(paths: Sequence[Path]) -> Found:
     return Found([run for run in runs if run.records], evaluations, empty)
 
 
-def _table(folder: Path) -> Path | None:
-    """The table of an evaluation or comparison in ``folder``, once it has one."""
-    recipe = RunReader(folder).recipe
-    path = folder / TABLES[recipe] if recipe in TABLES else None
-    return path if path is not None and path.is_file() else None
+def _has_results(folder: Path) -> bool:
+    """Whether ``folder`` holds what an evaluation or a comparison found."""
+    name = RESULTS.get(RunReader(folder).recipe or "")
+    return name is not None and (folder / name).is_file()
 
 
 def _below(folder: Path) -> Iterator[Path]:
     """``folder`` if it is a run, else the runs and evaluations in it and below, in order of their names."""
     run = RunReader(folder)
-    many = run.recipe in TABLES
-    single = run.is_run and not many
-    if single or (many and _table(folder) is not None):
+    single = run.is_run and run.recipe not in RESULTS
+    if single or _has_results(folder):
         yield folder
     if folder.is_dir() and not single:
         for child in sorted(folder.iterdir()):

@@ -11,16 +11,17 @@ import numpy.typing as npt
 
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
-from cmgems.report import page
+from cmgems.report.records import Figure, KeyEntry, Table, cell_text
 from cmgems.report.runs.charts import PHASE_COLOURS
 from cmgems.report.runs.logged import Floats
 from cmgems.report.runs.phase_masks import PhaseMask
-from cmgems.report.svg import COLOURS, DIM, inline_svg, new_figure, page_style, percent
+from cmgems.report.svg import inline_svg
+from cmgems.report.theme import COLOURS, DIM, new_figure, page_style, percent
 
 BINS = 40
 
 
-def table_figure(table: PMITable, name: str) -> str:
+def table_figure(table: PMITable, name: str) -> Figure:
     """The distribution of NPMI over the k-mers of the table, those with CpG apart."""
     scored = np.isfinite(table.npmi)
     cpg = np.array(["CG" in kmer(number, table.k) for number in range(4**table.k)])
@@ -39,66 +40,57 @@ def table_figure(table: PMITable, name: str) -> str:
         axes.set_ylabel(f"{table.k}-mers")
         svg = inline_svg(
             figure,
-            name,
             f"Histogram of the NPMI of {scored.sum():,} {table.k}-mers, from {edges[0]:.3f} to {edges[-1]:.3f}, median "
             f"{median:.3f}. {np.count_nonzero(scored & cpg):,} of them hold CpG.",
         )
-    entries = [(page.key_area(f"c{number + 1}"), label) for number, label in enumerate(parts)]
+    key = [KeyEntry(label, f"c{number + 1}", "area") for number, label in enumerate(parts)]
     caption = (
         f"How tightly the bases of each {table.k}-mer are bound in the PMI table (definition {table.definition}); "
         f"the median is {median:.3f}."
     )
     title = f"NPMI of the {table.k}-mers"
-    rows = _bins(edges, counts)
-    return page.figure(
-        name,
-        title,
-        caption,
-        svg + page.key(entries),
-        page.table(["NPMI", *parts], rows, f"{title}: the numbers"),
-    )
+    numbers = Table(["NPMI", *parts], _bins(edges, counts), f"{title}: the numbers")
+    return Figure(name, title, caption, svg, key, numbers)
 
 
-def masks_figure(masks: list[PhaseMask], name: str) -> str:
+def masks_figure(masks: list[PhaseMask], name: str) -> Figure:
     """The NPMI of the tokens that each phase hides, against all tokens."""
     scored = np.concatenate([mask.npmi_M for mask in masks])
     edges = np.linspace(scored.min(), scored.max(), BINS + 1)
     shares = [np.histogram(mask.npmi_M, edges)[0] / max(1, len(mask.npmi_M)) for mask in masks]
-    entries = []
+    key = []
     with page_style():
         figure = new_figure()
         axes = figure.add_subplot()
         for place, (mask, share) in enumerate(zip(masks, shares, strict=True)):
             if mask.number < 0:
                 axes.stairs(share, edges, fill=True, color=DIM, alpha=0.3)
-                entries.append((page.key_area("dim", 0.3), mask.label))
+                key.append(KeyEntry(mask.label, "dim", "area", opacity=0.3))
                 continue
             colour = PHASE_COLOURS[mask.number % len(PHASE_COLOURS)]
             later = mask.number == masks[place - 1].number  # the same strategy, further on
             axes.stairs(share, edges, color=COLOURS[colour], linewidth=1.8, linestyle="--" if later else "-")
-            entries.append(
-                (page.key_line(f"c{colour + 1}", "5 3" if later else ""), f"masked by {mask.label}")
-            )
+            dashes = "5 3" if later else ""
+            key.append(KeyEntry(f"masked by {mask.label}", f"c{colour + 1}", dashes=dashes))
         axes.set_xlabel("NPMI (nats)")
         axes.set_ylabel("share of these tokens")
         axes.yaxis.set_major_formatter(percent())
         words = "Histograms of NPMI. " + " ".join(
-            f"{mask.label}: {len(mask.ranks_M):,} tokens, mean NPMI {page.cell_text(_mean(mask.npmi_M))}."
+            f"{mask.label}: {len(mask.ranks_M):,} tokens, mean NPMI {cell_text(_mean(mask.npmi_M))}."
             for mask in masks
         )
-        svg = inline_svg(figure, name, words)
+        svg = inline_svg(figure, words)
     title = "NPMI of what each phase masks"
     caption = (
         f"The same {len(masks[0].ranks_M):,} tokens of training windows, masked as each phase of this run masks. "
         "The further to the right of the grey area, the more tightly bound the hidden tokens."
     )
-    numbers = page.table(
-        ["NPMI", *(mask.label for mask in masks)], _bins(edges, shares), f"{title}: the numbers"
-    )
-    return page.figure(name, title, caption, svg + page.key(entries), numbers)
+    headings = ["NPMI", *(mask.label for mask in masks)]
+    numbers = Table(headings, _bins(edges, shares), f"{title}: the numbers")
+    return Figure(name, title, caption, svg, key, numbers)
 
 
-def masks_table(masks: list[PhaseMask]) -> str:
+def masks_table(masks: list[PhaseMask]) -> Table:
     """The figures of each phase."""
     ranked = np.unique(masks[0].ranks_M)
     limit = ranked[(len(ranked) - 1) // 10]
@@ -113,7 +105,7 @@ def masks_table(masks: list[PhaseMask]) -> str:
         for mask in masks
     ]
     headings = ["phase", "tokens masked (%)", "mean NPMI", "mean rank", "of the best-ranked tenth (%)"]
-    return page.table(headings, rows, "What each phase masks")
+    return Table(headings, rows, "What each phase masks")
 
 
 def _mean(values: npt.NDArray[Any]) -> float:

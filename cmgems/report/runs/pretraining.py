@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cmgems.errors import CmgemsError
-from cmgems.report import page
+from cmgems.report.records import Grid, Group, Paragraph, Part, Section, Table, Tiles, cell_text
 from cmgems.report.runs.charts import Chart, Line, lines_of
 from cmgems.report.runs.logged import LoggedRun
 from cmgems.report.runs.phases import in_words, phases, strategies, switches
@@ -34,26 +35,27 @@ SETTINGS = {
 }
 
 
-def pretraining_section(run: LoggedRun, name: str) -> str:
+def pretraining_section(run: LoggedRun, name: str) -> Section:
     """All about one run.
 
     Args:
         run: A pretraining run.
         name: Id of the section.
     """
-    parts = [
-        page.tiles(_key_facts(run)),
-        page.paragraph(in_words(run)),
-        _troubles(run),
-        page.group(f"{name}-curves", "Curves", page.figures([chart.html() for chart in _charts(run, name)])),
-        page.group(f"{name}-masks", "What is masked", _masks(run, name)),
-        page.group(f"{name}-embedding", "The embedding of the tokens", _embedding(run, name)),
-        page.group(f"{name}-settings", "Settings and summary", page.figures(_tables(run))),
+    charts = [chart.figure() for chart in _charts(run, name)]
+    parts: list[Part] = [
+        Tiles(_key_facts(run)),
+        *([Paragraph(words)] if (words := in_words(run)) else []),
+        *_troubles(run),
+        Group(f"{name}-curves", "Curves", [Grid(charts)]),
+        Group(f"{name}-masks", "What is masked", _masks(run, name)),
+        Group(f"{name}-embedding", "The embedding of the tokens", _embedding(run, name)),
+        Group(f"{name}-settings", "Settings and summary", [Grid(_tables(run))]),
     ]
-    return page.section(name, f"Pretraining: {run.name}", "".join(parts))
+    return Section(name, f"Pretraining: {run.name}", parts)
 
 
-def comparison_section(runs: Sequence[LoggedRun], name: str) -> str:
+def comparison_section(runs: Sequence[LoggedRun], name: str) -> Section:
     """Several runs over each other: what is measured under the fixed mask, where they can be compared."""
     shown = runs[:MOST_COMPARED]
     caption = "Held-out windows under a mask that never changes, whatever the run trains on."
@@ -76,94 +78,55 @@ def comparison_section(runs: Sequence[LoggedRun], name: str) -> str:
     ]
     headings = ["run", "masked by", "steps done", "last perplexity", "lowest perplexity"]
     title = "The pretraining runs compared"
-    parts = [
-        page.table(headings, rows, title),
-        page.group(
-            f"{name}-curves", "Curves", page.figures([chart.html() for chart in charts if chart.lines])
-        ),
-    ]
-    differing = [
-        key for key in COMPARABLE if any(run.config.get(key) != runs[0].config.get(key) for run in runs)
-    ]
+    figures = [chart.figure() for chart in charts if chart.lines]
+    parts: list[Part] = [Table(headings, rows, title), Group(f"{name}-curves", "Curves", [Grid(figures)])]
+    first = runs[0].config
+    differing = [key for key in COMPARABLE if any(run.config.get(key) != first.get(key) for run in runs)]
     if differing:
         told = f"Perplexities are of different tokens where runs differ in {' or '.join(differing)}."
-        parts.append(page.paragraph(told, "note"))
+        parts.append(Paragraph(told, note=True))
     if len(runs) > MOST_COMPARED:
-        parts.append(
-            page.paragraph(f"The curves show the first {MOST_COMPARED} of {len(runs)} runs.", "note")
-        )
-    return page.section(name, title, "".join(parts))
+        told = f"The curves show the first {MOST_COMPARED} of {len(runs)} runs."
+        parts.append(Paragraph(told, note=True))
+    return Section(name, title, parts)
 
 
 def _charts(run: LoggedRun, name: str) -> list[Chart]:
     """The curves that the log has records for."""
     entropy = run.summary.get(UNIGRAM_ENTROPY)
     level = ("unigram entropy", float(entropy)) if isinstance(entropy, int | float) else None
-    course, taken, words = phases(run), [step for step, _ in switches(run)], in_words(run)
-
-    def chart(
-        short: str,
-        title: str,
-        caption: str,
-        y_label: str,
-        labels: dict[str, str],
-        *,
-        level: tuple[str, float] | None = None,
-        percent: bool = False,
-        thousands: bool = False,
-    ) -> Chart:
-        lines = tuple(
-            Line(label, *run.series(key), dots=key in VALIDATED)
-            for key, label in labels.items()
-            if len(run.series(key)[0])
-        )
-        chosen = (lines, course, taken, words, level, percent, thousands)
-        return Chart(f"{name}-{short}", title, caption, y_label, *chosen)
-
+    loss = (
+        "Training loss under the masking of each step, validation loss under one mask that never changes. "
+        + ("Below the unigram entropy the context is used. " if level else "")
+        + "Shaded: the range of the steps that a point stands for."
+    )
+    flat = "Of held-out windows under one mask that never changes. CM-GEMS switches where it is flat."
+    speed = f"Tokens trained on in a second, over all processes. {_waiting(run)}"
     charts = [
-        chart(
-            "loss",
-            "Loss",
-            "Training loss under the masking of each step, validation loss under one mask that never changes. "
-            + ("Below the unigram entropy the context is used. " if level else "")
-            + "Shaded: the range of the steps that a point stands for.",
-            "nats per masked token",
-            {"loss": "training", "validation_loss": "validation, fixed mask"},
-            level=level,
-        ),
-        chart(
-            "perplexity",
-            "Perplexity under the fixed mask",
-            "Of held-out windows under one mask that never changes. CM-GEMS switches where it is flat.",
-            "perplexity",
-            {"perplexity": "validation, fixed mask"},
-        ),
-        chart(
-            "share",
-            "Masked share",
-            "Share of a step's tokens that are masked.",
-            "share of tokens",
-            {"masked_share": "masked share"},
-            percent=True,
-        ),
-        chart("lr", "Learning rate", "As the schedule sets it.", "learning rate", {"lr": "learning rate"}),
-        chart(
-            "speed",
-            "Throughput",
-            f"Tokens trained on in a second, over all processes. {_waiting(run)}",
-            "tokens a second",
-            {"tokens_per_second": "tokens a second"},
-            thousands=True,
-        ),
-        chart(
-            "gradient",
-            "Gradient norm",
-            "Before clipping.",
-            "gradient norm",
-            {"gradient_norm": "gradient norm"},
-        ),
+        Chart("loss", "Loss", loss, "nats per masked token",
+              _lines(run, loss="training", validation_loss="validation, fixed mask"), level=level),
+        Chart("perplexity", "Perplexity under the fixed mask", flat, "perplexity",
+              _lines(run, perplexity="validation, fixed mask")),
+        Chart("share", "Masked share", "Share of a step's tokens that are masked.", "share of tokens",
+              _lines(run, masked_share="masked share"), percent=True),
+        Chart("lr", "Learning rate", "As the schedule sets it.", "learning rate", _lines(run, lr="learning rate")),
+        Chart("speed", "Throughput", speed, "tokens a second",
+              _lines(run, tokens_per_second="tokens a second"), thousands=True),
+        Chart("gradient", "Gradient norm", "Before clipping.", "gradient norm",
+              _lines(run, gradient_norm="gradient norm")),
+    ]  # fmt: skip
+    stretches, steps, words = phases(run), [step for step, _ in switches(run)], in_words(run)
+    return [
+        replace(chart, name=f"{name}-{chart.name}", phases=stretches, switches=steps, phases_in_words=words)
+        for chart in charts
+        if chart.lines
     ]
-    return [chart for chart in charts if chart.lines]
+
+
+def _lines(run: LoggedRun, **labels: str) -> tuple[Line, ...]:
+    """A line for each key of the log that has numbers, by its label."""
+    found = [(text, run.series(key), key in VALIDATED) for key, text in labels.items()]
+    return tuple(Line(text, *values, dots=dots) for text, values, dots in found if len(values[0]))
 
 
 def _waiting(run: LoggedRun) -> str:
@@ -171,7 +134,7 @@ def _waiting(run: LoggedRun) -> str:
     return f"Waiting for data took {100 * np.median(waited):.1f} % of a step (median)." if len(waited) else ""
 
 
-def _masks(run: LoggedRun, name: str) -> str:
+def _masks(run: LoggedRun, name: str) -> list[Part]:
     """NPMI over the k-mers, and of what each phase masks."""
     from cmgems.report.runs.npmi_figures import masks_figure, masks_table, table_figure
     from cmgems.report.runs.phase_masks import load_table, sample_masks
@@ -181,18 +144,19 @@ def _masks(run: LoggedRun, name: str) -> str:
         sections = load_sections(run)
         table = load_table(sections)
     except CmgemsError as error:
-        return _left_out("NPMI", error)
-    figures, below = [table_figure(table, f"{name}-npmi")], ""
+        return [_left_out("NPMI", error)]
+    figures = [table_figure(table, f"{name}-npmi")]
+    below: Part
     try:
         masks = sample_masks(run, sections, table)
         figures.append(masks_figure(masks, f"{name}-masked"))
         below = masks_table(masks)
     except CmgemsError as error:
         below = _left_out("What each phase masks", error)
-    return page.figures(figures) + below
+    return [Grid(figures), below]
 
 
-def _embedding(run: LoggedRun, name: str) -> str:
+def _embedding(run: LoggedRun, name: str) -> list[Part]:
     """The map of the tokens, coloured by GC and, if there is a table, by rank."""
     from cmgems.models import load_model
     from cmgems.report.runs.embedding_map import embedding_map, gc_figure, rank_figure
@@ -203,45 +167,44 @@ def _embedding(run: LoggedRun, name: str) -> str:
         saved = load_model(run.folder)
         found = embedding_map(saved)
     except CmgemsError as error:
-        return _left_out("The map of the embedding", error)
-    figures, note = [gc_figure(found, f"{name}-embedding-gc")], ""
+        return [_left_out("The map of the embedding", error)]
+    figures, notes = [gc_figure(found, f"{name}-embedding-gc")], []
     try:
         ranks_V = load_table(load_sections(run)).token_ranks(saved.tokenizer)
         figures.append(rank_figure(found, ranks_V, f"{name}-embedding-rank"))
     except CmgemsError as error:
-        note = _left_out("The map by NPMI rank", error)
-    steps = page.cell_text(saved.training.get("steps"))
-    return (
-        page.paragraph(f"Of the model in {saved.folder}, after {steps} steps.") + page.figures(figures) + note
-    )
+        notes.append(_left_out("The map by NPMI rank", error))
+    steps = cell_text(saved.training.get("steps"))
+    return [Paragraph(f"Of the model in {saved.folder}, after {steps} steps."), Grid(figures), *notes]
 
 
-def _left_out(what: str, error: CmgemsError) -> str:
+def _left_out(what: str, error: CmgemsError) -> Paragraph:
     place = f" in {error.where}" if error.where else ""
     why = f": {error.why}" if error.why else ""
-    return page.paragraph(f"{what} is left out: {error.what}{place}{why}.", "note")
+    return Paragraph(f"{what} is left out: {error.what}{place}{why}.", note=True)
 
 
-def _tables(run: LoggedRun) -> list[str]:
+def _tables(run: LoggedRun) -> list[Part]:
     """The config's main choices, and the summary."""
-    chosen = [(label, run.setting(key)) for label, key in SETTINGS.items()]
-    settings = [(label, page.cell_text(value)) for label, value in chosen if value is not None]
+    chosen = [(name, run.setting(key)) for name, key in SETTINGS.items()]
+    settings = [(name, cell_text(value)) for name, value in chosen if value is not None]
     summary = [(label(key), value) for key, value in run.summary.items()]
     memory = _last(run, "peak_memory_gb")
     if memory is not None:
         summary.append(("peak memory (GB)", memory))
-    note = "" if run.summary else page.paragraph("The summary is left out: the run has not finished.", "note")
-    tables = [
-        page.table([title, "value"], rows, f"{title} of {run.name}")
+    tables: list[Part] = [
+        Table([title, "value"], rows, f"{title} of {run.name}")
         for title, rows in (("setting", settings), ("summary", summary))
         if rows
     ]
-    return [*tables, note]
+    if not run.summary:
+        tables.append(Paragraph("The summary is left out: the run has not finished.", note=True))
+    return tables
 
 
 def _key_facts(run: LoggedRun) -> list[tuple[str, object]]:
     done, wanted = run.records[-1]["step"], run.setting("steps")
-    going = "" if run.summary or wanted is None else f" of {page.cell_text(wanted)}"
+    going = "" if run.summary or wanted is None else f" of {cell_text(wanted)}"
     speeds = run.series("tokens_per_second")[1]
     return [
         ("steps done", f"{done:,}{going}"),
@@ -262,11 +225,11 @@ def _lowest(run: LoggedRun) -> float | None:
     return float(values.min()) if len(values) else None
 
 
-def _troubles(run: LoggedRun) -> str:
-    """What the run complained of."""
+def _troubles(run: LoggedRun) -> list[Paragraph]:
+    """What the run warned of."""
     found = run.texts("trouble")
     if not found:
-        return ""
+        return []
     more = f" and {len(found) - MOST_TROUBLES} more" if len(found) > MOST_TROUBLES else ""
     told = "; ".join(f"step {step:,}: {text}" for step, text in found[:MOST_TROUBLES])
-    return page.paragraph(f"Trouble: {told}{more}.", "note")
+    return [Paragraph(f"Trouble: {told}{more}.", note=True)]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmgems import __version__
-from cmgems.files import write_text
-from cmgems.report import page
+from cmgems.report.records import Page, Paragraph
+from cmgems.report.render import write_page
 from cmgems.report.runs.downstream import evaluation_section, finetuning_section
 from cmgems.report.runs.logged import find_runs
 from cmgems.report.runs.pretraining import comparison_section, pretraining_section
 
 
 def write_report(folders: Sequence[Path], path: Path) -> str:
-    """Write the page about all runs in ``folders``; they may still be going.
+    """Write the page about all runs in ``folders``; they may be unfinished.
 
     Args:
         folders: Run folders, folders of an evaluation, or folders above them.
@@ -33,22 +32,14 @@ def write_report(folders: Sequence[Path], path: Path) -> str:
     sections = [comparison_section(pretraining, "compared")] if len(pretraining) > 1 else []
     sections += [pretraining_section(run, f"run{number}") for number, run in enumerate(pretraining, 1)]
     sections += [
-        evaluation_section(table, f"evaluation{number}") for number, table in enumerate(found.evaluations, 1)
+        evaluation_section(folder, f"evaluation{number}")
+        for number, folder in enumerate(found.evaluations, 1)
     ]
     sections += [finetuning_section(finetuning, "finetuning")] if finetuning else []
-    html = "".join(sections)
 
     title = f"Report of {', '.join(folder.resolve().name for folder in folders)}"
-    notes = "".join(
-        page.paragraph(f"{folder} is left out: it has no records yet.", "note") for folder in found.empty
-    )
-    body = (
-        '<a class="skip" href="#main">Skip to the figures</a>'
-        f"<header>{page.heading(title)}{page.outline(html)}{notes}</header>"
-        f'<main id="main" tabindex="-1">{html}</main>'
-        f"<footer>{page.paragraph(f'Made by cmgems {__version__}.')}</footer>"
-    )
-    write_text(path, page.html_page(title, body, page.REPORT_STYLE))
+    notes = [Paragraph(f"{folder} is left out: it has no records yet.", note=True) for folder in found.empty]
+    write_page(Page("runs", title, sections, notes), path)
     counted = [
         (len(pretraining), "pretraining"), (len(finetuning), "fine-tuning"), (len(found.evaluations), "evaluation")
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The sections of a pretraining run's config that say what it read and masked, built again.
+"""The sections of a pretraining run's config that say what it read and masked, read again.
 
 Only these are read, so that a run of a copied recipe with settings of its own can be reported too.
 """
@@ -6,10 +6,6 @@ Only these are read, so that a run of a copied recipe with settings of its own c
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import yaml
 
 from cmgems.config import Component, component, load_config
 from cmgems.errors import ConfigError, DataError
@@ -42,10 +38,7 @@ def load_sections(run: LoggedRun) -> Sections:
     kept = {field.name: run.config[field.name] for field in fields(Sections) if field.name in run.config}
     if len(kept) < len(fields(Sections)):
         raise DataError("no config of a pretraining run", where=run.folder / CONFIG)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / CONFIG
-        path.write_text(yaml.safe_dump(kept, sort_keys=False))
-        try:
-            return load_config(Sections, path)
-        except ConfigError as error:
-            raise DataError(error.what, where=run.folder / CONFIG, why=error.why) from error
+    try:
+        return load_config(Sections, None, values=[kept])
+    except ConfigError as error:
+        raise DataError(error.what, where=run.folder / CONFIG, why=error.why) from error

@@ -11,6 +11,7 @@ import torch
 from cmgems.errors import CheckpointError
 from cmgems.models import load_model
 from cmgems.pmi import PMITable
+from cmgems.report.render import part_html
 from cmgems.report.runs.embedding_map import embedding_map, gc_figure, principal_components, rank_figure
 
 
@@ -40,8 +41,8 @@ def test_the_map_holds_the_kmers(saved, small_genome):
     assert found.cpg[found.tokens.index("TTTTCG")]
     assert not found.cpg[found.tokens.index("TTTTGC")]
 
-    html = gc_figure(found, "gc")
-    shapes = re.findall(r'<path d="(M[^"]*)"[^>]*?(fill|stroke): var\(--r\d\)', html)
+    html = part_html(gc_figure(found, "gc"))
+    shapes = re.findall(r'<path d="(M[^"]*)"[^>]*?(fill|stroke)="var\(--(?:r\d|c[12])\)', html)
     dots = sum(path.count("h0") for path, _ in shapes)
     corners = sum(path.count("M") for path, _ in shapes) - dots
     assert corners == found.cpg.sum()
@@ -50,7 +51,7 @@ def test_the_map_holds_the_kmers(saved, small_genome):
     assert "100 %" in html
 
     ranks_V = PMITable.load(small_genome.table).token_ranks(saved.tokenizer)
-    assert "3,512 to 4,096" in rank_figure(found, ranks_V, "rank")
+    assert "3,512 to 4,096" in part_html(rank_figure(found, ranks_V, "rank"))
 
 
 def test_colours_follow_the_ranking(saved):
@@ -58,7 +59,8 @@ def test_colours_follow_the_ranking(saved):
     found = embedding_map(saved)
     ranks_V = np.zeros(saved.tokenizer.vocab_size, np.int32)
     ranks_V[found.ids] = 1 + np.argsort(np.argsort(found.points[:, 0]))
-    r = float(re.search(r"most tightly bound\): r = ([\d.-]+)\.", rank_figure(found, ranks_V, "rank"))[1])
+    caption = rank_figure(found, ranks_V, "rank").caption
+    r = float(re.search(r"most tightly bound\): r = ([\d.-]+)\.", caption)[1])
     assert r > 0.9
 
 
@@ -66,7 +68,7 @@ def test_an_embedding_that_has_learnt_nothing(saved):
     model = load_model(saved.folder)
     with torch.no_grad():
         model.model.encoder.word.weight.zero_()
-    assert "r = nan" not in gc_figure(embedding_map(model), "gc")
+    assert "r = nan" not in part_html(gc_figure(embedding_map(model), "gc"))
 
 
 def test_a_model_without_a_token_embedding(saved):

@@ -57,12 +57,12 @@ def write_recipe(folder: Path, recipe: str) -> None:
 
 def test_an_evaluation_stands_for_its_fine_tunings_but_not_for_pretraining(tmp_path):
     write_recipe(tmp_path / "ev", "evaluate")
-    (tmp_path / "ev" / "table.md").write_text("| a |\n")
+    (tmp_path / "ev" / "results.json").write_text("{}")
     write_run(tmp_path / "ev" / "set" / "seed0", DEV)
     write_run(tmp_path / "ev" / "pretrain", STEP)
     found = find_runs([tmp_path / "ev"])
     assert [run.name for run in found.runs] == ["pretrain"]
-    assert found.evaluations == [tmp_path / "ev" / "table.md"]
+    assert found.evaluations == [tmp_path / "ev"]
     assert found.empty == []
 
 
@@ -74,10 +74,10 @@ def test_a_comparison_in_its_first_run_is_that_run(tmp_path):
     assert found.evaluations == []
 
 
-def test_notes_of_the_user_hide_no_run(tmp_path):
+def test_files_of_the_user_hide_no_run(tmp_path):
     write_run(tmp_path / "ft", DEV)
-    for name in ("report.md", "table.md"):
-        (tmp_path / name).write_text("# My notes\n")
+    for name in ("report.md", "results.json"):
+        (tmp_path / name).write_text("{}")
     found = find_runs([tmp_path])
     assert [run.name for run in found.runs] == ["ft"]
     assert found.evaluations == []

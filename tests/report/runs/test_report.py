@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from cmgems.report.page import THEME
+from cmgems.report.render import part_html
 from cmgems.report.runs import phase_masks
 from cmgems.report.runs.logged import find_runs
 from cmgems.report.runs.pretraining import comparison_section
 from cmgems.report.runs.report import write_report
+from cmgems.report.theme import THEME
 
 FIGURES = [
     "run1-loss", "run1-perplexity", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi", "run1-masked",
@@ -103,16 +104,16 @@ def test_a_store_that_is_gone_leaves_the_rest(pretrained, tmp_path):
 
 def test_several_runs_are_compared_and_what_differs_is_said(pretrained, tmp_path):
     runs = [copy(pretrained, tmp_path / f"seed{i}", without=("checkpoints", "final")) for i in range(2)]
-    html = comparison_section(find_runs(runs).runs, "compared")
+    html = part_html(comparison_section(find_runs(runs).runs, "compared"))
     assert re.findall(r'<figure id="([^"]+)"', html) == ["compared-perplexity", "compared-loss"]
     assert html.count('<th scope="row">seed') == 2
     assert "different tokens" not in html
     config = runs[1] / "config.yaml"
     config.write_text(config.read_text().replace("kmer6", "kmer4"))
-    assert "where runs differ in tokenizer" in comparison_section(find_runs(runs).runs, "compared")
-    assert "The curves show the first 8 of 10 runs." in comparison_section(
-        find_runs(runs).runs * 5, "compared"
-    )
+    differing = find_runs(runs).runs
+    assert "where runs differ in tokenizer" in part_html(comparison_section(differing, "compared"))
+    many = part_html(comparison_section(differing * 5, "compared"))
+    assert "The curves show the first 8 of 10 runs." in many
 
 
 def test_troubles_are_told(pretrained, tmp_path):

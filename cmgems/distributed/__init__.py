@@ -1,0 +1,101 @@
+"""One process or several: rank, world size, and what all ranks do together.
+
+Under ``torchrun`` each rank takes its share of the work. torch is imported only when there is more than one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run; this class is a process alone, :class:`~cmgems.distributed.ranks.Ranks` is several.
+
+    Attributes:
+        rank: This process, from 0; 0 writes the files.
+        size: Processes on all machines.
+        local_rank: This process among those of its machine, from 0.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def sum(self, value: float, device: torch.device | str = "cpu") -> float:
+        """The sum of ``value`` over all ranks; through main memory, unless ``device`` says otherwise."""
+        return value
+
+    def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Sum an array over all ranks, in place."""
+
+    def sum_gradients(self, model: nn.Module) -> None:
+        """Sum every parameter's gradient over all ranks, in place.
+
+        Losses are divided by the global masked-token count before the backward pass: summed, not averaged. The
+        gradients of a sharded model (DTensors) are skipped: its backward pass has summed them.
+        """
+
+    def from_first(self, value: int) -> int:
+        """Rank 0's ``value``, on every rank."""
+        return value
+
+    def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Every rank's ``tensor``, by rank; in main memory and of the same shape and dtype on all."""
+        return [tensor]
+
+    def wait(self) -> None:
+        """Return once every rank has come here."""
+
+
+ALONE = World()
+
+
+@contextmanager
+def open_world() -> Iterator[World]:
+    """The world torchrun describes in the environment, or a world of one."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    import torch
+    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
+
+    from cmgems.distributed.ranks import Ranks
+
+    # A store may outlive a restart of the processes (torchrun --max-restarts): without separate keys the
+    # new attempt would get the addresses of the dead one.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store, rank, size = next(rendezvous("env://"))
+    # gloo sums what is in main memory, such as counts, also where there is a GPU.
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=dist.PrefixStore(f"attempt_{attempt}", store),  # type: ignore[attr-defined]
+        rank=rank,
+        world_size=size,
+    )
+    try:
+        yield Ranks(rank, size, int(os.environ["LOCAL_RANK"]))
+    finally:
+        # After a failure the connections stay open until this process ends: closed here, the other ranks would fail
+        # because of that, and might report it before the rank that knows the cause.
+        if isinstance(sys.exception(), SystemExit | None):
+            dist.destroy_process_group()

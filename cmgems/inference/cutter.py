@@ -1,0 +1,154 @@
+"""Sequences as rows of token ids that a model takes, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.errors import CmgemsError
+from cmgems.genome import reverse_complement
+from cmgems.genome.alphabet import Codes
+from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.windows import Window, split
+from cmgems.tokenization.token_map import TokenMap
+
+USUAL_TOKEN_BP = (
+    4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried
+)
+CHUNK_BATCHES = 32  # so many batches are sorted by length at a time, and so much is held in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One window of one sequence.
+
+    Attributes:
+        sequence: Index of the sequence it is of.
+        window: Where in it.
+        ids_S: int32 token ids, with [CLS] and [SEP], without padding.
+    """
+
+    sequence: int
+    window: Window
+    ids_S: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Cuts sequences to what a model takes.
+
+    Attributes:
+        tokens: The model's tokenizer.
+        max_positions: The longest row of tokens it takes.
+        overlap_bp: What neighbouring windows share at least (bp); None for half a window, so that in a window of
+            510 bp every base has 127 bp or more on each side that has them.
+    """
+
+    tokens: TokenMap
+    max_positions: int
+    overlap_bp: int | None = None
+
+    @property
+    def window_bp(self) -> int:
+        """The longest window to try (bp); windows of more tokens than the model takes are cut again."""
+        fits = self.tokens.tokenizer.bases_for(self.max_positions)
+        return fits if self.tokens.tokenizer.k else USUAL_TOKEN_BP * fits
+
+    def windows(self, length: int) -> list[Window]:
+        """The windows of a sequence of ``length`` bp.
+
+        Raises:
+            CmgemsError: if the overlap is too small for the tokens or as long as a window.
+        """
+        overlap_bp = self.window_bp // 2 if self.overlap_bp is None else self.overlap_bp
+        if overlap_bp < self.tokens.least_overlap < self.window_bp:
+            raise CmgemsError(
+                "overlap out of range",
+                where="overlap",
+                why=f"it is {overlap_bp} bp, a token is {self.tokens.least_overlap} bp",
+                fix=f"give {self.tokens.least_overlap} bp or more",
+            )
+        return split(length, self.window_bp, overlap_bp, self.tokens.unit)
+
+    def encode(self, codes_L: Codes) -> npt.NDArray[np.int32]:
+        """Token ids of one stretch, without padding: more than the model takes, if letters are tokens of their own."""
+        tokenizer = self.tokens.tokenizer
+        lengths_1 = np.array([len(codes_L)], np.int32)
+        ids_S = tokenizer.encode_batch(codes_L[None, :], lengths_1, len(codes_L) + 2)[0]
+        real_S: npt.NDArray[np.int32] = ids_S[ids_S != tokenizer.pad_id]
+        return real_S
+
+    def pieces(self, index: int, codes_L: Codes) -> Iterator[Piece]:
+        """The windows of one sequence, one by one; those without a single known token are left out."""
+        length = len(codes_L)
+        whole = [Window(0, length, 0, length)]
+        for window in whole if self._fits(codes_L) else self.windows(length):
+            for piece in self._fitting(index, codes_L, window):
+                if self.tokens.known(piece.ids_S).any():
+                    yield piece
+
+    def _fits(self, codes_L: Codes) -> bool:
+        """Whether a sequence longer than a window still is one row: many have fewer tokens than they might."""
+        most_bp = self.max_positions * int(self.tokens.lengths.max())
+        return self.window_bp < len(codes_L) <= most_bp and len(self.encode(codes_L)) <= self.max_positions
+
+    def _fitting(self, index: int, codes_L: Codes, window: Window) -> Iterator[Piece]:
+        ids_S = self.encode(codes_L[window.start : window.end])
+        if len(ids_S) <= self.max_positions:
+            yield Piece(index, window, ids_S)
+            return
+        # Ends at the latest with a window of one unit, which every model takes.
+        length, unit = window.end - window.start, self.tokens.unit
+        wide = max(_shorter(length) // unit, 1)
+        for part in split(length, wide * unit, wide // 2 * unit, unit):
+            own_start = max(window.start + part.own_start, window.own_start)
+            own_end = min(window.start + part.own_end, window.own_end)
+            if own_start < own_end:
+                start, end = window.start + part.start, window.start + part.end
+                yield from self._fitting(index, codes_L, Window(start, end, own_start, own_end))
+
+    def around(self, codes_L: Codes, base: int, *, reverse: bool) -> tuple[npt.NDArray[np.int32], int]:
+        """The longest window with ``base`` in its middle, or as near to it as the sequence allows.
+
+        Args:
+            codes_L: uint8[L], a whole contig.
+            base: Position in it, from 0.
+            reverse: Read the window's other strand.
+
+        Returns:
+            Token ids without padding, and where the base lies in the window as it is read (bp).
+        """
+        length = min(self.window_bp, len(codes_L))
+        while True:
+            start = min(max(base - length // 2, 0), len(codes_L) - length)
+            window, at = codes_L[start : start + length], base - start
+            if reverse:
+                window, at = reverse_complement(window), length - 1 - at
+            ids_S = self.encode(window)
+            if len(ids_S) <= self.max_positions:
+                return ids_S, at
+            length = _shorter(length)
+
+    def chunks(self, sequences: Sequence[NamedSequence], batch_size: int) -> Iterator[list[Piece]]:
+        """The windows of all sequences in their order, no sequence divided between two chunks."""
+        chunk: list[Piece] = []
+        for index, sequence in enumerate(sequences):
+            chunk.extend(self.pieces(index, sequence.codes))
+            if len(chunk) >= CHUNK_BATCHES * batch_size:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+
+def _shorter(length: int) -> int:
+    """The next length to try (bp) for a window of more tokens than the model takes, for the N in it."""
+    return 2 * length // 3
+
+
+def own_bases(pieces: Sequence[Piece]) -> int:
+    """How many bases the windows answer for (bp): the progress they make."""
+    return sum(piece.window.own_end - piece.window.own_start for piece in pieces)
