@@ -26,7 +26,7 @@ from cmgems.demo.simulate import write_demo_data
 from cmgems.files import write_text
 from cmgems.genome import BASES, GenomeStore
 from cmgems.genome.alphabet import Codes
-from cmgems.inference import Cutter, PseudoLikelihood
+from cmgems.inference import Cutter, Engine
 from cmgems.inference.pseudo_likelihood import MaskedRow, masked_rows
 from cmgems.models import MODELS, load_model
 from cmgems.progress import progress
@@ -85,12 +85,12 @@ def nats_of(four_J4: Tensor, all_J4: Tensor, base: int) -> list[float]:
 
 
 @torch.no_grad()
-def ask(scorer: PseudoLikelihood, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple[Tensor, Tensor]]:
+def ask(engine: Engine, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(four_J4, all_J4) of each row, which asks k tokens for one base."""
-    ids_BS, attention_BS = scorer.cutter.inputs([row.ids_S for row in rows], scorer.compute)
+    ids_BS, attention_BS = engine.inputs([row.ids_S for row in rows])
     positions_E = np.concatenate([b * ids_BS.shape[1] + row.positions_E for b, row in enumerate(rows)])
-    positions = torch.from_numpy(positions_E).to(scorer.compute.device)
-    logits_EV = scorer.model(ids_BS, attention_BS, positions).double().cpu()
+    positions = torch.from_numpy(positions_E).to(engine.compute.device)
+    logits_EV = engine.network(ids_BS, attention_BS, positions).double().cpu()
     # The first of the tokens holds the base at its last place.
     letters_JV = letters_Vk.flip(1).T
     found = []
@@ -102,12 +102,12 @@ def ask(scorer: PseudoLikelihood, rows: list[MaskedRow], letters_Vk: Tensor) -> 
     return found
 
 
-def estimates(scorer: PseudoLikelihood, store: GenomeStore, count: int, seed: int) -> Nats:
+def estimates(engine: Engine, store: GenomeStore, count: int, seed: int) -> Nats:
     """log p of the base (nats) by each estimate at each position, (N, M)."""
-    tokens = scorer.cutter.tokens
+    tokens = engine.cutter.tokens
     if not tokens.overlapping:
         sys.exit("error: the model's tokens do not overlap: there is one way to ask it")
-    length = scorer.cutter.window_bp
+    length = engine.cutter.window_bp
     middle = length // 2
     known = tokens.tokenizer.known_ids
     letters_Vk = torch.full((len(tokens.vocabulary), tokens.tokenizer.k), -1)
@@ -117,11 +117,11 @@ def estimates(scorer: PseudoLikelihood, store: GenomeStore, count: int, seed: in
     drawn = windows(store, length, count, seed)
     found = []
     with progress("asking", count, "positions") as advance:
-        while batch := list(islice(drawn, scorer.batch_size)):
+        while batch := list(islice(drawn, engine.batch_size)):
             rows = []
             for codes in batch:
-                rows += masked_rows(tokens, scorer.cutter.encode(codes), 0, middle, middle + 1)
-            for codes, (four_J4, all_J4) in zip(batch, ask(scorer, rows, letters_Vk), strict=True):
+                rows += masked_rows(tokens, engine.cutter.encode(codes), 0, middle, middle + 1)
+            for codes, (four_J4, all_J4) in zip(batch, ask(engine, rows, letters_Vk), strict=True):
                 found.append(nats_of(four_J4, all_J4, int(codes[middle])))
             advance(len(batch))
     nats = np.array(found)
@@ -135,20 +135,20 @@ def spread(values_N: Nats) -> str:
     return f"{values_N.mean():.3f} ± {values_N.std(ddof=1) / len(values_N) ** 0.5:.3f}"
 
 
-def scorer_of(folder: Path, compute: Compute) -> PseudoLikelihood:
+def engine_of(folder: Path, compute: Compute) -> Engine:
     saved = load_model(folder)
     if saved.head != "masked_lm":
-        sys.exit(f"error: {folder} is no masked language model")
+        sys.exit(f"error: {folder} is not a masked language model")
     cutter = Cutter(TokenMap(saved.tokenizer), saved.config.max_positions)
-    return PseudoLikelihood(saved.model.to(compute.device), cutter, compute, BATCH)
+    return Engine(saved.model.to(compute.device), cutter, compute, BATCH)
 
 
-def tiny(folder: Path, compute: Compute) -> tuple[PseudoLikelihood, GenomeStore]:
+def tiny(folder: Path, compute: Compute) -> tuple[Engine, GenomeStore]:
     """A model without training and a simulated genome."""
     store = GenomeStore.build([write_demo_data(folder, bases=40_000).genome], folder / "store")
     config = MODELS.get("logo_tiny")
     cutter = Cutter(TokenMap(KmerTokenizer(6)), 64)
-    return PseudoLikelihood(config.masked_lm().eval(), cutter, compute, BATCH), store
+    return Engine(config.masked_lm().eval(), cutter, compute, BATCH), store
 
 
 def main() -> None:
@@ -162,14 +162,14 @@ def main() -> None:
     count = 20 if options.quick else options.positions
     if options.quick:
         with TemporaryDirectory() as folder:
-            scorer, store = tiny(Path(folder), compute)
-            found = {"untrained": estimates(scorer, store, count, options.seed)}
+            engine, store = tiny(Path(folder), compute)
+            found = {"untrained": estimates(engine, store, count, options.seed)}
     else:
         if not options.runs or options.store is None:
             parser.error("give a run and --store")
         store = GenomeStore.open(options.store)
         found = {
-            run.name: estimates(scorer_of(run, compute), store, count, options.seed) for run in options.runs
+            run.name: estimates(engine_of(run, compute), store, count, options.seed) for run in options.runs
         }
     rows = [[name, *(spread(nats[:, m]) for nats in found.values())] for m, name in enumerate(ESTIMATES)]
     differences = ", ".join(

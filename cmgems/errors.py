@@ -1,7 +1,7 @@
 """The errors a user sees: what is wrong, in what, why, and what to do about it.
 
 The command line prints one line, ``error: <what> in <where>: <why>; <what to do>``, and exits with
-``exit_code``. Anything else that escapes is a fault of ours and exits with 1.
+``exit_code``. Any other exception is a bug in cmgems and exits with 1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ EXIT_INTERRUPTED = 130
 
 
 class CmgemsError(Exception):
-    """Something the user can put right.
+    """Something the user can fix.
 
     Args:
         what: What is wrong, in a few words ("unknown key").
@@ -43,7 +43,7 @@ class CmgemsError(Exception):
 
 
 class ConfigError(CmgemsError):
-    """A config, override or component name is wrong. Holds every problem found, not only the first."""
+    """A config, override or component name is wrong. Has every problem found, not only the first."""
 
     def __init__(self, problems: list[CmgemsError]) -> None:
         self.problems = problems
@@ -60,13 +60,13 @@ class CheckpointError(CmgemsError):
 
 
 class DiskError(CmgemsError):
-    """The machine, not the user, failed a write: exit code 1."""
+    """A write failed because of the machine, not the user: exit code 1."""
 
     exit_code = EXIT_OURS
 
 
 def disk_error(error: OSError, where: Path | str) -> CmgemsError:
-    """Turn an ``OSError`` met while writing ``where`` into the error a user sees."""
+    """The error a user sees for an ``OSError`` while writing ``where``."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskError("no space left", where=where, fix="free some space and run the same command again")
     return CmgemsError(

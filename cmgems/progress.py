@@ -1,6 +1,6 @@
 """Progress of long work: a rich bar in a terminal, a plain line every few seconds anywhere else.
 
-All of it goes to stderr, so that stdout stays free for results.
+It goes to stderr, so that stdout has only results.
 """
 
 from __future__ import annotations

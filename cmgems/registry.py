@@ -19,9 +19,9 @@ C = TypeVar("C", bound=type)
 
 
 def near_misses(name: str, known: list[str], count: int = 3) -> list[str]:
-    """Known names a mistyped ``name`` may have meant, best first.
+    """Known names that a mistyped ``name`` may mean, best first.
 
-    difflib alone does not link ``lr_rate`` to ``lr``, so a shared prefix counts as near too.
+    difflib alone does not find ``lr`` for ``lr_rate``, so names with a common prefix count as near too.
     """
     lowered = {k.lower(): k for k in known}
     close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.6)]

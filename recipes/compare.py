@@ -1,6 +1,6 @@
-"""Compare masking strategies at equal compute: pretrain with each, fine-tune on the same tasks, make one report.
+"""Compare masking strategies at equal compute: pretrain with each, evaluate every model alike, make one report.
 
-Every run is one of the pretrain or finetune recipe in a folder of its own; the same command again goes on with what is
+Every run is one of the pretrain or finetune recipe, in a folder of its own; the same command again runs what is
 missing. Start it several times with the same output folder to use several GPUs or cores: each takes runs that no other
 is working on.
 """
@@ -10,59 +10,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from cmgems.config import load_config
-from cmgems.errors import CmgemsError, DataError
-from cmgems.evaluation.comparison import (
-    UNTRAINED,
-    Comparison,
-    find_tasks,
-    masking_overrides,
-)
-from cmgems.evaluation.runs import run_config, run_task
-from cmgems.evaluation.settings import as_overrides
-from cmgems.recipes import find_config, load_recipe
+from cmgems.config import RecipeSettings
+from cmgems.errors import CmgemsError
+from cmgems.evaluation.comparison import read_runs, write_figures
+from cmgems.evaluation.config import EvaluationConfig
+from cmgems.evaluation.models import plan_models
+from cmgems.evaluation.runs import Evaluation
 from cmgems.report.comparison import write_comparison
 from cmgems.runs import RunBusyError, share_folder
-
-
-@dataclass(frozen=True)
-class Pretrain:
-    """What the pretraining runs share.
-
-    Attributes:
-        recipe: The pretrain recipe, or your edited copy of it.
-        config: Its config; the strategies replace the curriculum it has.
-        overrides: `key=value` on top of it, `steps=1000` say; `{seed}` in it stands for the run's seed.
-    """
-
-    recipe: str = "pretrain"
-    config: str = "logo"
-    overrides: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finetune:
-    """What the fine-tuning runs share.
-
-    Attributes:
-        recipe: The finetune recipe, or your edited copy of it.
-        dir: Folder of labelled sets, at any depth.
-        tasks: `NAME` for a whole set, `NAME@10` for ten examples of each class.
-        draws: Few-shot training sets for each pretraining seed.
-        overrides: `key=value` on top of the sets' own settings.
-    """
-
-    recipe: str = "finetune"
-    dir: Path = Path("data")
-    tasks: tuple[str, ...] = ()
-    draws: int = 1
-    overrides: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise CmgemsError(f"`draws` must be 1 or more, but is {self.draws}")
 
 
 @dataclass(frozen=True)
@@ -72,15 +28,19 @@ class Config:
     Attributes:
         strategies: A curriculum or masking strategy each, with options of the section `masking` after a `+`:
             `cm_gems`, `genemask+rate=0.3`, `cm_gems+curriculum.threshold=20`; `none` for models not pretrained.
-        baseline: The strategy whose runs the others' are paired with.
-        seeds: Runs of each, with seeds from 0.
+        baseline: The strategy with which the others are compared, run by run.
+        seeds: Pretraining runs of each strategy, with seeds from 0.
+        pretrain: The recipe of all pretraining runs, its config, and values of it (`steps: 1000`). The strategies
+            replace the config's curriculum, and `{seed}` in a value stands for the run's seed.
+        evaluate: How every model is evaluated; null for pretraining only. `seeds` and `draws` are those of each
+            pretraining run: pretraining runs of different seeds share none, strategies share all.
     """
 
     strategies: tuple[str, ...] = ("random_span", "genemask", "global_pmi", "cm_step", "cm_gems", "annealed")
     baseline: str = "random_span"
     seeds: int = 3
-    pretrain: Pretrain = field(default_factory=Pretrain)
-    finetune: Finetune = field(default_factory=Finetune)
+    pretrain: RecipeSettings = field(default_factory=lambda: RecipeSettings("pretrain", "logo"))
+    evaluate: EvaluationConfig | None = None
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -97,60 +57,39 @@ class Config:
 
 
 def main(config: Config, out: Path) -> None:
-    """Run what ``out`` does not hold yet and nobody else is at, and write the report of what is there."""
+    """Run what ``out`` does not hold yet and no other process is working on, and report what is there."""
     share_folder(out, config, "compare")
-    pretrain = load_recipe(config.pretrain.recipe)
-    finetune = load_recipe(config.finetune.recipe)
-    base = find_config(config.pretrain.config, "pretrain")
-    tasks = find_tasks(config.finetune.dir, config.finetune.tasks) if config.finetune.tasks else []
-    comparison = Comparison(out, config.strategies, config.seeds, tuple(tasks), config.finetune.draws)
+    pretrain = config.pretrain.load()
+    evaluation = Evaluation(config.evaluate)
+    models = plan_models(config.pretrain, config.strategies, config.seeds, evaluation, out)
+    # Every config before the first run: a mistake in the last of them should not cost a night.
+    for model in models:
+        evaluation.check(model.runs, model.untrained(), stand_in=model.is_trained)
 
-    def pretrain_config(strategy: str, seed: int) -> Any:
-        masking = [] if strategy == UNTRAINED else masking_overrides(strategy)
-        shared = [override.replace("{seed}", str(seed)) for override in config.pretrain.overrides]
-        overrides = [*shared, *masking, f"seed={seed}"]
-        return load_config(pretrain.config_schema, base, overrides)
+    def report() -> Path:
+        comparison = read_runs(models, evaluation, out, config.baseline)
+        write_figures(comparison)
+        return write_comparison(comparison, config.baseline, comparison.skipped)
 
-    def source(strategy: str, seed: int, values: Any) -> list[str]:
-        if strategy != UNTRAINED:
-            return [f"model={comparison.pretraining_folder(strategy, seed)}"]
-        return [*as_overrides(values.model, "model"), *as_overrides(values.tokenizer, "tokenizer")]
-
-    # Every config once before the first run: a mistake in the last of them should not cost a night.
-    plan = [(s, seed, pretrain_config(s, seed)) for seed in range(config.seeds) for s in config.strategies]
-    for strategy, seed, values in plan:
-        for task, repeat, folder in comparison.fine_tunings(strategy, seed):
-            weights = source(strategy, seed, values)
-            run_config(finetune, task, weights, repeat, folder, config.finetune.overrides)
-
-    busy, skipped = 0, dict[str, str]()
-    for number, (strategy, seed, values) in enumerate(plan, 1):
-        print(f"[{number}/{len(plan)}] {strategy}, seed {seed}", file=sys.stderr, flush=True)
-        news = not comparison.finished(strategy, seed)
-        runs = list(comparison.fine_tunings(strategy, seed))
-        waiting = False
+    waiting = 0
+    for number, model in enumerate(models, 1):
+        print(f"[{number}/{len(models)}] {model.strategy}, seed {model.seed}", file=sys.stderr, flush=True)
+        finished = model.finished
         try:
-            if strategy != UNTRAINED:
-                pretrain.main(values, comparison.pretraining_folder(strategy, seed))
+            if model.is_trained:
+                pretrain.main(model.config, model.run_folder)
+            busy = evaluation.run(model.runs, model.start()) > 0
         except RunBusyError:
-            waiting, runs = True, []
-        for task, repeat, folder in runs:
-            if task.title in skipped:
-                continue
-            weights = source(strategy, seed, values)
-            try:
-                run_task(finetune, task, weights, repeat, folder, config.finetune.overrides)
-            except RunBusyError:
-                waiting = True
-            except DataError as error:
-                skipped[task.title] = error.line()
-                print(f"warning: {task.title} skipped: {error.line()}", file=sys.stderr)
-        if waiting:
-            busy += 1
-            print(f"{strategy}, seed {seed}: another process is at it", file=sys.stderr)
-        if news and number < len(plan):
-            write_comparison(comparison, config.baseline, skipped)
-    report = write_comparison(comparison, config.baseline, skipped)
-    if busy:
-        print(f"{busy} of {len(plan)} were with other processes; the last to end has it all", file=sys.stderr)
-    print(f"report: {report}")
+            busy = True
+        if busy:
+            waiting += 1
+            print(f"{model.strategy}, seed {model.seed}: another process is working on it", file=sys.stderr)
+        if not finished and number < len(models):
+            report()
+    path = report()
+    if waiting:
+        print(
+            f"{waiting} of {len(models)} were with other processes; the last to end has it all",
+            file=sys.stderr,
+        )
+    print(f"report: {path}")

@@ -28,7 +28,6 @@ from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.distributed import ALONE
 from cmgems.errors import CmgemsError
-from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.models import MODELS, ModelSource
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.runs import (
@@ -38,12 +37,12 @@ from cmgems.runs import (
     layout,
     open_run,
     show_steps,
-    show_summary,
     stop_signals,
     summary,
 )
 from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.predict import model_inputs
+from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 from cmgems.training import (
     ComputeConfig,
@@ -118,7 +117,7 @@ def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, then score the test set."""
     with open_run(out, config, "finetune") as run:
         if run.summary is not None:
-            show_summary(f"{out} has finished already", run.summary)
+            print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed)
         source = ModelSource.of(config.model, config.tokenizer, config.dropout)
@@ -244,11 +243,10 @@ def main(config: Config, out: Path) -> None:
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(
-            f"fine-tuned {source.model_name} in {out}",
             {
                 summary.TRAIN_SEQUENCES: len(train),
                 summary.BEST_EPOCH: math.ceil(best / steps_per_epoch),
                 summary.SEQUENCES_CUT: cut,
                 **report,
-            },
+            }
         )

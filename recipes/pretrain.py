@@ -6,6 +6,7 @@ Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +19,6 @@ from cmgems.errors import CmgemsError
 from cmgems.masking import Masker, MaskingConfig
 from cmgems.models import MODELS, ModelSource
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
-from cmgems.report import plot_pretraining
 from cmgems.runs import (
     CheckpointConfig,
     LogConfig,
@@ -27,7 +27,6 @@ from cmgems.runs import (
     open_run,
     perplexity,
     show_steps,
-    show_summary,
     step_text,
     stop_signals,
     summary,
@@ -49,7 +48,6 @@ from cmgems.training import (
     profiled,
     start_compute,
     stop_if_diverged,
-    take,
     train_step,
     unigram_entropy,
     validate,
@@ -65,7 +63,7 @@ class Config:
         accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
         seed: Decides weights, order, windows and masks.
         model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
-            config and tokenizer. Optimizer, schedule and curriculum begin anew.
+            config and tokenizer. Optimizer, schedule and curriculum start from the beginning.
         tokenizer: That of a registered model.
     """
 
@@ -95,7 +93,8 @@ def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, to the last step."""
     with open_world() as world, open_run(out, config, "pretrain", world) as run:
         if run.summary is not None:
-            show_summary(f"{out} has finished already", run.summary)
+            if world.is_main:
+                print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
 
@@ -152,7 +151,7 @@ def main(config: Config, out: Path) -> None:
             display.note(f"{compute.describe()}; {start} of {config.steps} steps done; {out}", state)
             for step in range(start, config.steps):
                 meter.start()
-                batches = take(stream, config.accumulation)
+                batches = [next(stream) for _ in range(config.accumulation)]
                 meter.data_arrived()
                 lr = learning_rate(config.optim, step, config.steps)
                 with memory_advice(batches, config.data.batch_size, config.accumulation):
@@ -193,9 +192,10 @@ def main(config: Config, out: Path) -> None:
 
         saver.keep_model(out / layout.FINAL, config.steps)
         if world.is_main:
+            from cmgems.report import plot_pretraining  # matplotlib takes a second to import
+
             plot_pretraining(run.metrics_path, out / layout.LOSS_PLOT, entropy)
             run.finish(
-                f"pretrained {source.model_name} in {out}",
                 {
                     summary.STEPS: config.steps,
                     summary.VALIDATION_LOSS: state["validation_loss"],
@@ -205,5 +205,5 @@ def main(config: Config, out: Path) -> None:
                     summary.TOKENS_PER_SECOND: state["tokens"] / max(state["seconds"], 1e-9),
                     summary.SKIPPED_STEPS: watch.skipped,
                     summary.LOSS_SPIKES: watch.spikes,
-                },
+                }
             )

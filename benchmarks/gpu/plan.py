@@ -59,7 +59,7 @@ RUNS = {
         Part.of("dnabert", 90, 160),
         Part.of("pretraining", 30, 60),
         Part.of("resume", 20, 50),
-        Part.of("families", 40, 80),
+        Part.of("families", 60, 130),
         Part.of("tests", 20, 300, script="quick_tests"),
     ],
     2: [

@@ -11,7 +11,8 @@ from typing import Any
 from setting import Setting, cmgems
 
 from cmgems.evaluation.comparison import masking_overrides
-from cmgems.training import read_metrics, read_summary
+from cmgems.runs import RunReader
+from cmgems.runs.summary import SWITCHED_AT
 
 # How 250 sequences a step are fed; DNABERT's 250 at a time may not fit into 80 GB.
 BATCHING = {
@@ -44,7 +45,8 @@ def figures(out: Path) -> dict[str, Any]:
     Seconds of a step (`seconds`), all of the steps together (`steps_seconds`), what the slow ones took beyond the usual
     (`compiling`), tokens a second, share of the peak, share of a step spent waiting for data, GB at most, nats.
     """
-    records = read_metrics(out / "metrics.jsonl")
+    run = RunReader(out)
+    records = run.records
     steps = [record for record in records if "seconds" in record]
     later = steps[len(steps) // 6 :]
     usual = statistics.median(record["seconds"] for record in later)
@@ -63,5 +65,5 @@ def figures(out: Path) -> dict[str, Any]:
         "first_loss": steps[0].get("loss"),
         "last_loss": steps[-1].get("loss"),
         "validation": [(r["step"], r["validation_loss"]) for r in records if "validation_loss" in r],
-        "switched_at": (read_summary(out) or {}).get("switched to the hard phase at step"),
+        "switched_at": (run.summary or {}).get(SWITCHED_AT),
     }

@@ -211,7 +211,7 @@ def curriculum(lines: list[Line], model: str, strategies: Sequence[str]) -> str:
         cells = []
         for dataset, shots in SETS[model]:
             found = [
-                line["test mcc"]
+                line["test_mcc"]
                 for line in lines
                 if (line.get("what"), line.get("model"), line.get("strategy"))
                 == ("fine-tuning", model, strategy)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, Model, Overlap, Sequences, Store
+from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
 from cmgems.cli.recipes import Plugins
-
-if TYPE_CHECKING:
-    from cmgems.models.attention import Encoder
 
 
 class Pooling(StrEnum):
@@ -24,8 +21,8 @@ class Pooling(StrEnum):
 
 
 def embed(
-    model: Model,
-    sequences: Sequences,
+    model: ModelPath,
+    sequences: SequencesPath,
     out: Annotated[
         Path,
         typer.Option(
@@ -48,22 +45,11 @@ def embed(
 
     Example: cmgems embed runs/logo seqs.fa -o emb.npy
     """
-    from cmgems.cli.inference import open_cutter, open_model, open_sequences, same_everywhere
-    from cmgems.inference import Embedder, check_table, open_table
-    from cmgems.progress import progress
+    from cmgems.api import load
+    from cmgems.inference import check_table, write_vectors
 
     check_table(out)
-    saved = open_model(model, plugin, None)
-    cutter = open_cutter(saved, overlap)
-    named, bases = open_sequences(sequences, store, cutter)
-    compute = same_everywhere()
-    encoder = cast("Encoder", saved.model.to(compute.device).encoder)
-    embedder = Embedder(encoder, cutter, compute, layer, pool.value)
-    embedder.check_layer()
-    rows = 0
-    with progress("embedding", bases, "bp") as advance, open_table(out) as add:
-        for columns, vectors_RD in embedder.embed(named, batch_size, advance):
-            add(columns, vectors_RD)
-            rows += len(vectors_RD)
-    width = vectors_RD.shape[1]
-    typer.echo(f"{out}: {rows:,} vectors of {width} values, {len(named):,} sequences")
+    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
+    vectors = loaded.iter_embed(sequences, layer=layer, pool=pool.value, store=store, progress=True)
+    count, rows, width = write_vectors(out, vectors)
+    typer.echo(f"{out}: {rows:,} vectors of {width} values, {count:,} sequences")

@@ -42,26 +42,9 @@ def import_(
 
     Example: cmgems import DNA_bert_6 -o dnabert6
     """
-    from cmgems.errors import CmgemsError
-    from cmgems.export import read_huggingface
-    from cmgems.files import atomic_folder
-    from cmgems.models import save_model
+    from cmgems.export import import_huggingface
     from cmgems.plugins import load_plugins
 
     load_plugins(plugin or [])
-    if out.exists():
-        raise CmgemsError("output folder in use", where=out, fix="choose a new folder or remove this one")
-    saved = read_huggingface(folder, tokenizer)
-    with atomic_folder(out) as partial:
-        save_model(
-            partial,
-            saved.model,
-            model_name=saved.model_name,
-            config=saved.config,
-            head=saved.head,
-            tokenizer_name=saved.tokenizer_name,
-            tokenizer=saved.tokenizer,
-            labels=saved.labels,
-            training=saved.training,
-        )
+    saved = import_huggingface(folder, out, tokenizer)
     typer.echo(f"wrote {out}: {saved.model_name}, {saved.head}, tokenizer {saved.tokenizer_name}")

@@ -1,4 +1,4 @@
-"""Starting the processes of a run through torchrun, and hearing from them: one message, one exit code."""
+"""Starting the processes of a run through torchrun: one error message and one exit code for all of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cmgems.errors import EXIT_USER, CmgemsError
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-# Set for the processes: they leave the line that says what went wrong to the launcher, or it would come N times.
+# Set for the processes: they hand their error line to the launcher, which prints it once.
 LAUNCHED = "CMGEMS_LAUNCHED"
 ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
-TOLD = "time_ns"  # when a process told its line
+TOLD = "time_ns"  # when a process wrote its line
 # A checkpoint may have to be finished after SIGTERM; torchrun's own patience is 30 s.
 SHUTDOWN_SECONDS = 300
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
@@ -29,13 +29,13 @@ STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Nodes:
-    """The machines of a run, and how they meet.
+    """The machines of a run, and how they find each other.
 
     Attributes:
         count: Machines.
-        endpoint: ``HOST:PORT`` where they meet, HOST being one of them.
-        rank: This machine's number, 0 for HOST; None to let them agree, which takes no more than the same command
-            on each.
+        endpoint: ``HOST:PORT``, the rendezvous address; HOST is one of the machines.
+        rank: This machine's number, 0 for HOST; None to let them agree, with the same command on
+            each.
     """
 
     count: int = 1
@@ -45,13 +45,13 @@ class Nodes:
     def __post_init__(self) -> None:
         if (self.count > 1) != (self.endpoint is not None):
             raise CmgemsError(
-                "where the machines meet is missing" if self.count > 1 else "one machine meets nobody",
+                "no rendezvous address" if self.count > 1 else "a rendezvous address for one machine",
                 where="--rdzv-endpoint",
                 fix="give --nnodes and --rdzv-endpoint HOST:PORT together",
             )
         if self.endpoint is not None and not _is_endpoint(self.endpoint):
             raise CmgemsError(
-                "no place to meet",
+                "not an address",
                 where="--rdzv-endpoint",
                 why=f"it is {self.endpoint!r}",
                 fix="give HOST:PORT",
@@ -62,7 +62,7 @@ class Nodes:
             )
 
     def options(self) -> list[str]:
-        """What torchrun is told of them."""
+        """Their options for torchrun."""
         if self.endpoint is None:
             return ["--standalone"]
         meeting = ["--nnodes", str(self.count), "--rdzv-endpoint", self.endpoint, "--rdzv-id", "cmgems"]
@@ -81,7 +81,7 @@ def _is_endpoint(text: str) -> bool:
 def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
     """Run ``python -m cmgems COMMAND`` in several processes on this machine; returns the exit code of the whole.
 
-    When one fails torchrun ends the others. What the first one said is printed once.
+    When one fails torchrun ends the others. The first error is printed once.
     """
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -95,7 +95,7 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
     debug = ["--debug"] if "--debug" in sys.argv else []
     options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]
-    logging.disable(logging.ERROR)  # torchrun tells at length what is said in one line here
+    logging.disable(logging.ERROR)  # torchrun reports at length what is one line here
     try:
         torchrun.run(torchrun.parse_args([*options, "-m", "cmgems", *command, *debug]))
     except ChildFailedError as error:
@@ -104,7 +104,7 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
         return 128 + int(error.sigval)
     except RendezvousError as error:
         raise CmgemsError(
-            "the machines do not meet",
+            "the machines cannot reach each other",
             where=nodes.endpoint,
             why=str(error) or type(error).__name__,
             fix="start the same command on each, with an address that all of them reach",
@@ -115,10 +115,10 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
 
 
 def _report(failures: Mapping[int, ProcessFailure]) -> int:
-    """Print what the process that failed first said; returns its exit code."""
+    """Print the error of the process that failed first; returns its exit code."""
     rank = min(failures, key=lambda rank: _blame(failures[rank]))
     failure = failures[rank]
-    # Of a process that has told nothing torch says "<NONE>".
+    # For a process that wrote nothing torch says "<NONE>".
     message = failure.error_file_data["message"] if TOLD in failure.error_file_data else ""
     if failure.exitcode < 0:
         memory = "; the machine may be out of memory" if failure.exitcode == -signal.SIGKILL else ""
@@ -143,12 +143,12 @@ def _blame(failure: ProcessFailure) -> tuple[int, int]:
 
 
 def tell_launcher(line: str) -> bool:
-    """Leave an error line to the launcher; False if this process was not started by one."""
+    """Hand an error line to the launcher; False if this process was not started by one."""
     path = Path(os.environ.get(ERROR_FILE, ""))
     if LAUNCHED not in os.environ or not path.name:
         return False
     told = {"message": line, "timestamp": int(time.time()), TOLD: time.time_ns()}
-    if path.is_file():  # a second line: every error of a config is told
+    if path.is_file():  # a second line: a config may have several errors
         before = json.loads(path.read_text())
         told = {**before, "message": f"{before['message']}\n{line}"}
     path.write_text(json.dumps(told))

@@ -7,18 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, Overlap
+from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
 from cmgems.cli.recipes import Plugins
 
 
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="Fine-tuning run or model folder.")],
-    sequences: Annotated[
-        Path, typer.Argument(metavar="SEQUENCES", help="FASTA, or CSV with a column `sequence`.")
-    ],
+    model: ModelPath,
+    sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
-    batch_size: BatchSize = 64,
+    store: Store = None,
     overlap: Overlap = None,
+    batch_size: BatchSize = 64,
     plugin: Plugins = None,
 ) -> None:
     """Predict the class, labels or quantities of each sequence, or the class of each of its bases.
@@ -31,32 +30,10 @@ def predict(
 
     Example: cmgems predict runs/ft seqs.fa -o out.csv
     """
-    import csv
+    from cmgems.api import load
+    from cmgems.inference import write_predictions
 
-    from cmgems.cli.inference import open_cutter, open_model, open_sequences, same_everywhere
-    from cmgems.files import atomic_path
-    from cmgems.inference import base_cells, base_logits, class_logits, column_names, sequence_cells
-    from cmgems.progress import progress
-    from cmgems.tasks import activate
-
-    saved = open_model(checkpoint, plugin, "fine_tuned")
-    cutter = open_cutter(saved, overlap)
-    named, bases = open_sequences(sequences, None, cutter)
-    compute = same_everywhere()
-    model, head, labels = saved.model.to(compute.device), saved.head, saved.labels
-    with (
-        progress("predicting", bases, "bp") as advance,
-        atomic_path(out) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(column_names(head, labels))
-        if head == "token_classification":
-            answers = base_logits(model, named, cutter, compute, batch_size, advance)
-            for sequence, logits_LC in zip(named, answers, strict=True):
-                writer.writerows(base_cells(sequence, labels, activate(logits_LC, head)))
-        else:
-            values_NC = activate(class_logits(model, named, cutter, compute, batch_size, advance), head)
-            for sequence, values_C in zip(named, values_NC, strict=True):
-                writer.writerow(sequence_cells(sequence, head, labels, values_C))
-    typer.echo(f"{out}: {len(named)} sequences")
+    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
+    found = loaded.iter_predict(sequences, store=store, progress=True)
+    count = write_predictions(out, found, loaded.head, loaded.labels)
+    typer.echo(f"{out}: {count} sequences")

@@ -124,12 +124,22 @@ def run(
         loaded.check_parallel()
     if processes * nodes.count == 1:
         loaded.main(values, out)
+        if os.environ.get("RANK", "0") == "0":  # once, also under torchrun
+            _show_summary(loaded, out)
         return
     command = ["run", recipe, *(overrides or []), "--out", str(out)]
     command += ["--config", config] if config is not None else []
     for file in plugin or []:
         command += ["--plugin", str(file)]
     raise typer.Exit(launch.launch(command, processes, nodes))
+
+
+def _show_summary(recipe: Recipe, out: Path) -> None:
+    """Show what a run wrote at its end; recipes that write no summary show their results themselves."""
+    from cmgems.runs import RunReader, show_summary
+
+    if (summary := RunReader(out).summary) is not None:
+        show_summary(f"{recipe.name}: {out}", summary)
 
 
 def _check_label(config: Path, recipe: Recipe) -> None:

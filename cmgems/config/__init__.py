@@ -7,7 +7,7 @@ import, except the file of another recipe.
 """
 
 from cmgems.config.component import Component, component
-from cmgems.config.dump import config_dict, dump_config
+from cmgems.config.dump import config_dict, config_value, dump_config
 from cmgems.config.load import load_config
 from cmgems.config.recipe_settings import RecipeSettings
 from cmgems.config.source import recipe_label
@@ -17,6 +17,7 @@ __all__ = [
     "RecipeSettings",
     "component",
     "config_dict",
+    "config_value",
     "dump_config",
     "load_config",
     "recipe_label",

@@ -34,7 +34,9 @@ def config_dict(config: Any) -> dict[str, Any]:
     A component is its name, or a dict of its name and options.
     """
     return {
-        field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config) if field.init
+        field.name: config_value(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.init
     }
 
 
@@ -50,16 +52,17 @@ def dump_config(config: Any, recipe: str | None = None) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=math.inf)
 
 
-def _plain(value: Any) -> Any:
+def config_value(value: Any) -> Any:
+    """One value of a config, as in :func:`config_dict`."""
     if isinstance(value, Component):
-        options = _plain(value.options)
+        options = config_value(value.options)
         return {"name": value.name, **options} if options else value.name
     if isinstance(value, RecipeSettings):
-        return _plain(value.as_values())
+        return config_value(value.as_values())
     if dataclasses.is_dataclass(value):
         return config_dict(value)
     if isinstance(value, Mapping):
-        return {name: _plain(child) for name, child in value.items()}
+        return {name: config_value(child) for name, child in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [config_value(item) for item in value]
     return str(value) if isinstance(value, Path) else value

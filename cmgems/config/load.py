@@ -43,11 +43,9 @@ def load_config(
     layers: list[Node] = []
     if source is not None:
         try:
-            root, problems = read_yaml(source)
+            root, problems = _read_file(source, schema)
         except CmgemsError as error:
             raise ConfigError([error]) from error
-        if "recipe" not in [field.name for field in _fields(schema)]:
-            root.children.pop("recipe", None)
         layers.append(root)
     layers += [node_of(mapping) for mapping in values]
     override_layers, override_problems = parse_overrides(overrides)
@@ -57,6 +55,14 @@ def load_config(
     if problems:
         raise ConfigError(problems)
     return cast(C, config)
+
+
+def _read_file(source: Path, schema: Any) -> tuple[Node, list[CmgemsError]]:
+    """The values in a YAML file, without the label ``recipe``, and the problems with it."""
+    root, problems = read_yaml(source)
+    if "recipe" not in [field.name for field in _fields(schema)]:
+        root.children.pop("recipe", None)
+    return root, problems
 
 
 def _fields(schema: Any) -> list[dataclasses.Field[Any]]:
@@ -195,14 +201,17 @@ class _Reader:
         settings = RecipeSettings(
             which.recipe, which.config, merge([default.values, *map(plain_value, rest)])
         )
+        below = [node_of(default.values)]
+        key = "recipe"
         try:
-            schema, base = settings.load().config_schema, settings.config_path()
-            below = (
-                [node_of(default.values)] if base is None else [read_yaml(base)[0], node_of(default.values)]
-            )
+            schema = settings.load().config_schema
+            key = "config"
+            if (base := settings.config_path()) is not None:
+                below.insert(0, _read_file(base, schema)[0])
         except CmgemsError as error:
-            given = [node for layer in named for node in layer.children.values()]
-            return self._problem(error.what, given[-1] if given else None, path, why=error.why, fix=error.fix)
+            given = [layer.children[key] for layer in named if key in layer.children]
+            node = given[-1] if given else None
+            return self._problem(error.what, node, _join(path, key), why=error.why, fix=error.fix)
         reader = _Reader(schema, self.source, partial=True)
         reader.section(schema, None, [*below, *rest], path)
         self.problems += reader.problems
@@ -291,7 +300,7 @@ class _Reader:
 
 
 def _folder(name: str) -> str:
-    """A folder's name written with a slash, so that it stays one wherever it is read; "" if ``name`` is none."""
+    """``name`` written with a slash, which marks a folder; "" if it is not a folder."""
     if "/" in name:
         return str(Path(name).expanduser()) if name.startswith("~/") else name
     return f"./{name}" if name and Path(name).is_dir() else ""

@@ -21,7 +21,7 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True)
 class Node:
-    """A value of a config and where it stands.
+    """A value of a config and its place in the file.
 
     Attributes:
         value: The text of a scalar, the children of a mapping, or the items of a list.
@@ -120,7 +120,7 @@ def _convert(node: yaml.Node, path: Path, problems: list[CmgemsError]) -> Node:
                 CmgemsError(f"duplicate key {key.value!r}", where=where, why=f"first in line {first}")
             )
         else:
-            # An error is looked for where its key stands, not where a long value begins.
+            # Users look for an error at its key, not where a long value begins.
             child = _convert(value, path, problems)
             children[key.value] = Node(child.value, where, child.style)
     return Node(children, place)

@@ -38,7 +38,7 @@ def read_value(kind: Any, node: Node) -> Any:
 
     Raises:
         WrongType: if it is something else.
-        TypeError: if ``kind`` is none of the above, an error of whoever wrote the dataclass.
+        TypeError: if ``kind`` is none of the above, a mistake in the dataclass.
     """
     kind, may_be_none = optional(kind)
     if may_be_none and node.is_null:

@@ -1,6 +1,6 @@
-"""What is evaluated: labelled sets in a folder, and the settings with which benchmarks fine-tune on them.
+"""What is evaluated: the datasets in a folder, and the settings with which benchmarks fine-tune on them.
 
-Settings are keys of the finetune recipe's config. GUE's are those of DNABERT's fine-tuning in arXiv 2306.15006, the
+Settings are values of the finetune recipe's config. GUE's are those of DNABERT's fine-tuning in arXiv 2306.15006, the
 few-shot ones those of GeneMask (arXiv 2307.15933) and CM-GEMS (arXiv 2408.07180).
 """
 
@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from cmgems.config.recipe_settings import Values, merge
 from cmgems.data.label_files import SPLITS, find_split
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.registry import did_you_mean
 
 # Few-shot settings change above this many examples a class.
 FEW = 100
 
 
-def _gue(max_tokens: int, epochs: int, warmup: int = 50, **more: object) -> dict[str, object]:
+def _gue(max_tokens: int, epochs: int, warmup: int = 50, **more: object) -> Values:
     return {
-        "data.max_tokens": max_tokens,
+        "data": {"max_tokens": max_tokens},
         "epochs": epochs,
-        "optim.warmup": warmup,
-        "optim.lr": 3e-5,
-        "optim.weight_decay": 0.01,
         "batch_size": 32,
+        "optim": {"lr": 3e-5, "warmup": warmup, "weight_decay": 0.01},
         **more,
     }
 
 
 _MARKS = "H3 H3K14ac H3K36me3 H3K4me1 H3K4me2 H3K4me3 H3K79me3 H3K9ac H4 H4ac"
-GUE: Mapping[str, Mapping[str, object]] = {
+GUE: Mapping[str, Values] = {
     **{f"EMP/{mark}": _gue(512, 3) for mark in _MARKS.split()},
     **{f"mouse/{i}": _gue(110, 5, warmup=30, max_steps=1000) for i in range(5)},
     "prom/prom_300_all": _gue(310, 4),
@@ -49,15 +48,13 @@ GUE: Mapping[str, Mapping[str, object]] = {
 GUE_METRICS = {"virus/covid": "macro_f1"}
 
 
-def few_shot_settings(shots: int) -> dict[str, object]:
+def few_shot_settings(shots: int) -> Values:
     """The protocol's settings for ``shots`` examples a class."""
     lr, epochs, batch_size = (1e-4, 20, 5) if shots <= FEW else (5e-5, 5, 15)
     return {
         "epochs": epochs,
         "batch_size": batch_size,
-        "optim.lr": lr,
-        "optim.warmup": 0.1,
-        "optim.weight_decay": 0.01,
+        "optim": {"lr": lr, "warmup": 0.1, "weight_decay": 0.01},
         "dropout": 0.1,
     }
 
@@ -67,18 +64,18 @@ class Dataset:
     """A labelled set to fine-tune on and score, whole or with few examples.
 
     Attributes:
-        name: Its path below the folder of sets, or its name in the benchmark.
+        name: Its path below the folder of datasets, or its name in the benchmark.
         folder: Holds the files of its splits.
-        metric: The set's own, a score of the task: it chooses the epoch.
-        settings: Keys of the finetune recipe.
+        metric: The test metric reported for it; on the dev set it chooses the epoch.
+        settings: Values of the finetune recipe's config, nested by section.
         shots: Training examples of each class; None for all.
-        drawn: Whether the training file holds published draws rather than everything there is.
+        drawn: Whether the training file holds published draws rather than the whole training set.
     """
 
     name: str
     folder: Path
     metric: str = "mcc"
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Values = field(default_factory=dict)
     shots: int | None = None
     drawn: bool = False
 
@@ -89,87 +86,98 @@ class Dataset:
 
     @property
     def path(self) -> Path:
-        """Where its runs lie below the output folder."""
+        """Where its runs are below the output folder."""
         return Path(self.name) if self.shots is None else Path(self.name) / f"{self.shots}-shot"
 
-    def overrides(self) -> list[str]:
-        """``key=value`` for the finetune recipe."""
-        given = {"data.dir": self.folder, "task.metric": self.metric, **self.settings}
-        if self.shots is not None:
-            given["data.shots"] = self.shots
-        return [f"{key}={value}" for key, value in given.items()]
+    def values(self) -> Values:
+        """Values of the finetune recipe's config: where the data are, the metric, and the settings."""
+        own = {"data": {"dir": str(self.folder), "shots": self.shots}, "task": {"metric": self.metric}}
+        return merge([own, self.settings])
 
 
 def find_datasets(
-    folder: Path, *, gue: bool = False, shots: Sequence[int] = (), wanted: Sequence[str] = ("*",)
+    folder: Path, wanted: Sequence[str] = ("*",), *, gue: bool = False
 ) -> tuple[list[Dataset], list[str]]:
-    """The sets to evaluate, by name, and the titles of those that are not there.
+    """The datasets to evaluate in the order of ``wanted``, and the titles of those that are not there.
 
-    A set is a folder with files of splits (``cmgems.data.label_files``). Published few-shot sets hold a folder for each
-    number of shots, ``Splice-40/10/train.tsv``, beside their test file.
+    A dataset is a folder with files of splits (``cmgems.data.label_files``). Published few-shot sets hold a folder for
+    each number of shots, ``Splice-40/10/train.tsv``, beside their test file. A whole set has GUE's settings if its path
+    ends like one of GUE's (``prom/prom_core_tata``); a few-shot set has those of its protocol.
 
     Args:
-        folder: Holds sets at any depth, or is one.
-        gue: The sets of GUE and no others.
-        shots: Examples of each class, as often as there are numbers; () for whole sets.
-        wanted: Names, their last parts (`tf/0` of `GUE/tf/0`), or globs.
+        folder: Holds datasets at any depth, or is one.
+        wanted: ``NAME`` for a whole set, ``NAME@10`` for ten examples of each class. NAME is a name, its last parts
+            (`tf/0` of `GUE/tf/0`), or a glob.
+        gue: The sets of GUE only, under their names in GUE.
 
     Raises:
-        DataError: if there is no such folder, none of the sets, or a set twice.
+        CmgemsError: if a number of shots is not a positive number.
+        DataError: if there is no such folder, no dataset of that name, none of the datasets, or a dataset twice.
     """
     if not folder.is_dir():
-        raise DataError("no such folder", where=folder, fix="set data.dir to a folder of labelled sets")
+        raise DataError("no such folder", where=folder, fix="set data.dir to a folder of datasets")
     places = _gue_places(folder) if gue else _places(folder)
     if not places:
-        kind = "set of GUE" if gue else "labelled set"
-        raise DataError(
-            f"no {kind} found", where=folder, fix="data.dir must hold folders with train and test files"
-        )
-    known = [*places, *(name for name in GUE if gue and name not in places)]
-    for pattern in wanted:
-        if not any(_matches(name, pattern) for name in known):
-            raise DataError(f"no data set {pattern!r}", where="datasets", fix=did_you_mean(pattern, known))
-    chosen = [name for name in known if any(_matches(name, pattern) for pattern in wanted)]
+        kind = "GUE dataset" if gue else "dataset"
+        fix = "data.dir must hold folders with train and test files"
+        raise DataError(f"no {kind} found", where=folder, fix=fix)
     found: list[Dataset] = []
     absent: list[str] = []
-    for name in sorted(chosen):
-        if name in places:
-            there, not_there = _at_shots(name, places[name], gue, shots)
-            found += there
-            absent += not_there
-        else:
-            absent.append(name)
+    for name, of_name in _chosen(wanted, [*places, *(name for name in GUE if gue and name not in places)]):
+        for shots in of_name:
+            dataset, title = _at_shots(name, places.get(name), shots)
+            if dataset is None:
+                absent.append(title)
+            else:
+                found.append(dataset)
     if not found:
-        raise DataError("no data set found", where=folder, why=f"not there: {', '.join(absent)}")
+        raise DataError("no dataset found", where=folder, why=f"missing: {', '.join(absent)}")
     return found, absent
 
 
-def with_gue_settings(dataset: Dataset) -> Dataset:
-    """``dataset`` with GUE's settings and metric if it is a whole set and lies where GUE has one, else as it is."""
-    name = _gue_name(dataset.folder)
-    if name is None or dataset.shots is not None:
-        return dataset
-    return replace(dataset, metric=GUE_METRICS.get(name, "mcc"), settings=GUE[name])
+def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, list[int | None]]]:
+    """Names of datasets, and the numbers of shots asked for of each; None for the whole set."""
+    chosen: dict[str, list[int | None]] = {}
+    for text in wanted:
+        pattern, at, number = text.partition("@")
+        if at and not (number.isdecimal() and int(number)):
+            raise CmgemsError(
+                f"shots of {text!r} are not a positive number", where="datasets", fix="write NAME@10"
+            )
+        names = sorted(name for name in known if _matches(name, pattern))
+        if not names:
+            raise DataError(
+                f"no dataset {pattern!r}", where="datasets", fix=did_you_mean(pattern, list(known))
+            )
+        shots = int(number) if at else None
+        for name in names:
+            if shots not in chosen.setdefault(name, []):
+                chosen[name].append(shots)
+    return list(chosen.items())
 
 
-def _at_shots(name: str, place: Path, gue: bool, shots: Sequence[int]) -> tuple[list[Dataset], list[str]]:
-    """A set at every number of shots, and the titles of those that are not there."""
-    found, absent = [], []
+def _at_shots(name: str, place: Path | None, shots: int | None) -> tuple[Dataset | None, str]:
+    """A dataset with so many examples of each class, None if it is not there; and its title."""
+    if place is None:
+        return None, Dataset(name, Path(), shots=shots).title
     published = _published_shots(place)
     drawn = find_split(place, "train") is None and bool(published)
-    if not shots:
+    if shots is None:
         if drawn:
-            return [], [f"{name} whole (of its draws take some: shots=[{','.join(published)}])"]
-        whole = Dataset(name, place)
-        return [with_gue_settings(whole) if gue else whole], []
-    for number in shots:
-        folder = place / str(number) if drawn else place
-        dataset = Dataset(name, folder, "accuracy", few_shot_settings(number), number, drawn)
-        if find_split(folder, "train") is not None or not drawn:
-            found.append(dataset)
-        else:
-            absent.append(dataset.title)
-    return found, absent
+            return (
+                None,
+                f"{name} whole (there are draws of it: {', '.join(f'{name}@{n}' for n in published)})",
+            )
+        gue = _gue_name(place)
+        whole = (
+            Dataset(name, place)
+            if gue is None
+            else Dataset(name, place, GUE_METRICS.get(gue, "mcc"), GUE[gue])
+        )
+        return whole, whole.title
+    folder = place / str(shots) if drawn else place
+    dataset = Dataset(name, folder, "accuracy", few_shot_settings(shots), shots, drawn)
+    return (dataset if find_split(folder, "train") is not None or not drawn else None), dataset.title
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -182,7 +190,7 @@ def _gue_name(place: Path) -> str | None:
 
 
 def _gue_places(folder: Path) -> dict[str, Path]:
-    """Folders of the sets of GUE, however deep ``folder`` is above them, or in them."""
+    """Folders of GUE's datasets, at any depth below ``folder``, or of the one that holds it."""
     places: dict[str, Path] = {}
     for place in _folders(folder):
         name = _gue_name(place)
@@ -190,17 +198,17 @@ def _gue_places(folder: Path) -> dict[str, Path]:
             continue
         if name in places:
             raise DataError(
-                f"data set {name} twice",
+                f"dataset {name} twice",
                 where=folder,
                 why=f"{places[name]} and {place}",
-                fix="set data.dir to the folder of one of them",
+                fix="set data.dir to one of them",
             )
         places[name] = place
     return places
 
 
 def _places(folder: Path) -> dict[str, Path]:
-    """Folders of all sets by name; the folders of published draws count as part of the set above."""
+    """Folders of all datasets by name; the folders of published draws are part of the dataset above them."""
     found = [place for place in _folders(folder) if _has_splits(place) or _published_shots(place)]
     return {
         place.relative_to(folder).as_posix() if place != folder else folder.absolute().name: place

@@ -1,69 +1,45 @@
-"""The results of an evaluation: its runs, gathered by data set."""
+"""The results of an evaluation: what its runs found, by dataset, and as ``results.json``."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cmgems.errors import DataError
-from cmgems.evaluation.runs import Record, score_of
+from cmgems.evaluation.repeats import Repeat
 from cmgems.evaluation.statistics import MeanSD
-from cmgems.runs.summary import CLASSES_PREDICTED, SEQUENCES_CUT
+from cmgems.files import write_json
+from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED, METRIC_LABELS, SEQUENCES_CUT, metric_key
 
-METRICS = {"mcc": "MCC", "macro_f1": "macro-F1", "accuracy": "accuracy", "auc": "AUC"}
-
-
-@dataclass
-class Results:
-    """What an evaluation has found so far.
-
-    Attributes:
-        model: What was evaluated, as the user named it.
-        gue: Whether these are the sets of GUE.
-        exclude_leaks: Whether the scores leave out test rows that stand in train.
-        absent: Titles of sets that are not there.
-        records: One a run, from ``run_task``.
-        skipped: Titles of sets that could not be used, and why.
-    """
-
-    model: str
-    gue: bool = False
-    exclude_leaks: bool = False
-    absent: list[str] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
-        return {
-            "model": self.model,
-            "gue": self.gue,
-            "exclude leaks": self.exclude_leaks,
-            "runs": self.records,
-            "skipped": [{"dataset": title, "reason": reason} for title, reason in self.skipped.items()],
-            "not found": self.absent,
-        }
+FILE = "results.json"
+# Metrics of a table, which are shown in percent: all but the mean squared error, in this order.
+METRICS = {name: METRIC_LABELS[name] for name in ("mcc", "macro_f1", "accuracy", "auc")}
+METRICS |= {name: label for name, label in METRIC_LABELS.items() if name not in METRICS and name != "mse"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """All runs on one data set with the same number of shots."""
+class Record:
+    """What a finished fine-tuning run found.
 
-    records: Sequence[Record]
-    exclude_leaks: bool
+    Attributes:
+        dataset: The name of its dataset.
+        shots: Training examples of each class; None for the whole training set.
+        draw: Which published draw; None where there are none.
+        seed: Of the run.
+        metric: The metric reported for the dataset, which chose the epoch.
+        summary: JSON values by their keys in ``cmgems.runs.summary``; a copied recipe may lack some or have others.
+    """
 
-    @property
-    def dataset(self) -> str:
-        return str(self.records[0]["dataset"])
-
-    @property
-    def shots(self) -> int | None:
-        shots: int | None = self.records[0]["shots"]
-        return shots
+    dataset: str
+    shots: int | None
+    draw: int | None
+    seed: int
+    metric: str
+    summary: Mapping[str, Any]
 
     @property
     def title(self) -> str:
@@ -71,18 +47,80 @@ class Line:
         return self.dataset if self.shots is None else f"{self.dataset}, {self.shots}-shot"
 
     @property
+    def repeat(self) -> str:
+        """'seed0', 'draw3-seed0'."""
+        return Repeat(self.seed, self.draw).name
+
+    def score(self, metric: str, *, clean: bool = False) -> float:
+        """A test metric ("mcc"), ``clean`` without the test rows that are in train; NaN if undefined or missing."""
+        value = self.summary.get(metric_key(metric, clean=clean and bool(self.summary.get(LEAKED))))
+        return math.nan if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an evaluation has found so far.
+
+    Attributes:
+        model: What was evaluated, as the user named it.
+        gue: Whether these are GUE's datasets.
+        exclude_leaks: Whether the scores leave out test rows that are in train.
+        absent: Titles of datasets that were asked for and not found.
+        skipped: Titles of datasets that could not be used, and why.
+        records: One a run.
+    """
+
+    model: str
+    gue: bool = False
+    exclude_leaks: bool = False
+    absent: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+
+    def lines(self) -> list[Line]:
+        """The records by dataset and number of shots, in their order."""
+        groups: dict[str, list[Record]] = {}
+        for record in self.records:
+            groups.setdefault(record.title, []).append(record)
+        return [Line(tuple(group), self.exclude_leaks) for group in groups.values()]
+
+    def metrics(self) -> dict[str, str]:
+        """The metrics that any run reports, and their labels."""
+        found = [record.summary for record in self.records]
+        return {name: label for name, label in METRICS.items() if any(metric_key(name) in s for s in found)}
+
+
+@dataclass(frozen=True)
+class Line:
+    """All runs on one dataset with the same number of shots."""
+
+    records: tuple[Record, ...]
+    exclude_leaks: bool
+
+    @property
+    def dataset(self) -> str:
+        return self.records[0].dataset
+
+    @property
+    def shots(self) -> int | None:
+        return self.records[0].shots
+
+    @property
+    def title(self) -> str:
+        return self.records[0].title
+
+    @property
     def metric(self) -> str:
-        """The set's own."""
-        return str(self.records[0]["metric"])
+        return self.records[0].metric
 
     def score(self, metric: str, *, clean: bool = False) -> MeanSD:
         """Over the runs, in percent; undefined scores are left out."""
-        values = [100 * score_of(r, metric, clean=clean or self.exclude_leaks) for r in self.records]
+        values = [100 * record.score(metric, clean=clean or self.exclude_leaks) for record in self.records]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
     def counts(self, key: str) -> list[int]:
-        """A count of every run."""
-        return [int(record["summary"].get(key) or 0) for record in self.records]
+        """A count of every run; 0 where its summary lacks it."""
+        return [int(record.summary.get(key) or 0) for record in self.records]
 
     @property
     def collapsed(self) -> int:
@@ -100,25 +138,44 @@ class Line:
         return ", ".join(found)
 
 
-def lines(results: Results) -> list[Line]:
-    """The records by data set and number of shots, in their order."""
-    groups: dict[tuple[Any, Any], list[Record]] = {}
-    for record in results.records:
-        groups.setdefault((record["dataset"], record["shots"]), []).append(record)
-    return [Line(group, results.exclude_leaks) for group in groups.values()]
+def write_results(results: Results, folder: Path) -> None:
+    """Write results.json; what is NaN is null there."""
+    write_json(folder / FILE, without_nan(asdict(results)))
 
 
 def read_results(folder: Path) -> Results:
-    """The results in ``results.json`` of ``folder``.
+    """The results that an evaluation wrote to ``folder``.
 
     Raises:
-        DataError: if they cannot be read.
+        DataError: if there are none, or they cannot be read.
     """
-    path = folder / "results.json"
+    values = read_json(folder / FILE)
+    try:
+        values["records"] = tuple(Record(**record) for record in values["records"])
+        return Results(**{**values, "absent": tuple(values["absent"])})
+    except (KeyError, TypeError) as error:
+        raise DataError("not the results of an evaluation", where=folder / FILE, why=str(error)) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file.
+
+    Raises:
+        DataError: if there is none.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        skipped = {entry["dataset"]: entry["reason"] for entry in values["skipped"]}
-        chosen = values["model"], values["gue"], values["exclude leaks"], values["not found"], values["runs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError("cannot read the results", where=path, why=str(error)) from error
-    return Results(*chosen, skipped)
+    if not isinstance(values, dict):
+        raise DataError("cannot read the results", where=path, why="the file does not hold a mapping")
+    return values
+
+
+def without_nan(value: Any) -> Any:
+    """JSON values with null for every NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

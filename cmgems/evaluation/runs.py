@@ -1,172 +1,225 @@
-"""Fine-tuning runs of an evaluation: which there are, and one of them from its data set to its scores."""
+"""The fine-tuning runs of an evaluation: which there are, and from their datasets to their scores."""
 
 from __future__ import annotations
 
-import io
-import math
 import shutil
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cmgems.config import load_config
-from cmgems.data import count_draws
-from cmgems.data.label_files import find_split
-from cmgems.errors import CheckpointError
-from cmgems.evaluation.benchmarks import Dataset
-from cmgems.recipes import Recipe
-from cmgems.runs import RunReader
+from cmgems.config import Component, config_dict, config_value, load_config
+from cmgems.config.recipe_settings import Values
+from cmgems.errors import CheckpointError, CmgemsError, ConfigError, DataError, DiskError
+from cmgems.evaluation.benchmarks import Dataset, find_datasets
+from cmgems.evaluation.config import EvaluationConfig
+from cmgems.evaluation.repeats import Repeat, repeats
+from cmgems.evaluation.results import METRICS, Record
+from cmgems.models import find_model_folder
+from cmgems.runs import RunBusyError, RunReader
 from cmgems.runs.folder import config_difference
 from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
-from cmgems.runs.summary import LEAKED, metric_key
+from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED
+from cmgems.tasks import TASKS
 
-Record = dict[str, Any]
+# Errors that are not about one dataset: the next one would fail in the same way.
+FATAL = (CheckpointError, ConfigError, DiskError)
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """One of the runs on a data set.
+class FineTuning:
+    """One fine-tuning run.
 
     Attributes:
-        seed: Decides the head's weights and the order, and the few-shot draw if none is published.
-        draw: Which published draw; None where there are none.
+        dataset: What it learns.
+        repeat: Its seed and draw.
+        folder: The run folder.
     """
 
-    seed: int
-    draw: int | None = None
+    dataset: Dataset
+    repeat: Repeat
+    folder: Path
 
     @property
-    def name(self) -> str:
-        """'seed0', 'draw3-seed0'."""
-        return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}-seed{self.seed}"
+    def finished(self) -> bool:
+        """Whether it has its scores."""
+        return (self.folder / SUMMARY).is_file()
+
+    def record(self) -> Record | None:
+        """What it found; None if it has not finished.
+
+        Raises:
+            DataError: if its files cannot be read.
+        """
+        run = RunReader(self.folder)
+        if run.summary is None:
+            return None
+        task = run.setting("task")  # a copied recipe may have none
+        default = TASKS.get(task).metric if task in TASKS.names() else self.dataset.metric
+        metric = run.setting("task.metric") or default
+        name, shots = self.dataset.name, self.dataset.shots
+        return Record(name, shots, self.repeat.draw, self.repeat.seed, metric, run.summary)
 
 
-def repeats(dataset: Dataset, seeds: int, draws: int) -> list[Repeat]:
-    """The runs on a data set.
+class Evaluation:
+    """Fine-tunes any number of models on the same datasets; every run is one of the finetune recipe.
 
-    A whole set is run with each of ``seeds`` seeds. Of published draws the first ``draws`` are, as many as there are,
-    with each seed; ours are drawn by the seed, so there are ``draws`` runs.
-
-    Raises:
-        DataError: if the file of published draws is bad.
+    Attributes:
+        datasets: Those found.
+        absent: Titles of datasets that were asked for and not found.
+        skipped: Titles of datasets that cannot be used, and why; failing runs add to them.
+        exclude_leaks: Whether scores leave out the test rows that are in train.
     """
-    if dataset.shots is None:
-        return [Repeat(seed) for seed in range(seeds)]
-    if not dataset.drawn:
-        return [Repeat(seed) for seed in range(draws)]
-    return [Repeat(seed, draw) for draw in range(min(draws, draws_there(dataset))) for seed in range(seeds)]
+
+    def __init__(self, config: EvaluationConfig | None) -> None:
+        """Find the datasets; without a config there are none.
+
+        Raises:
+            CmgemsError: if there is no dataset or no recipe of that name.
+        """
+        self.datasets: list[Dataset] = []
+        self.absent: list[str] = []
+        self.skipped: dict[str, str] = {}
+        self.exclude_leaks = config is not None and config.exclude_leaks
+        self._records: dict[Path, Record] = {}
+        if config is not None:
+            self._config, self._recipe = config, config.finetune.load()
+            gue = config.benchmark == "gue"
+            self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, gue=gue)
+
+    def runs(self, out: Path, part: int = 0) -> list[FineTuning]:
+        """The runs of one model; a dataset with bad draws is skipped.
+
+        Args:
+            out: Every run has a folder below.
+            part: Which share of seeds and draws, see :func:`repeats`.
+        """
+        found: list[FineTuning] = []
+        for dataset in self.datasets:
+            if dataset.title in self.skipped:
+                continue
+            try:
+                of_dataset = repeats(dataset, self._config.seeds, self._config.draws, part)
+            except DataError as error:
+                self._skip(dataset, error)
+            else:
+                found += [
+                    FineTuning(dataset, repeat, out / dataset.path / repeat.name) for repeat in of_dataset
+                ]
+        return found
+
+    def check(self, runs: Sequence[FineTuning], model: Values, *, stand_in: bool = False) -> None:
+        """Raise what :meth:`run` would raise at once.
+
+        Args:
+            runs: From :meth:`runs`.
+            model: The keys ``model`` and ``tokenizer`` of the finetune recipe.
+            stand_in: Whether they are in place of a model that does not exist yet, so that folders cannot be checked.
+
+        Raises:
+            ConfigError: if the recipe refuses a value.
+            CheckpointError: if the folder of a run holds one with another config.
+        """
+        for run in runs:
+            config = self._run_config(run, model)
+            if not stand_in and (difference := config_difference(run.folder, config)):
+                raise CheckpointError(
+                    "run with another config", where=run.folder, why=difference, fix="choose another -o"
+                )
+
+    def run(self, runs: Sequence[FineTuning], model: Values, after: Callable[[], None] = lambda: None) -> int:
+        """Do the runs that are not finished and that no other process is working on.
+
+        A dataset whose files turn out to be of no use is skipped.
+
+        Args:
+            runs, model: As in :meth:`check`.
+            after: Called after every run.
+
+        Returns:
+            How many runs other processes are working on.
+
+        Raises:
+            CmgemsError: if it is not about the dataset, see ``FATAL``.
+        """
+        busy = 0
+        for number, run in enumerate(runs, 1):
+            title = run.dataset.title
+            if title in self.skipped or run.finished:
+                continue
+            print(f"[{number}/{len(runs)}] {title} {run.repeat.name}", file=sys.stderr, flush=True)
+            try:
+                print(result_line(self._fine_tune(run, model)), file=sys.stderr, flush=True)
+            except RunBusyError:
+                busy += 1
+                print("another process is working on it", file=sys.stderr)
+            except FATAL:
+                raise
+            except CmgemsError as error:
+                self._skip(run.dataset, error)
+            after()
+        return busy
+
+    def records(self, runs: Sequence[FineTuning]) -> list[Record]:
+        """What the finished ones of ``runs`` found."""
+        for run in runs:
+            if run.folder not in self._records and (record := run.record()) is not None:
+                self._records[run.folder] = record
+        return [self._records[run.folder] for run in runs if run.folder in self._records]
+
+    def _skip(self, dataset: Dataset, error: CmgemsError) -> None:
+        self.skipped[dataset.title] = error.line()
+        print(f"warning: {dataset.title} skipped: {error.line()}", file=sys.stderr)
+
+    def _run_config(self, run: FineTuning, model: Values) -> Any:
+        repeat: Values = {"seed": run.repeat.seed}
+        if run.repeat.draw is not None:
+            repeat = {**repeat, "data": {"draw": run.repeat.draw}}
+        shared = {name: config_dict(getattr(self._config, name)) for name in ("compute", "log")}
+        own = self._config.finetune
+        layers = [run.dataset.values(), model, repeat, shared, own.values]
+        return load_config(self._recipe.config_schema, own.config_path(), values=layers)
+
+    def _fine_tune(self, run: FineTuning, model: Values) -> Record:
+        """One run, going on with what its folder holds."""
+        self.check([run], model)
+        torch.compiler.reset()  # graphs of the run before would count against the limit of this one
+        self._recipe.main(self._run_config(run, model), run.folder)
+        record = run.record()
+        if record is None:
+            fix = f"let {self._recipe.path} call run.finish at its end"
+            raise CheckpointError(f"no {SUMMARY}", where=run.folder, fix=fix)
+        if not self._config.keep_models:
+            for name in (CHECKPOINTS, BEST):
+                shutil.rmtree(run.folder / name, ignore_errors=True)
+        return record
 
 
-def draws_there(dataset: Dataset) -> int:
-    """How many published draws its training file holds.
-
-    Raises:
-        DataError: if it does not hold whole draws.
-    """
-    path = find_split(dataset.folder, "train")
-    assert path is not None  # or it would not have been found to hold draws
-    assert dataset.shots is not None
-    return count_draws(path, dataset.shots)
-
-
-def run_config(
-    recipe: Recipe,
-    dataset: Dataset,
-    source: Sequence[str],
-    repeat: Repeat,
-    out: Path,
-    overrides: Sequence[str] = (),
-) -> Any:
-    """The recipe's config for one run; arguments as for :func:`run_task`.
-
-    Raises:
-        ConfigError: if the recipe refuses a value.
-        CheckpointError: if ``out`` holds a run with another config.
-    """
-    own = [*dataset.overrides(), *source, f"seed={repeat.seed}"]
-    if repeat.draw is not None:
-        own.append(f"data.draw={repeat.draw}")
-    config = load_config(recipe.config_schema, None, [*own, *overrides])
-    if difference := config_difference(out, config):
-        raise CheckpointError("run with another config", where=out, why=difference, fix="choose another -o")
-    return config
-
-
-def run_task(
-    recipe: Recipe,
-    dataset: Dataset,
-    source: Sequence[str],
-    repeat: Repeat,
-    out: Path,
-    overrides: Sequence[str] = (),
-    *,
-    keep_model: bool = False,
-) -> Record:
-    """Fine-tune and score once, going on with what ``out`` holds; a finished run is only read.
-
-    What the recipe prints to stdout, its table of the summary, is dropped.
+def starting_values(model: Component, tokenizer: Component) -> Values:
+    """The values of the finetune recipe's config that start from ``model``.
 
     Args:
-        recipe: ``finetune``, or an edited copy of it.
-        dataset: What on.
-        source: ``key=value`` that say what to start from (``cmgems.evaluation.settings.source_overrides``).
-        repeat: Seed and draw.
-        out: The run folder.
-        overrides: More ``key=value``; they win over the data set's.
-        keep_model: Keep weights and checkpoints when it has finished.
-
-    Returns:
-        ``dataset``, ``shots``, ``draw``, ``seed``, ``metric`` and the run's ``summary``, JSON values.
+        model: A registered model, to start from random weights, or a run, checkpoint or model folder.
+        tokenizer: That of a registered model; a folder brings its own.
 
     Raises:
-        CheckpointError: if ``out`` holds a run with another config, or ``source`` names a damaged model.
-        CmgemsError: as the recipe does, DataError for the data set.
+        CheckpointError: if the folder holds no model.
     """
-    config = run_config(recipe, dataset, source, repeat, out, overrides)
-    torch.compiler.reset()  # graphs of the run before would count against the limit of this one
-    with redirect_stdout(io.StringIO()):
-        recipe.main(config, out)
-    record = read_record(dataset, repeat, out)
-    if record is None:
-        raise CheckpointError(f"no {SUMMARY}", where=out, fix=f"let {recipe.path} call run.finish at its end")
-    if not keep_model:
-        for folder in (CHECKPOINTS, BEST):
-            shutil.rmtree(out / folder, ignore_errors=True)
-    return record
+    if model.folder is None:
+        return {"model": config_value(model), "tokenizer": config_value(tokenizer)}
+    # The very folder: a run that goes on has another later, and its scores must not mix with these.
+    found = find_model_folder(model.folder)
+    return {"model": f"./{found}" if found.name == str(found) else str(found)}
 
 
-def read_record(dataset: Dataset, repeat: Repeat, out: Path) -> Record | None:
-    """What :func:`run_task` has returned, or None if the run in ``out`` has not finished."""
-    summary = RunReader(out).summary
-    if summary is None:
-        return None
-    return {
-        "dataset": dataset.name,
-        "shots": dataset.shots,
-        "draw": repeat.draw,
-        "seed": repeat.seed,
-        "metric": dataset.metric,
-        "summary": {key: _json_value(value) for key, value in summary.items()},
-    }
-
-
-def score_of(record: Record, metric: str, *, clean: bool = False) -> float:
-    """A score of a run's test set, NaN if it is undefined or missing.
-
-    Args:
-        record: From :func:`run_task`.
-        metric: "mcc".
-        clean: Of the test rows that are not in train.
-    """
-    summary = record["summary"]
-    value = summary.get(metric_key(metric, clean=clean and bool(summary.get(LEAKED))))
-    return math.nan if value is None else float(value)
-
-
-def _json_value(value: Any) -> Any:
-    """NaN has no place in JSON."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+def result_line(record: Record) -> str:
+    """A finished run in one line: 'prom/prom_core_tata: MCC 71.2, macro-F1 85.3, ...'."""
+    percent = {label: 100 * record.score(metric) for metric, label in METRICS.items()}
+    scores = [f"{label} {value:.1f}" for label, value in percent.items() if value == value]  # without NaN
+    leaked = record.summary.get(LEAKED)
+    more = [f"{leaked} test sequences are in train"] if leaked else []
+    more += ["collapsed: one class predicted"] if record.summary.get(CLASSES_PREDICTED) == 1 else []
+    return f"{record.title}: {', '.join(scores)}" + "".join(f"; {text}" for text in more)

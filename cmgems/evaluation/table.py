@@ -16,11 +16,10 @@ from rich.table import Table
 
 from cmgems.evaluation.benchmarks import GUE
 from cmgems.evaluation.published import average, published_gue
-from cmgems.evaluation.results import METRICS, Results, lines
-from cmgems.evaluation.runs import Record, score_of
+from cmgems.evaluation.results import METRICS, Results, write_results
 from cmgems.evaluation.statistics import MeanSD
-from cmgems.files import write_json, write_text
-from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED, SEQUENCES_CUT, TEST_SEQUENCES
+from cmgems.files import write_text
+from cmgems.runs.summary import LEAKED, SEQUENCES_CUT, TEST_SEQUENCES
 
 # The published models that a terminal has room for; the files have all.
 SHOWN = ("DNABERT-6mer", "NT-2500M-multi", "DNABERT-2")
@@ -36,51 +35,52 @@ def mean_and_sd(score: MeanSD) -> str:
 
 
 def score_table(results: Results) -> tuple[list[str], Cells]:
-    """Header and rows: every metric, in percent, and what to know of the test set.
+    """Header and rows: every metric in percent, and what to know about the test set.
 
-    "leaks" counts the test rows that stand in train, "clean" is the set's own metric without them.
+    "leaks" counts the test rows that are in train, "clean" is the dataset's metric without them.
     """
-    found = lines(results)
+    found, metrics = results.lines(), results.metrics()
     few = any(line.shots is not None for line in found)
-    header = ["data set", *(["shots"] if few else []), "runs", *METRICS.values(), "leaks"]
+    header = ["dataset", *(["shots"] if few else []), "runs", *metrics.values(), "leaks"]
     header += [] if results.exclude_leaks else ["clean"]
     rows = []
     for line in found:
         leaked = line.counts(LEAKED)
         row = [line.dataset, *([str(line.shots or "all")] if few else []), str(len(line.records))]
-        row += [mean_and_sd(line.score(metric)) for metric in METRICS]
+        row += [mean_and_sd(line.score(metric)) for metric in metrics]
         row.append(str(leaked[0]) if len(set(leaked)) == 1 else f"{min(leaked)} to {max(leaked)}")
         if not results.exclude_leaks:
-            row.append(mean_and_sd(line.score(line.metric, clean=True)) if any(leaked) else "")
+            shown = any(leaked) and line.metric in metrics
+            row.append(mean_and_sd(line.score(line.metric, clean=True)) if shown else "")
         rows.append([*row, line.remarks])
     return [*header, "remarks"], rows
 
 
 def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[str], Cells]:
-    """Header and rows: GUE's own metric of each set beside the published ones, and the average over the same sets.
+    """Header and rows: GUE's metric of each dataset beside the published ones, and the average over these datasets.
 
     Args:
-        results: Not of GUE, they give no rows.
+        results: If they are not of GUE there are no rows.
         wanted: Published models to show; () for all.
     """
     published = published_gue()
-    found = [line for line in lines(results) if results.gue and line.shots is None]
+    found = [line for line in results.lines() if results.gue and line.shots is None]
     if not found:
         return [], []
     models = list(wanted or published[found[0].dataset])
     rows = []
     for line in found:
-        row = [line.dataset, METRICS[line.metric], mean_and_sd(line.score(line.metric))]
+        row = [line.dataset, METRICS.get(line.metric, line.metric), mean_and_sd(line.score(line.metric))]
         rows.append(row + [f"{published[line.dataset][model]:.1f}" for model in models])
     ours = MeanSD.of([line.score(line.metric).mean for line in found])
     theirs = average(line.dataset for line in found)
-    last = [f"average, {len(found)} of {len(GUE)} sets", "", f"{ours.mean:.1f}"]
+    last = [f"average ({len(found)} of {len(GUE)})", "", f"{ours.mean:.1f}"]
     rows.append(last + [f"{theirs[model]:.1f}" for model in models])
-    return ["data set", "metric", "this model", *models], rows
+    return ["dataset", "metric", "this model", *models], rows
 
 
 def notes(results: Results) -> list[str]:
-    """What the tables cannot say, a line each."""
+    """What the tables do not show, one line each."""
     found = skip_notes(results.skipped)
     if results.absent:
         found.append(f"not found, {len(results.absent)}: {', '.join(results.absent)}")
@@ -92,16 +92,16 @@ def skip_notes(skipped: Mapping[str, str]) -> list[str]:
     return [f"skipped {i}/{len(skipped)}: {t}: {reason}" for i, (t, reason) in enumerate(skipped.items(), 1)]
 
 
-def markdown_list(lines: Sequence[str]) -> str:
+def markdown_list(items: Sequence[str]) -> str:
     """A list in markdown."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {item}" for item in items)
 
 
 def caption(results: Results) -> str:
     """What the figures are."""
     leaks = "without" if results.exclude_leaks else "with"
     return (
-        f"{results.model}: test scores in percent, mean ± sd over runs, {leaks} test rows that stand in train"
+        f"{results.model}: test scores in percent, mean ± sd over runs, {leaks} test rows that are in train"
     )
 
 
@@ -113,7 +113,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def write(results: Results, folder: Path) -> None:
     """Write results.json, table.md and table.csv."""
-    write_json(folder / "results.json", results.as_json())
+    write_results(results, folder)
     write_text(folder / "table.md", markdown(results))
     write_text(folder / "table.csv", as_csv(results))
 
@@ -129,16 +129,16 @@ def markdown(results: Results) -> str:
 
 
 def as_csv(results: Results) -> str:
-    """One row a data set and number of shots: means and deviations in percent, empty where undefined."""
+    """One row a dataset and number of shots: means and deviations in percent, empty where undefined."""
     published = published_gue()
     models = list(next(iter(published.values()))) if results.gue else []
-    measures = [(metric, clean) for metric in METRICS for clean in (False, True)]
+    measures = [(metric, clean) for metric in results.metrics() for clean in (False, True)]
     header = ["dataset", "shots", "runs", "metric"]
     for metric, clean in measures:
         header += [f"{'clean ' if clean else ''}{metric}{end}" for end in ("", " sd")]
     header += ["test sequences", "test sequences in train", "collapsed runs", "sequences cut", "skipped"]
     rows = []
-    for line in lines(results):
+    for line in results.lines():
         row: list[Any] = [line.dataset, line.shots, len(line.records), line.metric]
         for metric, clean in measures:
             score = line.score(metric, clean=clean)
@@ -176,19 +176,6 @@ def show(results: Results) -> None:
             for row in rows:
                 table.add_row(*(escape(cell.replace(" ± ", "±")) for cell in row))
             console.print(table, "")
-    remarks = [f"{line.title}: {line.remarks}" for line in lines(results) if line.remarks]
+    remarks = [f"{line.title}: {line.remarks}" for line in results.lines() if line.remarks]
     for note in [*remarks, *notes(results)]:
         print(note)
-
-
-def result_line(record: Record, title: str) -> str:
-    """A finished run of the set ``title`` in one line: 'prom/prom_core_tata: MCC 71.2, macro-F1 85.3, ...'."""
-    scores = [
-        f"{label} {100 * score_of(record, metric):.1f}"
-        for metric, label in METRICS.items()
-        if not math.isnan(score_of(record, metric))
-    ]
-    leaked = record["summary"].get(LEAKED)
-    more = [f"{leaked} test sequences stand in train"] if leaked else []
-    more += ["collapsed: one class predicted"] if record["summary"].get(CLASSES_PREDICTED) == 1 else []
-    return f"{title}: {', '.join(scores)}" + "".join(f"; {text}" for text in more)

@@ -1,7 +1,7 @@
 """Saved models as Hugging Face folders: published tensor names, config, tokenizer and model card.
 
-Where plain transformers has a class for the family, it loads the folder: no remote code, no missing or unexpected keys.
-The tensor names live beside each model family, one table for both directions (``cmgems/models``).
+Where plain transformers has a class for the family, it loads the folder without remote code and without missing or
+unexpected keys. Each model family's file (``cmgems/models``) has the table of tensor names, for both directions.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
     :func:`read_huggingface` does, and code for the published checkpoints finds their names.
 
     Raises:
-        CmgemsError: if ``out`` exists or cannot be written, or the model or its tokenizer has no such form.
+        CmgemsError: if ``out`` exists or cannot be written, or the model or its tokenizer has no such format.
     """
     config, tokenizer = saved.config, saved.tokenizer
     if not isinstance(config, PublishedModel):
         raise CmgemsError(
-            "no Hugging Face form",
+            "no Hugging Face format",
             where=f"model family {config.family!r}",
             why="no checkpoints of it are published",
             fix="load the model folder with cmgems.models.load_model instead",

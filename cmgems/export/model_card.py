@@ -107,8 +107,8 @@ pipeline("fill-mask", model=folder)("{SEQUENCE[:12]}{mask}{SEQUENCE[18:]}")
 ```
 """
     before, after = SEQUENCE[: masked + k - 1], SEQUENCE[masked + 1 :]
-    return f"""`[MASK]` stands for one {k}-mer. Before it come the bases up to the end of the {k}-mer on
-its left, after it those from the start of the {k}-mer on its right, so {k - 2} bases appear on both sides:
+    return f"""`[MASK]` stands for one {k}-mer. Write the bases up to the end of the {k}-mer on its
+left before it, and those from the start of the {k}-mer on its right after it, so {k - 2} bases appear on both sides:
 
 ```python
 pipeline("fill-mask", model=folder)("{before}[MASK]{after}")

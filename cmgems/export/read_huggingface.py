@@ -11,8 +11,9 @@ from torch import Tensor
 
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.export.tensors import read_tensors
+from cmgems.files import atomic_folder, check_new
 from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel
-from cmgems.models.saved import build_with_weights
+from cmgems.models.saved import build_with_weights, save_model
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
 LOSSES: dict[str, Head] = {"regression": "regression", "multi_label_classification": "multi_label"}
@@ -45,7 +46,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     state = import_huggingface_state(config, read_tensors(folder))
     head = _head(folder, info, state)
     labels = [] if head == "masked_lm" else _labels(info, state)
-    if head == "masked_lm":  # BERT's files of masked language models hold the classifier's pooler too
+    if head == "masked_lm":  # BERT's masked language models come with the classifier's pooler
         state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
     return SavedModel(
         model=build_with_weights(config, head, len(labels), state, where=folder),
@@ -60,12 +61,43 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     )
 
 
+def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
+    """Write a published checkpoint as the new model folder ``out``, whole or not at all.
+
+    Args:
+        folder: As for :func:`read_huggingface`.
+        out: The folder to make.
+        tokenizer_name: As for :func:`read_huggingface`.
+
+    Returns:
+        The model.
+
+    Raises:
+        CmgemsError: if ``out`` exists or cannot be written; and as :func:`read_huggingface`.
+    """
+    check_new(out)
+    saved = read_huggingface(folder, tokenizer_name)
+    with atomic_folder(out) as partial:
+        save_model(
+            partial,
+            saved.model,
+            model_name=saved.model_name,
+            config=saved.config,
+            head=saved.head,
+            tokenizer_name=saved.tokenizer_name,
+            tokenizer=saved.tokenizer,
+            labels=saved.labels,
+            training=saved.training,
+        )
+    return saved
+
+
 def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a Hugging Face checkpoint under our names, values untouched.
 
     Args:
         config: The config of the model they are for.
-        state: The checkpoint's tensors; may hold several heads.
+        state: The checkpoint's tensors; may have several heads.
 
     Raises:
         CmgemsError: if no checkpoints of the family are published, or a tensor is unknown (CheckpointError).
@@ -106,7 +138,7 @@ def _read_config(path: Path, info: Mapping[str, Any]) -> tuple[str, ModelConfig]
         "unknown model family",
         where=path,
         why=f"its model_type is {info.get('model_type')!r}",
-        fix="families that can be read: DNABERT and other BERTs, DNABERT-2, Nucleotide Transformer v1 and v2",
+        fix="give a DNABERT or other BERT, a DNABERT-2 or a Nucleotide Transformer v1 or v2",
     )
 
 
@@ -144,7 +176,7 @@ def _head(folder: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) ->
         return "masked_lm"
     if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
         raise CheckpointError(
-            "no head", where=folder, why="it holds an encoder alone", fix="give a masked LM or a classifier"
+            "no head", where=folder, why="it has an encoder only", fix="give a masked LM or a classifier"
         )
     if any(str(name).endswith("ForTokenClassification") for name in info.get("architectures") or ()):
         return "token_classification"

@@ -16,10 +16,10 @@ FORMATS = ("model.safetensors", "pytorch_model.bin")
 
 
 def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """All tensors, from safetensors if there are, else from ``.bin`` by ``weights_only``; whole or in shards.
+    """All tensors, from safetensors files if there are any, else from ``.bin`` files read with ``weights_only``.
 
     Raises:
-        CheckpointError: if there are none, a file is damaged or incomplete, or a pickle holds more than tensors.
+        CheckpointError: if there are none, a file is damaged or incomplete, or a pickle has more than tensors.
     """
     for name in FORMATS:
         index = folder / f"{name}.index.json"

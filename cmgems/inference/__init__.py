@@ -1,53 +1,74 @@
-"""Using trained models: sequences of any length, embeddings, base probabilities and variant scores."""
+"""Using trained models: sequences of any length, predictions, vectors, base probabilities, variants, explanations.
+
+:class:`Model` has it all as methods; the functions behind them take an :class:`Engine`, which is what it is made of.
+"""
 
 from cmgems.inference.attention import AttentionMaps, AttentionReader
-from cmgems.inference.batches import Cutter
 from cmgems.inference.classify import base_logits, class_logits
-from cmgems.inference.embed import Embedder, Pool
-from cmgems.inference.explain import BASE_COLUMNS, Answer, Explainer, base_rows
-from cmgems.inference.occlusion import Occlusion
-from cmgems.inference.predictions import base_cells, column_names, sequence_cells
-from cmgems.inference.pseudo_likelihood import PseudoLikelihood, log_likelihoods
-from cmgems.inference.sequences import Contigs, NamedSequence, check_sequences, read_sequences
+from cmgems.inference.cutter import Cutter
+from cmgems.inference.embed import Embedder, Pool, Vectors
+from cmgems.inference.engine import Engine
+from cmgems.inference.explain import ExplainedSequence
+from cmgems.inference.model import Model
+from cmgems.inference.occlusion import occlude
+from cmgems.inference.predictions import Prediction, write_predictions
+from cmgems.inference.pseudo_likelihood import (
+    Score,
+    base_probabilities,
+    log_likelihoods,
+    score_sequences,
+    write_scores,
+)
+from cmgems.inference.sequences import (
+    Contigs,
+    NamedSequence,
+    check_sequences,
+    named_sequences,
+    read_sequences,
+)
 from cmgems.inference.spread import hidden_rows, spread
-from cmgems.inference.tables import check_table, open_table
-from cmgems.inference.variants import Allele, check_variants, count_skipped, score_alleles
+from cmgems.inference.tables import check_table, write_vectors
+from cmgems.inference.variants import Allele, check_variants, count_skipped, score_alleles, write_variants
 from cmgems.inference.vcf import Variant, read_vcf
 from cmgems.inference.windows import Window, merge_means, split
 
 __all__ = [
-    "BASE_COLUMNS",
     "Allele",
-    "Answer",
     "AttentionMaps",
     "AttentionReader",
     "Contigs",
     "Cutter",
     "Embedder",
-    "Explainer",
+    "Engine",
+    "ExplainedSequence",
+    "Model",
     "NamedSequence",
-    "Occlusion",
     "Pool",
-    "PseudoLikelihood",
+    "Prediction",
+    "Score",
     "Variant",
+    "Vectors",
     "Window",
-    "base_cells",
     "base_logits",
-    "base_rows",
+    "base_probabilities",
     "check_sequences",
     "check_table",
     "check_variants",
     "class_logits",
-    "column_names",
     "count_skipped",
     "hidden_rows",
     "log_likelihoods",
     "merge_means",
-    "open_table",
+    "named_sequences",
+    "occlude",
     "read_sequences",
     "read_vcf",
     "score_alleles",
-    "sequence_cells",
+    "score_sequences",
     "split",
     "spread",
+    "write_predictions",
+    "write_scores",
+    "write_variants",
+    "write_vectors",
 ]

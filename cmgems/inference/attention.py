@@ -8,7 +8,7 @@ Shape suffixes: B rows of a batch, N layers, H heads, S tokens of a row, T those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from cmgems.errors import CmgemsError
-from cmgems.inference.batches import Cutter, Piece, own_bases
+from cmgems.inference.cutter import Piece, own_bases
+from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.spread import Values, spread
-from cmgems.models.attention import Encoder, Trace
-from cmgems.training import Compute
+from cmgems.models.attention import Trace
 
 
 class _FirstRows(list[Tensor]):
@@ -51,40 +51,36 @@ class AttentionReader:
     """Reads the attention of an encoder.
 
     Attributes:
-        encoder: On the device of ``compute``, in evaluation mode.
-        cutter: Cuts sequences to what it takes.
-        compute: Device and precision.
+        engine: The model.
         layer: 1 for the first; negative ones count from the last, -1.
         head: 1 for the first; None for the mean over all.
     """
 
-    encoder: Encoder
-    cutter: Cutter
-    compute: Compute
+    engine: Engine
     layer: int = -1
     head: int | None = None
 
     def check(self) -> None:
-        """See that the encoder has attention, the layer and the head.
+        """Check that the encoder has attention, the layer and the head.
 
         Raises:
             CmgemsError: if it has not.
         """
-        tokenizer = self.cutter.tokens.tokenizer
-        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.compute.device)
+        tokenizer = self.engine.tokenizer
+        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.engine.compute.device)
         layers, heads = self._maps(ids_1S).shape[:2]
         if self.layer == 0 or not -layers <= self.layer <= layers:
             raise CmgemsError(
                 "no such layer",
-                where="--layer",
-                why=f"it is {self.layer}, the model has {layers} layers",
+                where=self.engine.name,
+                why=f"`layer` is {self.layer}, the model has {layers} layers",
                 fix=f"give 1 (the first) to {layers}, or -1 (the last) to {-layers}",
             )
         if self.head is not None and not 1 <= self.head <= heads:
             raise CmgemsError(
                 "no such head",
-                where="--head",
-                why=f"it is {self.head}, a layer has {heads} heads",
+                where=self.engine.name,
+                why=f"`head` is {self.head}, a layer has {heads} heads",
                 fix=f"give 1 to {heads}, or leave it out for their mean",
             )
 
@@ -95,22 +91,20 @@ class AttentionReader:
         return f"Attention of [CLS] in {layer}, {head}."
 
     @torch.no_grad()
-    def bases(
-        self, sequences: Sequence[NamedSequence], batch_size: int, advance: Callable[[float], None]
-    ) -> Iterator[Values]:
+    def bases(self, sequences: Sequence[NamedSequence], advance: Advance = ignore) -> Iterator[Values]:
         """What [CLS] attends to, for the bases of each sequence in turn: float64 (L,).
 
         1 is the share that every token of the window would have if attention were even, so that long and short
         sequences compare. NaN in windows without a single known token.
 
         Args:
-            sequences: Checked ones (``check_sequences``).
-            batch_size: Windows in a forward pass; a layer's probabilities take 4 * H * S * S bytes a window.
+            sequences: Checked ones (``check_sequences``). In each forward pass a layer's probabilities take
+                4 * H * S * S bytes a window.
             advance: Told the number of bases done.
         """
-        for chunk in self.cutter.chunks(sequences, batch_size):
+        for chunk in self.engine.cutter.chunks(sequences, self.engine.batch_size):
             found = {i: np.full(len(sequences[i].codes), np.nan) for i in {piece.sequence for piece in chunk}}
-            for chosen, ids_BS, attention_BS in self.cutter.batches(chunk, batch_size, self.compute):
+            for chosen, ids_BS, attention_BS in self.engine.batches(chunk):
                 shares_BS = self._first_rows(ids_BS, attention_BS).double().cpu().numpy()
                 for piece, shares_S in zip([chunk[i] for i in chosen], shares_BS, strict=True):
                     window = piece.window
@@ -123,32 +117,32 @@ class AttentionReader:
 
     def maps(self, sequence: NamedSequence) -> AttentionMaps:
         """From every token to every token, of a checked sequence that fits the model in one window."""
-        ids_S = self.cutter.encode(sequence.codes)
-        maps = self._maps(torch.from_numpy(ids_S[None]).long().to(self.compute.device)).cpu().numpy()
+        ids_S = self.engine.cutter.encode(sequence.codes)
+        maps = self._maps(torch.from_numpy(ids_S[None]).long().to(self.engine.compute.device)).cpu().numpy()
         number = self.layer if self.layer > 0 else len(maps) + self.layer + 1
         return AttentionMaps(maps.mean(1), maps[number - 1], number)
 
     def _maps(self, ids_1S: Tensor) -> Tensor:
-        with torch.no_grad(), self.compute.autocast():
-            maps = self.encoder.outputs(ids_1S, attentions=True).attentions
+        with torch.no_grad(), self.engine.compute.autocast():
+            maps = self.engine.encoder.outputs(ids_1S, attentions=True).attentions
         if not maps:
             raise CmgemsError(
                 "no attention to read",
-                where="model",
+                where=self.engine.name,
                 why="the model has no attention",
-                fix="give a transformer, or find motifs with --by importance",
+                fix="give a transformer, or ask for importance",
             )
         return torch.stack([map_1HSS[0] for map_1HSS in maps])
 
     def _first_rows(self, ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
         rows = _FirstRows()
-        with self.compute.autocast():
-            self.encoder(ids_BS, attention_BS, Trace(attentions=rows))
+        with self.engine.compute.autocast():
+            self.engine.encoder(ids_BS, attention_BS, Trace(attentions=rows))
         first_BHS = rows[self.layer - 1 if self.layer > 0 else self.layer]
         return first_BHS.mean(1) if self.head is None else first_BHS[:, self.head - 1]
 
     def _bases(self, piece: Piece, shares_S: Values) -> Values:
-        body_T = self.cutter.tokens.body(piece.ids_S)
+        body_T = self.engine.cutter.tokens.body(piece.ids_S)
         shares_T = shares_S[body_T]
-        spans_T2 = self.cutter.tokens.spans(piece.ids_S[body_T])
+        spans_T2 = self.engine.cutter.tokens.spans(piece.ids_S[body_T])
         return spread(shares_T / shares_T.mean(), spans_T2, piece.window.end - piece.window.start)

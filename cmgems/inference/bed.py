@@ -18,7 +18,7 @@ from cmgems.errors import DataError
 from cmgems.genome.fasta import compression_of
 from cmgems.inference.extras import optional
 
-# With the blank: a contig may be called track1.
+# With the space: a contig may be called track1.
 COMMENTS = ("#", "track ", "browser ")
 
 
@@ -59,7 +59,7 @@ def read_bed(path: Path) -> list[Interval]:
     """Read the intervals of a BED file, plain or compressed (told by content).
 
     Raises:
-        DataError: if it is missing or a line is no interval.
+        DataError: if it is missing or a line is not an interval.
         CmgemsError: if bx-python is not installed.
     """
     bx = optional("bx.intervals.io", extra="bed", needed_for="BED files")
@@ -85,7 +85,7 @@ def read_bed(path: Path) -> list[Interval]:
             "not a BED line",
             where=f"{path}:{reader.linenum}",
             why=f"{lines.last[:60]!r}, {error.args[0]}",
-            fix="write contig, start, end, parted by tabs",
+            fix="write contig, start, end, separated by tabs",
         ) from error
     except Exception as error:  # decompressors have exceptions of their own
         raise DataError(

@@ -1,60 +1,45 @@
-"""What fine-tuned models say about sequences of any length: logits of sequences, or of their bases."""
+"""What fine-tuned models say about sequences of any length: logits of sequences, or of their bases.
+
+Shape suffixes: N sequences, C outputs, L bases, S tokens of a row, T those that stand for bases.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from cmgems.inference.batches import Cutter, Piece, own_bases
+from cmgems.inference.cutter import Piece, own_bases
+from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.windows import merge_means
-from cmgems.tokenization.token_map import TokenMap
-from cmgems.training.compute import Compute
+from cmgems.tokenization import TokenMap
 
 Logits = npt.NDArray[np.float32]
 
 
-@torch.no_grad()
 def class_logits(
-    model: nn.Module,
-    sequences: Sequence[NamedSequence],
-    cutter: Cutter,
-    compute: Compute,
-    batch_size: int,
-    advance: Callable[[float], None],
-) -> Logits:
-    """Logits float32 (N, C) in the order of ``sequences``: of a long one the mean over its windows.
+    engine: Engine, sequences: Sequence[NamedSequence], advance: Advance = ignore
+) -> Iterator[Logits]:
+    """Logits float32 (C,) of each sequence in turn: of a long one the mean over its windows.
 
     Args:
-        model: A model of sequences (classes, labels or quantities) on ``compute.device``, in evaluation mode.
+        engine: Of a model of sequences (classes, labels or quantities).
         sequences: Checked ones (``check_sequences``).
-        cutter: Cuts them to what the model takes.
-        compute: Device and precision.
-        batch_size: Windows in a forward pass.
         advance: Told the number of bases done.
     """
-    found: list[Logits] = []
-    for chunk in cutter.chunks(sequences, batch_size):
+    for chunk in engine.cutter.chunks(sequences, engine.batch_size):
         logits: list[Logits] = [np.empty(0, np.float32)] * len(chunk)
-        for i, row_C in _answers(model, chunk, cutter, compute, batch_size, advance):
+        for i, row_C in _answers(engine, chunk, advance):
             logits[i] = row_C
         groups_W = np.array([piece.sequence - chunk[0].sequence for piece in chunk], np.int64)
-        found.append(merge_means(np.stack(logits), groups_W, np.ones(len(chunk))))
-    return np.concatenate(found)
+        yield from merge_means(np.stack(logits), groups_W, np.ones(len(chunk)))
 
 
-@torch.no_grad()
 def base_logits(
-    model: nn.Module,
-    sequences: Sequence[NamedSequence],
-    cutter: Cutter,
-    compute: Compute,
-    batch_size: int,
-    advance: Callable[[float], None],
+    engine: Engine, sequences: Sequence[NamedSequence], advance: Advance = ignore
 ) -> Iterator[Logits]:
     """Logits float32 (L, C) of the bases of each sequence in turn, NaN in windows without a single known token.
 
@@ -63,32 +48,26 @@ def base_logits(
 
     Args: as for :func:`class_logits`, of a classifier of tokens.
     """
-    for chunk in cutter.chunks(sequences, batch_size):
+    for chunk in engine.cutter.chunks(sequences, engine.batch_size):
         found: dict[int, Logits] = {}
-        for i, row_SC in _answers(model, chunk, cutter, compute, batch_size, advance):
+        for i, row_SC in _answers(engine, chunk, advance):
             piece = chunk[i]
             if piece.sequence not in found:
                 length = len(sequences[piece.sequence].codes)
                 found[piece.sequence] = np.full((length, row_SC.shape[1]), np.nan, np.float32)
             window = piece.window
             own = slice(window.own_start - window.start, window.own_end - window.start)
-            rows_L = _rows_of_bases(cutter.tokens, piece)[own]
+            rows_L = _rows_of_bases(engine.cutter.tokens, piece)[own]
             found[piece.sequence][window.own_start : window.own_end] = row_SC[rows_L]
         yield from (found[index] for index in sorted(found))
 
 
-def _answers(
-    model: nn.Module,
-    pieces: Sequence[Piece],
-    cutter: Cutter,
-    compute: Compute,
-    batch_size: int,
-    advance: Callable[[float], None],
-) -> Iterator[tuple[int, Logits]]:
+@torch.no_grad()
+def _answers(engine: Engine, pieces: Sequence[Piece], advance: Advance) -> Iterator[tuple[int, Logits]]:
     """The index of each window and what the model makes of it, (C,) or (S, C)."""
-    for chosen, ids_BS, attention_BS in cutter.batches(pieces, batch_size, compute):
-        with compute.autocast():
-            logits = model(ids_BS, attention_BS)
+    for chosen, ids_BS, attention_BS in engine.batches(pieces):
+        with engine.compute.autocast():
+            logits = engine.network(ids_BS, attention_BS)
         yield from zip(chosen, logits.float().cpu().numpy(), strict=True)
         advance(own_bases([pieces[i] for i in chosen]))
 

@@ -1,28 +1,28 @@
 """Which answer is explained, and both signals for many sequences.
 
-Shape suffixes: L bases.
+Shape suffixes: C outputs, L bases.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cmgems.errors import CmgemsError
-from cmgems.inference.batches import Cutter
+from cmgems.inference.attention import AttentionMaps, AttentionReader
 from cmgems.inference.classify import class_logits
-from cmgems.inference.occlusion import Occlusion
-from cmgems.inference.pseudo_likelihood import PseudoLikelihood, log_likelihoods
+from cmgems.inference.engine import Advance, Engine, ignore
+from cmgems.inference.occlusion import occlude
+from cmgems.inference.pseudo_likelihood import score_sequences
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.spread import Values
-from cmgems.models import SavedModel
+from cmgems.models import Head
 from cmgems.registry import did_you_mean
 from cmgems.tasks import activate
-from cmgems.training import Compute
 
-Advance = Callable[[float], None]
+MAP_TOKENS = 128  # longer sequences have no map from token to token
 
 
 @dataclass(frozen=True)
@@ -44,108 +44,137 @@ class Answer:
         return f"{self.label}: {self.value:.4g}" if self.label else ""
 
 
-@dataclass(frozen=True)
-class Explainer:
-    """Measures how much the bases of sequences matter to a saved model.
+@dataclass(frozen=True, eq=False)
+class ExplainedSequence:
+    """What a model looks at in one sequence, and what matters to its answer.
 
     Attributes:
-        saved: The model, already on the device of ``compute``.
-        cutter: Cuts sequences to what it takes.
-        compute: Device and precision.
-        batch_size: Rows in a forward pass.
+        name: What it is called.
+        bases: Its letters.
+        note: The answer that is explained, in words; empty if none is.
+        attention_L: float64, 1 is even attention; NaN where unknown.
+        importance_L: float64, NaN where unknown; None if it was not asked for.
+        meaning: What importance is, with its unit.
+        level: The importance of a base that makes no difference.
+        maps: None if the sequence is too long for them, or they were not asked for.
     """
 
-    saved: SavedModel
-    cutter: Cutter
-    compute: Compute
-    batch_size: int
+    name: str
+    bases: str
+    note: str
+    attention_L: Values
+    importance_L: Values | None
+    meaning: str
+    level: float
+    maps: AttentionMaps | None
 
-    def check(self, label: str | None) -> None:
-        """See that the model has an answer to explain.
 
-        Raises:
-            CmgemsError: if it classifies every base, or has no output called ``label``.
-        """
-        if self.saved.head == "token_classification":
-            raise CmgemsError(
-                "no importance",
-                where=self.saved.folder,
-                why="it classifies every base, and has no single answer that a base could matter to",
-                fix="give a model of whole sequences, or ask for attention only",
-            )
-        if self.saved.head == "masked_lm":
-            _ = self.cutter.tokens.substitutions  # says so if its tokens have no probabilities of bases
-        if label is not None and label not in self.saved.labels:
-            names = ", ".join(self.saved.labels)
-            raise CmgemsError(
-                f"no output {label!r}",
-                where=self.saved.folder,
-                why=f"its outputs are {names}" if names else "a masked language model has none",
-                fix=did_you_mean(label, self.saved.labels) if names else "give a fine-tuned model",
-            )
+def check_answer(engine: Engine, label: str | None) -> None:
+    """Check that the model has an answer to explain.
 
-    def meaning(self) -> str:
-        """What importance is, with its unit."""
-        if self.saved.head == "masked_lm":
-            return "log-probability of the base given all others (nats); the line is a guess among four"
-        if self.saved.head == "regression":
-            return "what the predicted quantity loses when the base is hidden"
-        return "what the log-odds of the answer lose when the base is hidden (nats)"
+    Raises:
+        CmgemsError: if it classifies every base, or has no output called ``label``.
+    """
+    if engine.head == "token_classification":
+        raise CmgemsError(
+            "no importance",
+            where=engine.name,
+            why="it classifies every base, and has no single answer that a base could matter to",
+            fix="give a model of whole sequences, or ask for attention only",
+        )
+    if engine.head == "masked_lm":
+        _ = engine.cutter.tokens.substitutions  # raises if its tokens have no probabilities of bases
+    if label is not None and label not in engine.labels:
+        names = ", ".join(engine.labels)
+        raise CmgemsError(
+            f"no output {label!r}",
+            where=engine.name,
+            why=f"its outputs are {names}" if names else "a masked language model has none",
+            fix=did_you_mean(label, list(engine.labels)) if names else "give a fine-tuned model",
+        )
 
-    def level(self) -> float:
-        """The importance of a base that says nothing: 0, or the log-probability of a guess."""
-        return -math.log(4) if self.saved.head == "masked_lm" else 0.0
 
-    def answers(self, sequences: Sequence[NamedSequence], label: str | None) -> list[Answer]:
-        """The model's answer for each sequence: the output called ``label``; else the likeliest, the first quantity."""
-        head, labels = self.saved.head, self.saved.labels
-        if head == "masked_lm":
-            return [Answer()] * len(sequences)
-        model = self.saved.model
-        logits_NC = class_logits(model, sequences, self.cutter, self.compute, self.batch_size, lambda _: None)
-        values_NC = activate(logits_NC, head)
-        if label is None and head != "regression":
-            chosen = values_NC.argmax(1).tolist()
+def meaning(head: Head) -> str:
+    """What importance is, with its unit."""
+    if head == "masked_lm":
+        return "log-probability of the base given all others (nats); the line is a guess among four"
+    if head == "regression":
+        return "what the predicted quantity loses when the base is hidden"
+    return "what the log-odds of the answer lose when the base is hidden (nats)"
+
+
+def level(head: Head) -> float:
+    """The importance of a base that makes no difference: 0, or the log-probability of a guess."""
+    return -math.log(4) if head == "masked_lm" else 0.0
+
+
+def answers(engine: Engine, sequences: Sequence[NamedSequence], label: str | None = None) -> list[Answer]:
+    """The model's answer for each sequence: the output called ``label``; else the likeliest, the first quantity."""
+    if engine.head == "masked_lm":
+        return [Answer()] * len(sequences)
+    found: list[Answer] = []
+    for logits_C in class_logits(engine, sequences):
+        values_C = activate(logits_C, engine.head)
+        if label is None and engine.head != "regression":
+            output = int(values_C.argmax())
         else:
-            chosen = [labels.index(label) if label else 0] * len(sequences)
-        return [Answer(c, labels[c], float(row_C[c])) for c, row_C in zip(chosen, values_NC, strict=True)]
-
-    def commonest(self, sequences: Sequence[NamedSequence]) -> str:
-        """The name of the answer that most of the sequences get."""
-        return Counter(answer.label for answer in self.answers(sequences, None)).most_common(1)[0][0]
-
-    def importance(
-        self, sequences: Sequence[NamedSequence], answers: Sequence[Answer], advance: Advance
-    ) -> Iterator[Values]:
-        """How much each base of each sequence speaks for its answer, float64 (L,), see cmgems.inference.occlusion.
-
-        Args:
-            sequences: Checked ones (``check_sequences``).
-            answers: One each, from :meth:`answers`.
-            advance: Told the number of bases done.
-        """
-        model, head = self.saved.model, self.saved.head
-        scorer = PseudoLikelihood(model, self.cutter, self.compute, self.batch_size)
-        occlusion = Occlusion(model, head, self.cutter, self.compute, self.batch_size)
-        for sequence, answer in zip(sequences, answers, strict=True):
-            if answer.output is None:
-                probabilities_L4 = scorer.base_probabilities(sequence.codes, advance)
-                yield log_likelihoods(probabilities_L4, sequence.codes)
-            else:
-                yield occlusion.importance(sequence.codes, answer.output, advance)
+            output = engine.labels.index(label) if label else 0
+        found.append(Answer(output, engine.labels[output], float(values_C[output])))
+    return found
 
 
-BASE_COLUMNS = ("name", "position", "base", "attention", "importance")
+def commonest(engine: Engine, sequences: Sequence[NamedSequence]) -> str:
+    """The name of the answer that most of the sequences get."""
+    return Counter(answer.label for answer in answers(engine, sequences)).most_common(1)[0][0]
 
 
-def base_rows(
-    sequence: NamedSequence, attention_L: Values, importance_L: Values | None
-) -> Iterator[tuple[str, int, str, str, str]]:
-    """A row for every base: position (bp, from 1), base, attention, importance; these empty where unknown."""
-    for i, base in enumerate(sequence.bases):
-        importance = "" if importance_L is None else _cell(importance_L[i])
-        yield sequence.name, i + 1, base, _cell(attention_L[i]), importance
+def importance(
+    engine: Engine, sequences: Sequence[NamedSequence], asked: Sequence[Answer], advance: Advance = ignore
+) -> Iterator[Values]:
+    """How much each base of each sequence speaks for its answer, float64 (L,), see cmgems.inference.occlusion.
+
+    Args:
+        engine: The model; :func:`check_answer` has passed.
+        sequences: Checked ones (``check_sequences``).
+        asked: The answer for each, from :func:`answers`.
+        advance: Told the number of bases done.
+    """
+    for sequence, answer in zip(sequences, asked, strict=True):
+        if answer.output is None:
+            yield from (score.log_likelihoods for score in score_sequences(engine, [sequence], advance))
+        else:
+            yield occlude(engine, sequence.codes, answer.output, advance)
 
 
-def _cell(value: float) -> str:
-    return f"{value:.6g}" if value == value else ""
+def explain(
+    reader: AttentionReader,
+    sequences: Sequence[NamedSequence],
+    asked: Sequence[Answer] | None,
+    mapped: int,
+    advance: Advance = ignore,
+) -> Iterator[ExplainedSequence]:
+    """Attention and importance of each sequence in turn.
+
+    Args:
+        reader: Reads the attention of the model.
+        sequences: Checked ones (``check_sequences``).
+        asked: The answer for each, from :func:`answers`; None leaves importance out.
+        mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128 tokens
+            have none.
+        advance: Told the number of bases done, once for attention and once for importance.
+    """
+    engine, cutter = reader.engine, reader.engine.cutter
+    attended = reader.bases(sequences, advance)
+    weighed = None if asked is None else importance(engine, sequences, asked, advance)
+    for number, (sequence, attention_L) in enumerate(zip(sequences, attended, strict=True)):
+        fits = number < mapped and len(cutter.encode(sequence.codes)) <= min(MAP_TOKENS, cutter.max_positions)
+        yield ExplainedSequence(
+            name=sequence.name,
+            bases=sequence.bases,
+            note="" if asked is None else asked[number].text(),
+            attention_L=attention_L,
+            importance_L=None if weighed is None else next(weighed),
+            meaning="" if asked is None else meaning(engine.head),
+            level=level(engine.head),
+            maps=reader.maps(sequence) if fits else None,
+        )

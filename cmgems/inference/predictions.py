@@ -1,23 +1,98 @@
-"""Predictions as the cells of a table: one row a sequence, or for classifiers of tokens one row a base."""
+"""What a fine-tuned model predicts: of each sequence, or of each of its bases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from cmgems.inference.classify import base_logits, class_logits
+from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.tables import open_csv
 from cmgems.models import Head
+from cmgems.tasks import activate
 
 HOLDS = 0.5  # labels above this probability are listed
 
 
-def column_names(head: Head, labels: Sequence[str]) -> list[str]:
-    """The columns for a model with ``head`` whose outputs are ``labels``."""
-    probabilities = [f"p_{label}" for label in labels]
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model predicts of one sequence.
+
+    Attributes:
+        name: Of the sequence.
+        bases: Upper-case, N where ambiguous.
+        labels: The class; of a multi-label model all labels of probability above 0.5; empty for quantities; of a
+            classifier of bases one for each base, "" where there is no known token.
+        values: float32 (C,), the probability of each of the model's labels, or the quantities; of a classifier of
+            bases (L, C), NaN where there is no known token.
+    """
+
+    name: str
+    bases: str
+    labels: tuple[str, ...]
+    values: npt.NDArray[np.float32]
+
+    @property
+    def label(self) -> str:
+        """The class; several labels separated by semicolons."""
+        return ";".join(self.labels)
+
+
+def predictions(
+    engine: Engine, sequences: Sequence[NamedSequence], advance: Advance = ignore
+) -> Iterator[Prediction]:
+    """The prediction of each sequence in turn.
+
+    Args:
+        engine: Of a fine-tuned model.
+        sequences: Checked ones (``check_sequences``).
+        advance: Told the number of bases done.
+    """
+    of_bases = engine.head == "token_classification"
+    logits = (base_logits if of_bases else class_logits)(engine, sequences, advance)
+    for sequence, found in zip(sequences, logits, strict=True):
+        values = activate(found, engine.head)
+        yield Prediction(sequence.name, sequence.bases, _labels(values, engine.head, engine.labels), values)
+
+
+def _labels(values: npt.NDArray[np.float32], head: Head, names: Sequence[str]) -> tuple[str, ...]:
     if head == "regression":
-        return ["name", *labels]
+        return ()
+    if head == "multi_label":
+        return tuple(name for name, p in zip(names, values, strict=True) if p > HOLDS)
+    rows = values if head == "token_classification" else values[None]
+    return tuple("" if np.isnan(p_C[0]) else names[int(p_C.argmax())] for p_C in rows)
+
+
+def write_predictions(path: Path, found: Iterable[Prediction], head: Head, names: Sequence[str]) -> int:
+    """Write predictions as CSV, whole or not at all: a row a sequence, or of a classifier of bases a row a base.
+
+    Args:
+        path: File to write.
+        found: Of a model with ``head``; written as they come.
+        head: What its outputs mean.
+        names: The names of its outputs.
+
+    Returns:
+        How many sequences there were.
+    """
+    count = 0
+    with open_csv(path, _columns(head, names)) as writerows:
+        for prediction in found:
+            writerows(_rows(prediction, head))
+            count += 1
+    return count
+
+
+def _columns(head: Head, names: Sequence[str]) -> list[str]:
+    probabilities = [f"p_{name}" for name in names]
+    if head == "regression":
+        return ["name", *names]
     if head == "multi_label":
         return ["name", "labels", *probabilities]
     if head == "token_classification":
@@ -25,25 +100,16 @@ def column_names(head: Head, labels: Sequence[str]) -> list[str]:
     return ["name", "label", *probabilities]
 
 
-def sequence_cells(
-    sequence: NamedSequence, head: Head, labels: Sequence[str], values_C: npt.NDArray[np.float32]
-) -> list[str]:
-    """The row of a sequence: its class, labels parted by ``;``, or quantities, in the order of the columns."""
+def _rows(prediction: Prediction, head: Head) -> Iterator[list[str]]:
+    """Positions count from 1 (bp); cells without a value are empty."""
     if head == "regression":
-        return [sequence.name, *(f"{value:.7g}" for value in values_C)]
-    if head == "multi_label":
-        found = ";".join(label for label, p in zip(labels, values_C, strict=True) if p > HOLDS)
+        yield [prediction.name, *(f"{value:.7g}" for value in prediction.values)]
+    elif head == "token_classification":
+        rows = zip(prediction.bases, prediction.labels, prediction.values, strict=True)
+        for position, (base, label, p_C) in enumerate(rows, start=1):
+            yield [
+                prediction.name, str(position), base, label,
+                *("" if np.isnan(p) else f"{p:.6f}" for p in p_C),
+            ]  # fmt: skip
     else:
-        found = labels[int(values_C.argmax())]
-    return [sequence.name, found, *(f"{p:.6f}" for p in values_C)]
-
-
-def base_cells(
-    sequence: NamedSequence, labels: Sequence[str], probabilities_LC: npt.NDArray[np.float32]
-) -> Iterator[list[str]]:
-    """A row for every base: position (bp, from 1), base, class, probabilities; these empty where they are NaN."""
-    nothing = [""] * (len(labels) + 1)
-    for i, (base, p_C) in enumerate(zip(sequence.bases, probabilities_LC, strict=True)):
-        known = not np.isnan(p_C[0])
-        answer = [labels[int(p_C.argmax())], *(f"{p:.6f}" for p in p_C)] if known else nothing
-        yield [sequence.name, str(i + 1), base, *answer]
+        yield [prediction.name, prediction.label, *(f"{p:.6f}" for p in prediction.values)]

@@ -14,19 +14,20 @@ Shape suffixes: B rows of a batch, S tokens of a row, E (token, base) pairs aske
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from cmgems.genome.alphabet import Codes
-from cmgems.inference.batches import Cutter
-from cmgems.tokenization.token_map import TokenMap
-from cmgems.training.compute import Compute
+from cmgems.genome.alphabet import BASES, Codes
+from cmgems.inference.engine import Advance, Engine, ignore
+from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.tables import open_csv
+from cmgems.tokenization import TokenMap
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -83,62 +84,90 @@ def masked_rows(
             yield MaskedRow(masked_S, body_T[token_E[known]], base_E[known], candidates_E4[known])
 
 
-@dataclass(frozen=True)
-class PseudoLikelihood:
-    """Asks a masked language model for bases.
+@dataclass(frozen=True, eq=False)
+class Score:
+    """How well a masked language model predicts the bases of a sequence.
 
     Attributes:
-        model: On the device of ``compute``, in evaluation mode.
-        cutter: Cuts sequences to what it takes.
-        compute: Device and precision.
-        batch_size: Rows in a forward pass.
+        name: Of the sequence.
+        bases: Upper-case, N where ambiguous.
+        log_likelihoods: float64 (L,), log p of the base that is there, given all others (nats); NaN where there is no
+            known token.
+        probabilities: float64 (L, 4), p of A, C, G and T; NaN likewise.
     """
 
-    model: nn.Module
-    cutter: Cutter
-    compute: Compute
-    batch_size: int
+    name: str
+    bases: str
+    log_likelihoods: npt.NDArray[np.float64]
+    probabilities: Probabilities
 
-    @torch.no_grad()
-    def ask(self, rows: Sequence[MaskedRow]) -> Probabilities:
-        """p_j(b) of every pair asked, in the order of the rows: float64 (E, 4)."""
-        ids_BS, attention_BS = self.cutter.inputs([row.ids_S for row in rows], self.compute)
-        width = ids_BS.shape[1]
-        positions_E = np.concatenate([b * width + row.positions_E for b, row in enumerate(rows)])
-        candidates_E4 = np.concatenate([row.candidates_E4 for row in rows])
-        device = self.compute.device
-        with self.compute.autocast():
-            logits_EV = self.model(ids_BS, attention_BS, torch.from_numpy(positions_E).to(device))
-        logits_E4 = logits_EV.gather(1, torch.from_numpy(candidates_E4).to(device).long())
-        probabilities: Probabilities = logits_E4.double().softmax(-1).cpu().numpy()
-        return probabilities
+    @property
+    def mean(self) -> float:
+        """Nats a base, over the bases that have a value; NaN if none has."""
+        known_L = self.log_likelihoods[~np.isnan(self.log_likelihoods)]
+        return float(known_L.mean()) if len(known_L) else float("nan")
 
-    def base_probabilities(self, codes_L: Codes, advance: Callable[[float], None]) -> Probabilities:
-        """p(base | all others) of one sequence: float64 (L, 4), NaN at bases without a known token.
 
-        Long sequences are read in windows; each base is asked for in the one in which it is farthest from a cut.
+def score_sequences(
+    engine: Engine, sequences: Iterable[NamedSequence], advance: Advance = ignore
+) -> Iterator[Score]:
+    """The score of each sequence in turn.
 
-        Args:
-            codes_L: A checked sequence (``check_sequences``).
-            advance: Told the number of bases done.
-        """
-        sums_L4, counts_L = np.zeros((len(codes_L), 4)), np.zeros(len(codes_L))
-        for rows in _batches(self._rows(codes_L), self.batch_size):
-            bases_E = np.concatenate([row.bases_E for row in rows])
-            np.add.at(sums_L4, bases_E, self.ask(rows))
-            np.add.at(counts_L, bases_E, 1)
-            advance(len(np.unique(bases_E)))
-        advance(int(np.count_nonzero(counts_L == 0)))
-        with np.errstate(invalid="ignore"):
-            mean_L4: Probabilities = sums_L4 / counts_L[:, None]
-        return mean_L4
+    Args:
+        engine: Of a masked language model.
+        sequences: Checked ones (``check_sequences``).
+        advance: Told the number of bases done.
+    """
+    order = [BASES.index(base) for base in "ACGT"]
+    for sequence in sequences:
+        probabilities_L4 = base_probabilities(engine, sequence.codes, advance)
+        found_L = log_likelihoods(probabilities_L4, sequence.codes)
+        yield Score(sequence.name, sequence.bases, found_L, probabilities_L4[:, order])
 
-    def _rows(self, codes_L: Codes) -> Iterator[MaskedRow]:
-        for piece in self.cutter.pieces(0, codes_L):
-            window = piece.window
-            yield from masked_rows(
-                self.cutter.tokens, piece.ids_S, window.start, window.own_start, window.own_end
-            )
+
+def base_probabilities(engine: Engine, codes_L: Codes, advance: Advance = ignore) -> Probabilities:
+    """p(base | all others) of one sequence: float64 (L, 4), NaN at bases without a known token.
+
+    Long sequences are read in windows; each base is asked for in the one in which it is farthest from a cut.
+
+    Args:
+        engine: Of a masked language model.
+        codes_L: A checked sequence (``check_sequences``).
+        advance: Told the number of bases done.
+    """
+    sums_L4, counts_L = np.zeros((len(codes_L), 4)), np.zeros(len(codes_L))
+    for rows in _batches(_rows(engine, codes_L), engine.batch_size):
+        bases_E = np.concatenate([row.bases_E for row in rows])
+        np.add.at(sums_L4, bases_E, ask(engine, rows))
+        np.add.at(counts_L, bases_E, 1)
+        advance(len(np.unique(bases_E)))
+    advance(int(np.count_nonzero(counts_L == 0)))
+    with np.errstate(invalid="ignore"):
+        mean_L4: Probabilities = sums_L4 / counts_L[:, None]
+    return mean_L4
+
+
+@torch.no_grad()
+def ask(engine: Engine, rows: Sequence[MaskedRow]) -> Probabilities:
+    """p_j(b) of every pair asked, in the order of the rows: float64 (E, 4)."""
+    ids_BS, attention_BS = engine.inputs([row.ids_S for row in rows])
+    width = ids_BS.shape[1]
+    positions_E = np.concatenate([b * width + row.positions_E for b, row in enumerate(rows)])
+    candidates_E4 = np.concatenate([row.candidates_E4 for row in rows])
+    device = engine.compute.device
+    with engine.compute.autocast():
+        logits_EV = engine.network(ids_BS, attention_BS, torch.from_numpy(positions_E).to(device))
+    logits_E4 = logits_EV.gather(1, torch.from_numpy(candidates_E4).to(device).long())
+    probabilities: Probabilities = logits_E4.double().softmax(-1).cpu().numpy()
+    return probabilities
+
+
+def _rows(engine: Engine, codes_L: Codes) -> Iterator[MaskedRow]:
+    for piece in engine.cutter.pieces(0, codes_L):
+        window = piece.window
+        yield from masked_rows(
+            engine.cutter.tokens, piece.ids_S, window.start, window.own_start, window.own_end
+        )
 
 
 def log_likelihoods(probabilities_L4: Probabilities, codes_L: Codes) -> npt.NDArray[np.float64]:
@@ -153,3 +182,44 @@ def _batches(rows: Iterable[MaskedRow], size: int) -> Iterator[list[MaskedRow]]:
     iterator = iter(rows)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+@dataclass(frozen=True)
+class ScoreTotals:
+    """What was scored.
+
+    Attributes:
+        bases: How many bases there were.
+        scored: How many of them have a value.
+        mean: Of their log-likelihoods (nats a base); NaN if none has one.
+    """
+
+    bases: int
+    scored: int
+    mean: float
+
+
+def write_scores(path: Path, scores: Iterable[Score]) -> ScoreTotals:
+    """Write scores as CSV, whole or not at all: a row a base, positions from 1; cells without a value are empty.
+
+    Args:
+        path: File to write.
+        scores: Written as they come.
+    """
+    bases, scored, total = 0, 0, 0.0
+    with open_csv(
+        path, ["name", "position", "base", "log_likelihood", "p_A", "p_C", "p_G", "p_T"]
+    ) as writerows:
+        for score in scores:
+            writerows(_cells(score))
+            bases += len(score.bases)
+            scored += int(np.count_nonzero(~np.isnan(score.log_likelihoods)))
+            total += float(np.nansum(score.log_likelihoods))
+    return ScoreTotals(bases, scored, total / scored if scored else float("nan"))
+
+
+def _cells(score: Score) -> Iterator[list[object]]:
+    rows = zip(score.bases, score.log_likelihoods, score.probabilities, strict=True)
+    for position, (base, found, p_4) in enumerate(rows, start=1):
+        cells = [""] * 5 if np.isnan(found) else [f"{value:.6f}" for value in (found, *p_4)]
+        yield [score.name, position, base, *cells]

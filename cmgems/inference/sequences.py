@@ -1,9 +1,9 @@
-"""Sequences to use a model on: FASTA, CSV with a column ``sequence``, or BED intervals of a genome store."""
+"""Sequences to use a model on: text, FASTA, CSV with a column ``sequence``, or BED intervals of a genome store."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,35 @@ class NamedSequence:
         return decode(self.codes)
 
 
-def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]:
+Sequences = str | Path | Iterable[str] | Iterable[NamedSequence]  # what the methods of a model take
+
+
+def named_sequences(given: Sequences, store: Path | GenomeStore | None = None) -> list[NamedSequence]:
+    """Whatever holds sequences, as named sequences.
+
+    Args:
+        given: A file (:func:`read_sequences`); or bases, one string or several, named 1, 2 and so on; or named
+            sequences, which come back as they are. A string of letters only is bases, any other one names a file.
+        store: Genome store that the intervals of a BED file lie in.
+
+    Raises:
+        DataError: as :func:`read_sequences`.
+        CmgemsError: likewise.
+    """
+    if isinstance(given, str):
+        given = [given] if given.isalpha() else Path(given)
+    if isinstance(given, Path):
+        return read_sequences(given, store)
+    found = [
+        item if isinstance(item, NamedSequence) else _from_text(item, number)
+        for number, item in enumerate(given, start=1)
+    ]
+    if not found:
+        raise DataError("no sequences", fix="give at least one")
+    return found
+
+
+def read_sequences(path: Path, store: Path | GenomeStore | None = None) -> list[NamedSequence]:
     """Read a file of sequences, told apart by its name: ``.csv``, ``.bed``, ``.bed.gz``, anything else is FASTA.
 
     Args:
@@ -50,7 +78,7 @@ def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]
         store: Genome store that the intervals of a BED file lie in.
 
     Raises:
-        DataError: if the file is no such file, holds no sequence, or a letter is no nucleotide code.
+        DataError: if the file is missing or of another kind, holds no sequence, or a letter is no nucleotide code.
         CmgemsError: if bx-python, which reads BED, is not installed.
     """
     is_csv = path.suffix.lower() == ".csv"
@@ -58,12 +86,12 @@ def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]
         raise DataError(
             "BED without a genome store" if store is None else "a store without BED",
             where=path,
-            fix="give both, intervals.bed and --store STORE, to a command that has it; others take FASTA and CSV",
+            fix="give both a BED file and its store, or FASTA or CSV alone",
         )
     if is_csv and not path.is_file():
         raise DataError("no such file", where=path, fix="check the path")
     if store is not None:
-        sequences = list(_from_bed(path, store))
+        sequences = list(_from_bed(path, open_store(store)))
     elif is_csv:
         sequences = list(_read_csv(path))
     else:
@@ -76,8 +104,13 @@ def read_sequences(path: Path, store: Path | None = None) -> list[NamedSequence]
     return sequences
 
 
+def open_store(store: str | Path | GenomeStore) -> GenomeStore:
+    """The store itself, or the one in a folder."""
+    return store if isinstance(store, GenomeStore) else GenomeStore.open(Path(store))
+
+
 def check_sequences(sequences: Sequence[NamedSequence], least_bases: int) -> None:
-    """See that the model has something to read in every sequence.
+    """Check that the model has something to read in every sequence.
 
     Args:
         sequences: What was read.
@@ -92,12 +125,12 @@ def check_sequences(sequences: Sequence[NamedSequence], least_bases: int) -> Non
                 "sequence shorter than k",
                 where=sequence.where,
                 why=f"{len(sequence.codes)} bp, k is {least_bases}",
-                fix="mend it, or leave it out",
+                fix="correct it, or leave it out",
             )
         edges = np.flatnonzero(np.diff(sequence.codes < 4, prepend=False, append=False))
         if (edges[1::2] - edges[::2]).max(initial=0) < least_bases:
             noun = "no A, C, G or T" if least_bases == 1 else f"no stretch of {least_bases} bases A, C, G, T"
-            raise DataError(noun, where=sequence.where, fix="mend it, or leave it out")
+            raise DataError(noun, where=sequence.where, fix="correct it, or leave it out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +185,18 @@ def _read_csv(path: Path) -> Iterator[NamedSequence]:
         raise DataError("cannot read", where=path, why=str(error)) from error
 
 
+def _from_text(bases: object, number: int) -> NamedSequence:
+    where = f"sequence {number}"
+    if not isinstance(bases, str):
+        raise DataError(
+            "not a sequence", where=where, why=f"found {type(bases).__name__}", fix="give strings of bases"
+        )
+    return NamedSequence(str(number), _encode(bases.strip(), where), where)
+
+
 def _encode(bases: str, where: str) -> Codes:
     if not bases:
-        raise DataError("no sequence", where=where, fix="mend or drop the row")
+        raise DataError("no sequence", where=where, fix="correct the row, or leave it out")
     for position, letter in enumerate(bases, start=1):
         if letter.encode() not in LETTERS:
             raise DataError(
@@ -166,8 +208,8 @@ def _encode(bases: str, where: str) -> Codes:
     return encode(bases.encode())
 
 
-def _from_bed(path: Path, store: Path) -> Iterator[NamedSequence]:
-    intervals, contigs = read_bed(path), Contigs(GenomeStore.open(store))
+def _from_bed(path: Path, store: GenomeStore) -> Iterator[NamedSequence]:
+    intervals, contigs = read_bed(path), Contigs(store)
     for interval in intervals:
         start, end, whole = interval.start, interval.end, contigs.find(interval.contig, interval.where)
         if not 0 <= start < end <= len(whole):

@@ -1,4 +1,4 @@
-"""Vectors and what they are of, as a file: ``.npy`` with a ``.names.csv`` beside it, ``.parquet`` or ``.h5``.
+"""Results as files: CSV, and vectors as ``.npy`` with a ``.names.csv`` beside it, ``.parquet`` or ``.h5``.
 
 Rows are written as they come, so the file may be larger than memory. This is the only module that knows pyarrow and
 h5py.
@@ -7,7 +7,7 @@ h5py.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,20 +17,56 @@ import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
 from cmgems.files import atomic_path
-from cmgems.inference.embed import Columns
+from cmgems.inference.embed import Columns, Vectors
 from cmgems.inference.extras import optional
 
+WriteRows = Callable[[Iterable[Sequence[object]]], None]
 Add = Callable[[Columns, npt.NDArray[np.float32]], None]
-SUFFIXES = (".npy", ".parquet", ".h5")
+
+
+@contextmanager
+def open_csv(path: Path, columns: Sequence[str]) -> Iterator[WriteRows]:
+    """Write a CSV file, whole or not at all; yields ``writerows(rows)``.
+
+    Raises:
+        CmgemsError: if the file cannot be written.
+    """
+    with atomic_path(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(columns)
+        yield writer.writerows
+
+
+def write_vectors(path: Path, found: Iterable[Vectors]) -> tuple[int, int, int]:
+    """Write vectors, whole or not at all; :func:`check_table` says to which kinds of file.
+
+    Args:
+        path: File to write.
+        found: Part by part; at least one, all with the same columns and the same D.
+
+    Returns:
+        How many sequences there were, how many vectors, and of how many values.
+
+    Raises:
+        CmgemsError: as :func:`check_table`; or if the file cannot be written.
+    """
+    check_table(path)
+    sequences = rows = width = 0
+    with WRITERS[path.suffix](path) as add:
+        for part in found:
+            add(part.columns, part.vectors)
+            sequences += part.sequences
+            rows, width = rows + len(part.vectors), part.vectors.shape[1]
+    return sequences, rows, width
 
 
 def check_table(path: Path) -> None:
-    """See that a table can be written to ``path``, before hours of work.
+    """Check that vectors can be written to ``path``, before hours of work.
 
     Raises:
         CmgemsError: for an unknown ending, or if the library for it is not installed.
     """
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in WRITERS:
         raise CmgemsError(
             "unknown kind of file",
             where=path,
@@ -41,21 +77,6 @@ def check_table(path: Path) -> None:
         optional("pyarrow.parquet", extra="parquet", needed_for="Parquet files")
     if path.suffix == ".h5":
         optional("h5py", extra="h5", needed_for="HDF5 files")
-
-
-@contextmanager
-def open_table(path: Path) -> Iterator[Add]:
-    """Write a table, whole or not at all; yields ``add(columns, vectors_RD)``, to be called at least once.
-
-    Every call brings the same columns and the same D.
-
-    Raises:
-        CmgemsError: as :func:`check_table`; or if the file cannot be written.
-    """
-    check_table(path)
-    writers = {".npy": _npy, ".parquet": _parquet, ".h5": _h5}
-    with writers[path.suffix](path) as add:
-        yield add
 
 
 @contextmanager
@@ -133,3 +154,6 @@ def _h5(path: Path) -> Iterator[Add]:
                     file[name][rows:] = array
 
         yield add
+
+
+WRITERS = {".npy": _npy, ".parquet": _parquet, ".h5": _h5}

@@ -9,8 +9,9 @@ different numbers of terms, and a longer sequence is less likely for its length 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +19,10 @@ from cmgems.errors import DataError
 from cmgems.genome import AMBIGUOUS, decode, encode
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.fasta import LETTERS
-from cmgems.inference.pseudo_likelihood import MaskedRow, PseudoLikelihood, masked_rows
+from cmgems.inference.engine import Advance, Engine, ignore
+from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
 from cmgems.inference.sequences import Contigs
+from cmgems.inference.tables import open_csv
 from cmgems.inference.vcf import Variant
 
 COMPLEMENT = np.array([1, 0, 3, 2])  # of A, T, C, G
@@ -60,28 +63,28 @@ def check_variants(variants: Iterable[Variant], contigs: Contigs) -> list[Allele
 
 
 def score_alleles(
+    engine: Engine,
     alleles: Sequence[Allele],
     contigs: Contigs,
-    scorer: PseudoLikelihood,
     *,
-    both_strands: bool,
-    advance: Callable[[float], None],
+    both_strands: bool = False,
+    advance: Advance = ignore,
 ) -> list[Allele]:
     """The alleles with their scores, in the same order.
 
     Args:
+        engine: Of a masked language model.
         alleles: Of :func:`check_variants`.
         contigs: The genome.
-        scorer: The model.
         both_strands: Read the reverse complement too, and take the mean of the two scores.
         advance: Told the number of alleles done.
     """
     done = list(alleles)
     strands = (False, True) if both_strands else (False,)
-    for first in range(0, len(alleles), scorer.batch_size):
-        batch = range(first, min(first + scorer.batch_size, len(alleles)))
+    for first in range(0, len(alleles), engine.batch_size):
+        batch = range(first, min(first + engine.batch_size, len(alleles)))
         asked = [i for i in batch if not alleles[i].skipped]
-        scores = [_log_ratios([alleles[i] for i in asked], contigs, scorer, reverse) for reverse in strands]
+        scores = [_log_ratios(engine, [alleles[i] for i in asked], contigs, reverse) for reverse in strands]
         for i, score in zip(asked, np.mean(scores, axis=0).tolist(), strict=True):
             skipped = "ambiguous neighbours" if np.isnan(score) else ""
             done[i] = replace(alleles[i], score=score, skipped=skipped)
@@ -93,6 +96,27 @@ def count_skipped(alleles: Iterable[Allele]) -> str:
     """What was skipped and how often: "2 deletion, 1 symbolic"; empty if nothing was."""
     reasons = Counter(allele.skipped for allele in alleles if allele.skipped)
     return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+
+
+def write_variants(path: Path, alleles: Iterable[Allele]) -> None:
+    """Write alleles as CSV, whole or not at all: a row each, without a score if it was skipped."""
+    with open_csv(path, ["contig", "position", "id", "ref", "alt", "score", "skipped"]) as writerows:
+        for allele in alleles:
+            variant = allele.variant
+            score = "" if allele.skipped else f"{allele.score:.6f}"
+            writerows(
+                [
+                    [
+                        variant.contig,
+                        variant.position,
+                        variant.id,
+                        variant.ref,
+                        allele.alt,
+                        score,
+                        allele.skipped,
+                    ]
+                ]
+            )
 
 
 def _check_reference(variant: Variant, codes: Codes) -> None:
@@ -141,21 +165,19 @@ def _sort_out(variant: Variant, alt: str) -> Allele:
     return Allele(variant, alt, "", changed[0])
 
 
-def _log_ratios(
-    alleles: Sequence[Allele], contigs: Contigs, scorer: PseudoLikelihood, reverse: bool
-) -> list[float]:
+def _log_ratios(engine: Engine, alleles: Sequence[Allele], contigs: Contigs, reverse: bool) -> list[float]:
     """The score of each allele on one strand, NaN where no token around the base is known."""
     rows: list[MaskedRow] = []
     owners: list[int] = []
     for i, allele in enumerate(alleles):
-        asked = _rows(allele, contigs, scorer, reverse)
+        asked = _rows(engine, allele, contigs, reverse)
         rows += asked
         owners += [i] * len(asked)
     ratios = [float("nan")] * len(alleles)
     if not rows:
         return ratios
     ends = np.cumsum([len(row.bases_E) for row in rows])
-    for i, answers_E4 in zip(owners, np.split(scorer.ask(rows), ends[:-1]), strict=True):
+    for i, answers_E4 in zip(owners, np.split(ask(engine, rows), ends[:-1]), strict=True):
         allele = alleles[i]
         alleles_2 = encode((allele.alt[allele.offset] + allele.variant.ref[allele.offset]).encode())
         alt, ref = answers_E4.mean(0)[COMPLEMENT[alleles_2] if reverse else alleles_2]
@@ -163,9 +185,9 @@ def _log_ratios(
     return ratios
 
 
-def _rows(allele: Allele, contigs: Contigs, scorer: PseudoLikelihood, reverse: bool) -> list[MaskedRow]:
+def _rows(engine: Engine, allele: Allele, contigs: Contigs, reverse: bool) -> list[MaskedRow]:
     """The row that asks for the changed base in the window around it; none if no token there is known."""
     codes = contigs.find(allele.variant.contig, allele.variant.where)
     position = allele.variant.position - 1 + allele.offset
-    ids_S, at = scorer.cutter.around(codes, position, reverse=reverse)
-    return list(masked_rows(scorer.cutter.tokens, ids_S, 0, at, at + 1))
+    ids_S, at = engine.cutter.around(codes, position, reverse=reverse)
+    return list(masked_rows(engine.cutter.tokens, ids_S, 0, at, at + 1))

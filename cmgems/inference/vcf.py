@@ -2,7 +2,7 @@
 
 vcfpy is pure Python, so it installs wherever this package does and says what is wrong with a file. The readers built on
 htslib are faster, which does not show beside a forward pass a variant, but one of them crashes the interpreter on a
-record parted by blanks, and another gives up on VCF compressed by plain gzip.
+record whose columns are separated by spaces, and another gives up on VCF compressed by plain gzip.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_vcf(path: Path) -> list[Variant]:
     """Read the records of a VCF file, plain or compressed (told by content), without the samples' genotypes.
 
     Raises:
-        DataError: if it is missing or no VCF, or a record cannot be read.
+        DataError: if it is missing or not VCF, or a record cannot be read.
         CmgemsError: if vcfpy is not installed.
     """
     vcfpy = optional("vcfpy", extra="variants", needed_for="variants")
@@ -78,7 +78,7 @@ def read_vcf(path: Path) -> list[Variant]:
             "cannot read the VCF",
             where=path if lines is None else f"{path}:{lines.number - 1}",
             why="the compressed data ends too early" if isinstance(error, EOFError) else str(error),
-            fix="mend the line, or give a VCF file",
+            fix="correct the line, or give a VCF file",
         ) from error
     if not variants:
         raise DataError("no variants", where=path, fix="give at least one record")

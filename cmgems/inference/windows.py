@@ -64,7 +64,7 @@ def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> list[W
     if not 0 <= shared < wide:
         raise CmgemsError(
             "overlap out of range",
-            where="--overlap",
+            where="overlap",
             why=f"it is {overlap_bp} bp, a window is {window_bp} bp",
             fix=f"give 0 to {(wide - 1) * unit} bp",
         )

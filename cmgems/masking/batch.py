@@ -26,14 +26,14 @@ class TokenBatch:
 
     Attributes:
         ids_BS: int32 token ids.
-        maskable_BS: bool; False for special tokens, padding and tokens that hold an ambiguous base.
+        maskable_BS: bool; False for special tokens, padding and tokens with an ambiguous base.
         ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess.
         k: Bases in a token, 0 if tokens differ in length.
-        rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected width of what
+        rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected number of tokens that
             one centre masks (0.15 / 6 for DNABERT's spans at k = 6).
         seed: Seed of the masks.
-        samples_B: uint64 global position of each sequence in the stream; keys the random draws.
-        overlap: Whether neighbours share bases (stride 1): up to k - 1 positions apart they do.
+        samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
+        overlap: Whether tokens up to k - 1 positions apart share bases.
     """
 
     ids_BS: np.ndarray
@@ -72,7 +72,7 @@ class TokenBatch:
 
     @property
     def span(self) -> tuple[int, int]:
-        """First and last offset of the tokens hidden with a centre: DNABERT's windows, which hide a base whole.
+        """First and last offset of the tokens hidden with a centre: DNABERT's windows, which hide one base completely.
 
         Raises:
             CmgemsError: for k without overlapping-k-mer spans.
@@ -98,7 +98,7 @@ class TokenBatch:
 class Strategy(Protocol):
     """Which positions of a batch to mask. Registered as a frozen dataclass.
 
-    One that never reads ``batch.ranks_BS`` says ``needs_ranks: ClassVar[bool] = False``.
+    One that never reads ``batch.ranks_BS`` sets ``needs_ranks: ClassVar[bool] = False``.
     """
 
     def select(self, batch: TokenBatch) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Masking rates that mean what they say.
+"""Masking rates that give the wanted share of masked tokens.
 
-The papers' rate is nominal: it is divided by the width of what a centre hides, and where spans overlap less is
-masked than it says. Here the nominal rate is solved for, so that the share of tokens masked is the wanted one.
+The papers' rate is nominal: it is divided by the width of what a centre hides, and where spans overlap, fewer tokens
+are masked. Here the nominal rate is solved for, so that the share of masked tokens is the wanted one.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from cmgems.masking.ranks import RankBy
 from cmgems.masking.strategies import Annealed
 from cmgems.tokenization import Tokenizer
 
-# Tokens to measure on, and masks drawn for each window: together they tell the share to about 0.05 points.
+# Tokens to measure on, and masks drawn for each window: together they give the share to about 0.05 points.
 SAMPLE_TOKENS = 200_000
 MASKS = 16
-# Shares solved for are met this closely on the sample; a strategy that misses by MISSED does not follow its rate.
+# The share found is this close to the target on the sample; a strategy that misses it by MISSED raises an error.
 TOLERANCE = 2e-4
 MISSED = 3e-3
-# One centre more hides up to 11 tokens: on fewer tokens than this, that alone moves the share by more than MISSED.
+# One more centre hides up to 11 tokens: on fewer tokens than this, that alone changes the share by more than MISSED.
 FEW_TOKENS = 200
-# Centres are certain long before this nominal rate, whatever a strategy's width.
+# At this nominal rate every token is a centre, however wide the strategy's spans.
 HIGHEST_RATE = 64.0
 NODES_PER_DECADE = 2
 
@@ -79,11 +79,11 @@ class Calibration:
         return masked / max(1, MASKS * self._tokens)
 
     def rate(self, name: str, strategy: Strategy) -> float:
-        """The nominal rate for ``strategy``; between temperatures solved for, interpolated over their logarithms.
+        """The nominal rate for ``strategy``; for `annealed`, interpolated between temperatures that were solved for.
 
         Args:
-            name: What an error calls it.
-            strategy: A registered strategy or one with other options.
+            name: The strategy's name, for errors.
+            strategy: The strategy, with its options.
 
         Raises:
             CmgemsError: if no rate gives the target.
@@ -111,7 +111,7 @@ class Calibration:
             rate = (low + high) / 2
             share = shares[rate] = self.share(strategy, rate)
             low, high = (rate, high) if share < self.target else (low, rate)
-        # Where the share jumps over the target, the last rate tried need not be the nearest.
+        # If the share jumps past the target, the last rate tried may not be the nearest.
         nearest = min(shares, key=lambda rate: abs(shares[rate] - self.target))
         if abs(shares[nearest] - self.target) > MISSED:
             few = self._tokens < FEW_TOKENS

@@ -1,7 +1,7 @@
 """Curricula: which strategy masks the batches of a step.
 
 A curriculum is data, not a callback: a frozen description here, and a small state that is saved with every
-checkpoint. It sees the step, the total and the history of fixed-mask validation perplexities, nothing else.
+checkpoint. It sees only the step, the number of steps and the fixed-mask validation perplexities so far.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class CurriculumState:
 
     Attributes:
         perplexities: Fixed-mask validation perplexities, oldest first.
-        switched_at: The step from which the second phase holds, or None before the switch.
+        switched_at: The first step of the second phase, or None before the switch.
     """
 
     perplexities: tuple[float, ...] = ()
@@ -36,11 +36,11 @@ class Curriculum(Protocol):
     """Picks a strategy for each step. Registered as a frozen dataclass."""
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
-        """The strategy of ``step`` (from 0) of ``steps`` and the name it is logged by."""
+        """The strategy of ``step`` (from 0) of ``steps``, and the name to log."""
         ...
 
     def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
-        """The state after a validation that ended ``step`` optimizer steps."""
+        """The state after a validation at ``step`` finished optimizer steps."""
         ...
 
     def strategies(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ CURRICULA: Registry[Curriculum] = _Curricula("curriculum")
 
 
 class _KeepsHistory:
-    """A curriculum that does not act on the validation history, but keeps it."""
+    """Keeps the validation history without acting on it."""
 
     def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
         return replace(state, perplexities=(*state.perplexities, perplexity))
@@ -130,7 +130,7 @@ class CMStep(_KeepsHistory, _EasyThenHard):
 class CMGems(_EasyThenHard):
     """CM-GEMS: `easy` until the validation perplexity has flattened, then `hard` to the end.
 
-    The switch is taken once and for good, as soon as two validations in a row differ by less than ``threshold``.
+    It switches once, as soon as two validations in a row differ by less than ``threshold``, and never back.
 
     Attributes:
         threshold: In units of perplexity.
@@ -159,11 +159,11 @@ class CMGems(_EasyThenHard):
 class AnnealedCurriculum(_KeepsHistory):
     """Lowers the temperature of `annealed` masking from ``hot`` to ``cold`` ranks along a pacing function.
 
-    The temperature falls geometrically, since what matters is its ratio to the ranks.
+    The temperature falls geometrically, since only its ratio to the ranks matters.
 
     Attributes:
-        hot: Temperature at the first step; well above the number of k-mers is uniform.
-        cold: Temperature at the last step; below 1 is `global_pmi`.
+        hot: Temperature at the first step (ranks); well above the number of k-mers means uniform.
+        cold: Temperature at the last step (ranks); below 1 means `global_pmi`.
         pacing: How progress through the run maps to progress of the temperature.
         stages: Number of equal stages of the `step` pacing.
     """
@@ -175,7 +175,9 @@ class AnnealedCurriculum(_KeepsHistory):
 
     def __post_init__(self) -> None:
         if not math.inf > self.hot >= self.cold > 0:
-            raise CmgemsError(f"inf > `hot` >= `cold` > 0 must hold, but they are {self.hot} and {self.cold}")
+            raise CmgemsError(
+                f"`hot` and `cold` must be finite, with `hot` >= `cold` > 0, but are {self.hot} and {self.cold}"
+            )
         if self.stages < 2:
             raise CmgemsError(f"`stages` must be 2 or more, but is {self.stages}")
 

@@ -14,7 +14,9 @@ _CENTRES = np.uint64(STREAM_CENTRES)
 _CORRUPTION = np.uint64(STREAM_CORRUPTION)
 _GUMBEL = np.uint64(STREAM_GUMBEL)
 _TRIALS = 512
-_COLDEST = 1e-28  # noise is nothing beside a rank divided by this; much smaller temperatures would overflow
+_COLDEST = (
+    1e-28  # colder is temperature 0: the noise is lost in rounding, and -rank / temperature could overflow
+)
 
 
 @njit(inline="always")

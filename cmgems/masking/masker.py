@@ -21,7 +21,7 @@ from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
 NOMINAL_RATE = 0.15
-# Steps of a run whose strategies are looked at before it starts.
+# Steps of a run whose strategies are calibrated before it starts.
 STEPS_CALIBRATED = 200
 
 
@@ -31,11 +31,11 @@ class MaskingConfig:
 
     Attributes:
         curriculum: Which strategy masks when; a strategy's name is that one throughout.
-        table: PMI table (`cmgems pmi build`); of the shipped strategies, random_span and uniform do without.
+        table: PMI table (`cmgems pmi build`); random_span and uniform need none.
         rate: Nominal share of masked tokens, as in the papers; the realised share differs by strategy, since
             spans overlap.
-        target_rate: Share of tokens to mask in fact, instead of `rate`: the nominal rate of each strategy is
-            solved for on training windows when a run starts.
+        target_rate: Share of tokens actually masked, instead of `rate`: when a run starts, the nominal rate of each
+            strategy is solved for on training windows.
         rank_by: `token`, or `position` to reproduce the released code (see docs/method.md).
     """
 
@@ -85,7 +85,7 @@ class Masker:
         seed: Seed of the masks.
 
     Raises:
-        CmgemsError: if the curriculum ranks tokens and no table is given, or the table does not fit.
+        CmgemsError: if the curriculum ranks tokens and no table is given, or the table is for other tokens.
     """
 
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, steps: int, seed: int) -> None:
@@ -107,7 +107,7 @@ class Masker:
         return np.zeros(self.tokenizer.vocab_size, np.int32)
 
     def strategy(self, step: int) -> tuple[str, Strategy]:
-        """Name and strategy of an optimizer step, as things stand now."""
+        """Name and strategy of an optimizer step, by the validations seen so far."""
         return self.curriculum.strategy(step, self.steps, self.state, self.seed)
 
     def calibrate(self, ids: Iterable[np.ndarray]) -> None:
@@ -117,7 +117,7 @@ class Masker:
             ids: int32 (B, S) unmasked training windows.
 
         Raises:
-            CmgemsError: if a strategy cannot mask as much, or as little.
+            CmgemsError: if a strategy cannot reach the target.
         """
         assert self.config.target_rate is not None
         self._calibration = Calibration(

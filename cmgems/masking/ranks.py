@@ -18,12 +18,11 @@ def rank_tokens(
         token_ranks_V: int32 rank by token id (PMITable.token_ranks).
         ids_BS: int32 token ids.
         known_ids: Ids of the tokens that may be masked (Tokenizer.known_ids).
-        rank_by: "token" as the papers say. "position" reproduces the code released with them, which looks a rank
-            up by the position in the sequence as though it were a token id: every sequence then gets the same
-            ranks, whatever it says.
+        rank_by: "token" as in the papers. "position" reproduces the code released with them, which takes the position
+            in the sequence for a token id: every sequence then gets the same ranks.
 
     Returns:
-        bool (B, S), whether a token may be masked; int32 (B, S), its rank.
+        maskable_BS, bool, whether a token may be masked; ranks_BS, int32, its rank.
     """
     maskable_BS = (ids_BS >= known_ids.start) & (ids_BS < known_ids.stop)
     if rank_by == "position":

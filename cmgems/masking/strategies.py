@@ -38,7 +38,7 @@ def needs_table(name: str, where: str, how: str) -> CmgemsError:
 @STRATEGIES.register("uniform")
 @dataclass(frozen=True)
 class Uniform:
-    """Single tokens at random: plain BERT masking, which overlapping k-mers give away to their neighbours."""
+    """Single tokens at random: plain BERT masking. Overlapping neighbours of a k-mer still show its bases."""
 
     needs_ranks: ClassVar[bool] = False
 
@@ -52,7 +52,7 @@ class Uniform:
 @STRATEGIES.register("random_span")
 @dataclass(frozen=True)
 class RandomSpan:
-    """DNABERT: each centre hides its k k-mers, so one base is hidden whole; tokens side by side are hidden singly."""
+    """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens."""
 
     needs_ranks: ClassVar[bool] = False
 
@@ -90,7 +90,7 @@ class GeneMask:
 @STRATEGIES.register("global_pmi")
 @dataclass(frozen=True)
 class GlobalPMI:
-    """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each hidden with all its neighbours."""
+    """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each with all overlapping ones."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         return _top_ranked(batch, temperature=0.0)
@@ -129,8 +129,5 @@ def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
 
 
 def needs_ranks(name: str) -> bool:
-    """Whether the strategy called ``name`` looks at the NPMI ranks: a run with none that does needs no PMI table.
-
-    A strategy that never does says so with ``needs_ranks: ClassVar[bool] = False``.
-    """
+    """Whether the strategy called ``name`` reads NPMI ranks, so that a run needs a PMI table."""
     return bool(getattr(STRATEGIES.get(name), "needs_ranks", True))

@@ -14,13 +14,9 @@ from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.models.nt_v1 import NTv1Config
 from cmgems.models.nt_v2 import NTv2Config
 from cmgems.models.published import PublishedModel
-from cmgems.models.saved import (
-    SavedModel,
-    find_model_folder,
-    load_model,
-    save_model,
-)
+from cmgems.models.saved import SavedModel, find_model_folder, load_model, save_model
 from cmgems.models.source import ModelSource
+from cmgems.models.transformer import TransformerConfig
 
 __all__ = [
     "MODELS",
@@ -35,6 +31,7 @@ __all__ = [
     "NTv2Config",
     "PublishedModel",
     "SavedModel",
+    "TransformerConfig",
     "add_lora",
     "build_model",
     "find_model_folder",

@@ -1,4 +1,4 @@
-"""Self-attention, computed the same way in every family, rotary positions, and what every encoder offers.
+"""Self-attention and rotary positions for all families, and the base class of their encoders.
 
 Shape suffixes: B batch, S tokens in a padded row, D hidden, H heads, K head size.
 """
@@ -20,18 +20,18 @@ from cmgems.models.packing import Packing, attend_packed
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Collects what passes through an encoder, in the lists that are not None.
+    """Collects an encoder's intermediate results in the lists that are not None.
 
     Attributes:
         hidden_states: Receives what enters every layer.
-        attentions: Receives every layer's attention probabilities, which the fused kernels never have in memory.
+        attentions: Receives every layer's attention probabilities, which the fused kernels do not keep.
     """
 
     hidden_states: list[Tensor] | None = None
     attentions: list[Tensor] | None = None
 
     def layer_input(self, hidden_BSD: Tensor) -> None:
-        """To be called before every layer."""
+        """Call it before every layer."""
         if self.hidden_states is not None:
             self.hidden_states.append(hidden_BSD)
 
@@ -41,13 +41,13 @@ ROTARY_BASE = 10_000.0
 
 
 class Encoder(nn.Module):
-    """Base of the families' encoders: ``encoder(ids_BS, layout, trace) -> hidden_BSD`` is theirs to write.
+    """Base class of encoders, which implement ``encoder(ids_BS, layout, trace) -> hidden_BSD``.
 
     Attributes:
         word: The token embedding, which a masked LM may tie its decoder to.
         packs: Whether ``layout`` may be the packing of one row; if not, it is attention_BS or None.
-        recompute: Keep nothing of a layer but its input for the backward pass, and compute the rest again: a third
-            more work, for memory that does not grow with the width of a layer (arXiv 1604.06174).
+        recompute: Keep only a layer's input for the backward pass and compute the rest again: a third more work, but
+            memory does not grow with the width of a layer (arXiv 1604.06174).
     """
 
     packs: ClassVar[bool] = False
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
     ) -> EncoderOutputs:
         """Hidden states of the last layer and, if asked for, of all layers, and the attention probabilities.
 
-        Attentions cost memory for B * H * S * S numbers a layer and the fused kernels; not meant to be compiled.
+        Attentions take memory for B * H * S * S numbers a layer and rule out the fused kernels; do not compile this.
 
         Args:
             ids_BS: Token ids, int64.
@@ -111,7 +111,7 @@ def attend(qkv: Heads, mask: Layout, dropout_p: float, trace: Trace = NO_TRACE) 
 
 
 def key_mask(layout: Layout) -> Layout:
-    """``attend``'s mask for the rows of ``layout``: mask_B11S of padded ones, False at the keys nobody may see."""
+    """``attend``'s mask for the rows of ``layout``: mask_B11S of padded ones, False at padding."""
     return layout[:, None, None, :] if isinstance(layout, Tensor) else layout
 
 

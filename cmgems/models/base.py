@@ -16,11 +16,11 @@ from cmgems.models.packing import Packing
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer
 
-# Classification, multi-label classification and regression share a module; what differs is the loss.
+# Classification, multi-label classification and regression share a module and differ in the loss.
 Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification"]
 
 # How tokens lie in the rows of a batch: attention_BS, bool and True at real tokens; None when every token is real; or
-# the packing of one row that holds all sequences.
+# the packing of one row with all sequences.
 Layout = Tensor | Packing | None
 
 
@@ -45,7 +45,7 @@ class ModelConfig(Protocol):
 
     Masked LM: ``forward(ids_BS, layout=None, positions_M=None) -> logits_BSV`` (``logits_MV`` when given positions).
     Classifier: ``forward(ids_BS, attention_BS=None) -> logits_BC``; token classifier: the same with ``logits_BSC``.
-    All hold the encoder as the sub-module ``encoder``, under the same tensor names.
+    All have the encoder as sub-module ``encoder``, with the same tensor names.
     """
 
     family: ClassVar[str]
@@ -78,7 +78,7 @@ C = TypeVar("C", bound=ModelConfig)
 
 
 def build_model(config: ModelConfig, head: Head, num_labels: int) -> nn.Module:
-    """A freshly initialised model with ``head``; a masked LM has no use for ``num_labels``."""
+    """A freshly initialised model with ``head``; a masked LM ignores ``num_labels``."""
     if head == "masked_lm":
         return config.masked_lm()
     if head == "token_classification":

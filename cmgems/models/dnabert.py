@@ -112,7 +112,7 @@ class BertConfig(TransformerConfig):
         """Tensors of a Hugging Face BERT checkpoint under our names.
 
         Old spellings (``gamma``, ``beta``), the derived ``position_ids`` and the predictor of the next sentence are
-        understood; the decoder must be tied to the token embedding.
+        accepted; the decoder must be tied to the token embedding.
 
         Raises:
             CheckpointError: if a tensor is unknown, or the decoder is a weight of its own.
@@ -180,7 +180,7 @@ class BertEncoder(Encoder):
             ids_BS: Token ids, int64; S at most ``max_positions``.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real (the fast case).
-            trace: Collects what :meth:`outputs` returns besides.
+            trace: Collects hidden states and attentions for :meth:`outputs`.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

@@ -37,7 +37,7 @@ class DNABERT2Config(TransformerConfig):
 
     Args:
         padding_row: The embedding that starts at zero and is not trained as an input. In the published model it is
-            [UNK]'s, 0: its config never named [PAD], 3. Padding needs none, as nothing attends to it.
+            [UNK]'s, 0: its config never named [PAD], 3. Padding needs none, as no token attends to it.
     """
 
     family: ClassVar[str] = "dnabert2"
@@ -63,7 +63,7 @@ class DNABERT2Config(TransformerConfig):
         )
 
     def huggingface_config(self, head: Head) -> dict[str, Any]:
-        """``config.json`` without labels. Its model type makes plain transformers refuse it, not misread it as BERT."""
+        """``config.json`` without labels. Its model type keeps plain transformers from misreading it as BERT."""
         return (
             huggingface_head("Bert", head)
             | huggingface_sizes(self)
@@ -92,7 +92,7 @@ class DNABERT2Config(TransformerConfig):
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """How much each head's scores fall from one token to the next.
+    """How much each head's scores decrease from one token to the next.
 
     For a power of two n: 2^(-8/n), 2^(-16/n), ..., 2^-8. Other numbers of heads take those of the next lower power n,
     then every other one of 2n, from the first.
@@ -123,7 +123,7 @@ class DNABERT2Layer(nn.Module):
         attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
         activated_BSF, linear_BSF = self.ffn_input(x_BSD).chunk(2, dim=-1)
-        # MosaicBERT drops the gated units; unlike BERT, nothing is dropped after the second matrix.
+        # MosaicBERT drops gated units; unlike BERT, it has no dropout after the second matrix.
         ffn_BSD = self.ffn_output(self.dropout(gelu(activated_BSF) * linear_BSF))
         out_BSD: Tensor = self.ffn_norm(x_BSD + ffn_BSD)
         return out_BSD
@@ -152,7 +152,7 @@ class DNABERT2Encoder(Encoder):
             ids_BS: Token ids, int64; any S.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real.
-            trace: Collects what :meth:`outputs` returns besides.
+            trace: Collects hidden states and attentions for :meth:`outputs`.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

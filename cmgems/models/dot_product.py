@@ -15,14 +15,14 @@ Heads = tuple[Tensor, Tensor, Tensor]
 
 
 def attend_heads(qkv: Heads, mask: Tensor | None, dropout_p: float) -> Tensor:
-    """attended_BHSK, by the fastest way.
+    """attended_BHSK, computed in the fastest way.
 
     Args:
         qkv: Queries, keys and values, BHSK each.
         mask: Broadcastable to BHSS: bool, False where a query may not look, or numbers to add to the scores.
         dropout_p: Share of the probabilities dropped.
     """
-    # On a CPU no fused kernel knows dropout, and PyTorch's own steps draw a number for every probability.
+    # On a CPU no fused kernel has dropout, and PyTorch's fallback draws a number for every probability.
     if dropout_p and qkv[0].device.type == "cpu" and not torch.compiler.is_compiling():
         return attend_stepwise(qkv, mask, dropout_p)[0]
     return scaled_dot_product_attention(*qkv, attn_mask=mask, dropout_p=dropout_p)

@@ -1,4 +1,4 @@
-"""Dropout whose random numbers do not cost more than the arithmetic around it on a CPU."""
+"""Dropout with cheap random numbers on a CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# PyTorch draws a number for each element of a tensor on a CPU; 16 bits of a 64-bit one decide here.
+# On a CPU PyTorch draws a number for each element; here 16 bits of a 64-bit number decide for one element.
 _LEVELS = 1 << 16
 _LOWEST = torch.iinfo(torch.int64).min
 
@@ -35,7 +35,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
     """``x`` with elements dropped; on a CPU in eager mode ``p`` is rounded to a multiple of 1/65536."""
     if p == 0 or x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, p)
-    threshold = min(round(p * _LEVELS), _LEVELS - 1)  # never all of them
+    threshold = min(round(p * _LEVELS), _LEVELS - 1)  # never drop all
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(_LOWEST, None)
     draws = words.view(torch.int16)[: x.numel()].view(x.shape)
     return x * (draws >= threshold - _LEVELS // 2) * (1 / (1 - threshold / _LEVELS))

@@ -28,8 +28,8 @@ class TokenEncoder(Protocol):
 class MaskedLMHead(nn.Module):
     """dense -> erf GELU -> LayerNorm -> decoder + bias; a tied decoder is the token embedding, passed in.
 
-    Handing the tied weight to ``forward`` leaves one parameter under one name, so nothing needs untying when
-    the model is saved, compiled or sharded.
+    Passing the tied weight to ``forward`` keeps one parameter under one name, so the model can be saved, compiled and
+    sharded as it is.
     """
 
     def __init__(self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool) -> None:
@@ -126,7 +126,7 @@ class TokenClassificationHead(nn.Module):
 class Classifier(nn.Module):
     """An encoder and a head for sequences or for tokens.
 
-    What the outputs mean, classes, labels that may hold together, or quantities, is up to the loss.
+    Whether the outputs are classes, several labels or quantities depends on the loss.
 
     Args:
         encoder: A :class:`TokenEncoder`.

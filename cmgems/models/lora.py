@@ -1,8 +1,8 @@
-"""LoRA (arXiv 2106.09685): fine-tuning a few numbers beside each frozen weight.
+"""LoRA (arXiv 2106.09685): fine-tuning a low-rank update of each frozen weight.
 
-A linear layer W x + b becomes W x + b + (alpha / r) B A x. Only A, of r rows, and B, of r columns, are trained, and
-the head. B starts at zero, so nothing changes before the first step; afterwards B A is added to W, and what is saved
-is a plain model.
+A linear layer W x + b becomes W x + b + (alpha / r) B A x. Only A (r rows), B (r columns) and the head
+are trained. B starts at zero, so the model is unchanged before the first step. Afterwards (alpha / r) B A is added to
+W, and a plain model is saved.
 
 Shape suffixes: I inputs, O outputs of a layer, P adapted parts of it, R = P * r.
 """
@@ -23,7 +23,7 @@ from cmgems.errors import CmgemsError
 
 Target = Literal["query", "key", "value", "attention_output", "ffn_input", "ffn_output"]
 TARGETS: tuple[Target, ...] = get_args(Target)
-# What our encoders compute in one matmul, in the order in which it is stacked.
+# Projections that our encoders compute in one matmul, in the order in which they are stacked.
 FUSED = {"qkv": ("query", "key", "value")}
 
 
@@ -86,8 +86,8 @@ class LoRALinear(nn.Module):
     def up(self) -> Tensor:
         """The B of all parts in one matrix_OR: block-diagonal, with rows of zeros for parts without an update."""
         pairs = list(self.lora_b.unbind())
-        nothing = self.lora_b.new_zeros(self.lora_b.shape[1], 0)
-        up_OR: Tensor = torch.block_diag(*[pairs.pop(0) if part else nothing for part in self.adapted])
+        empty = self.lora_b.new_zeros(self.lora_b.shape[1], 0)
+        up_OR: Tensor = torch.block_diag(*[pairs.pop(0) if part else empty for part in self.adapted])
         return up_OR
 
     @torch.no_grad()

@@ -31,7 +31,7 @@ class NTv1Config(NTConfig):
     Args:
         mask_id: The id of <mask>.
         token_dropout: Whether the embeddings of <mask> are zeroed and all others scaled by (1 - 0.12) / (1 - share of
-            <mask> in the row), so that their mean does not depend on how much is masked.
+            <mask> in the row), so that their mean does not depend on how many tokens are masked.
     """
 
     family: ClassVar[str] = "nt_v1"
@@ -64,8 +64,8 @@ class NTv1Config(NTConfig):
     def to_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under the names of the Hugging Face ESM classes.
 
-        Those classes also predict contacts in proteins, which DNA has no use for; those weights are written as zeros,
-        so that none is missing.
+        Those classes also predict contacts in proteins; the weights for that are written as zeros, so that none is
+        missing.
         """
         contacts = {
             "esm.contact_head.regression.weight": torch.zeros(1, self.layers * self.heads),
@@ -106,7 +106,7 @@ class NTv1Encoder(Encoder):
             ids_BS: Token ids, int64; S at most ``max_positions``.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real (the fast case).
-            trace: Collects what :meth:`outputs` returns besides.
+            trace: Collects hidden states and attentions for :meth:`outputs`.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

@@ -66,7 +66,7 @@ class NTv2Config(NTConfig):
         return cls._read(info)
 
     def huggingface_config(self, head: Head) -> dict[str, Any]:
-        """``config.json`` without labels. Its model type makes plain transformers refuse it, not misread it as ESM."""
+        """``config.json`` without labels; its model type keeps plain transformers from misreading it as ESM."""
         return self._huggingface_sizes(head) | {
             "model_type": self.family,
             "position_embedding_type": "rotary",
@@ -78,7 +78,7 @@ class NTv2Config(NTConfig):
         return to_published(NT_KEYS, state)
 
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of a published checkpoint under our names, without those that play no part.
+        """Tensors of a published checkpoint under our names, without those that are not used.
 
         Raises:
             CheckpointError: if a tensor is unknown, or the rotary frequencies are not ours.

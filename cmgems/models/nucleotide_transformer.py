@@ -40,7 +40,7 @@ class NTClassificationHead(nn.Module):
 
 
 class NTLayer(nn.Module):
-    """LayerNorm and self-attention, LayerNorm and feed-forward, each added to what it was given."""
+    """LayerNorm and self-attention, LayerNorm and feed-forward, each with a residual connection."""
 
     def __init__(self, config: NTConfig, *, gated: bool) -> None:
         super().__init__()

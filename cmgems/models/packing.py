@@ -27,7 +27,7 @@ class Packing:
         positions_1T: int64, the position of each token in its sequence.
         sequences_T: int64, the number of each token's sequence.
         lengths: Tokens of each sequence, for the CPU, which takes one sequence after the other.
-        blocks: Which tokens may look at which, for flex_attention, in one kernel.
+        blocks: Which tokens may attend to which, for flex_attention.
         slopes_H: ALiBi's, of the models that have it.
     """
 
@@ -72,7 +72,7 @@ class Packing:
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """``array`` as a tensor on ``device``; the copy to a GPU runs beside what the GPU is doing."""
+    """``array`` as a tensor on ``device``; the copy to a GPU does not wait for the GPU."""
     tensor = torch.from_numpy(array)
     if device.type == "cuda":
         tensor = tensor.pin_memory()
@@ -80,9 +80,9 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _blocks(sequences_T: np.ndarray, on_device: Tensor) -> BlockMask:
-    """The blocks of keys that each block of queries meets: those from its first sequence's to its last one's.
+    """The blocks of keys that each block of queries attends to: from its first sequence to its last.
 
-    Worked out from the ends of the sequences; ``create_block_mask`` would look at all T * T pairs.
+    Computed from the ends of the sequences; ``create_block_mask`` would go through all T * T pairs.
     """
     tokens = len(sequences_T)
     firsts_Q = np.arange(0, tokens, BLOCK)
@@ -114,13 +114,13 @@ def attend_packed(qkv: Heads, packing: Packing, dropout_p: float) -> Tensor:
     Args:
         qkv: Queries, keys and values, 1HTK each.
         packing: Where the sequences lie.
-        dropout_p: Share of the probabilities dropped; flex_attention cannot.
+        dropout_p: Share of the probabilities dropped; 0 for flex_attention, which has no dropout.
 
     Returns:
         attended_1HTK.
 
     Raises:
-        CmgemsError: if flex_attention should drop probabilities.
+        CmgemsError: if flex_attention is asked to drop probabilities.
     """
     slopes_H = packing.slopes_H
     if packing.blocks is None:
@@ -135,7 +135,7 @@ def attend_packed(qkv: Heads, packing: Packing, dropout_p: float) -> Tensor:
         raise CmgemsError(
             "no attention dropout in packed rows on a GPU",
             where="compute.packing",
-            why="flex_attention knows none",
+            why="flex_attention has no dropout",
             fix="set compute.packing=off or model.attention_dropout=0",
         )
     if slopes_H is None:

@@ -19,7 +19,7 @@ KeyTable = Mapping[str, tuple[str, ...]]
 
 @runtime_checkable
 class PublishedModel(Protocol):
-    """What a config offers besides when checkpoints of its family are published on Hugging Face."""
+    """What a config also offers if checkpoints of its family are published on Hugging Face."""
 
     # Whether plain transformers has a class for the family, without remote code.
     plain_transformers: ClassVar[bool]

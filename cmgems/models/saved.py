@@ -1,7 +1,7 @@
 """A *model folder*: ``model.safetensors`` and ``model.json``, everything needed to use a trained model.
 
 ``model.json`` names the registered model and tokenizer with all their fields, so loading needs no code from
-the folder, and holds the weights' sha256, since a flipped bit in a safetensors file loads silently.
+the folder. It also has the weights' sha256, since a flipped bit in a safetensors file goes unnoticed.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def load_model(path: Path) -> SavedModel:
         path: As for :func:`find_model_folder`.
 
     Raises:
-        CheckpointError: if there is no model, a file is damaged, or the weights do not fit the config.
+        CheckpointError: if there is no model, a file is damaged, or the weights are of another config.
         CmgemsError: if the model or tokenizer is not registered (a plugin is not loaded).
     """
     folder = find_model_folder(Path(path))
@@ -172,10 +172,10 @@ def load_model(path: Path) -> SavedModel:
 def build_with_weights(
     config: ModelConfig, head: Head, num_labels: int, state: Mapping[str, Tensor], where: object
 ) -> nn.Module:
-    """The model that ``state`` holds, on the CPU, in evaluation mode. Leaves the global random state alone.
+    """The model with the weights ``state``, on the CPU, in evaluation mode. Leaves the global random state alone.
 
     Raises:
-        CheckpointError: if ``state``, read from ``where``, does not fit.
+        CheckpointError: if ``state``, read from ``where``, is of another model.
     """
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, head, num_labels)

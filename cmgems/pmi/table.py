@@ -166,19 +166,19 @@ class PMITable:
         return cls(k, definition, canonical, count, pmi, npmi, rank(npmi), about)
 
     @classmethod
-    def load(cls, path: Path) -> PMITable:
+    def load(cls, path: str | Path) -> PMITable:
         """Read safetensors, our CSV or the CSV published with GeneMask; recognised by content.
 
         Raises:
             DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
         """
-        fields = read_fields(path)
+        fields = read_fields(Path(path))
         try:
             return cls(**fields)
         except CmgemsError as error:
             raise DataError(error.what, where=path, why=error.why, fix=error.fix) from None
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write as safetensors, replacing ``path``; the metadata holds everything but the arrays, as JSON.
 
         Raises:
@@ -188,9 +188,9 @@ class PMITable:
 
         about = {name: getattr(self, name) for name in METADATA_TYPES}
         tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in TENSORS}
-        write_bytes(path, save(tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)}))
+        write_bytes(Path(path), save(tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)}))
 
-    def to_csv(self, path: Path) -> None:
+    def to_csv(self, path: str | Path) -> None:
         """Write as CSV (kmer, count, pmi, npmi, rank), best rank first, numbers in full precision.
 
         Raises:
@@ -199,7 +199,7 @@ class PMITable:
         order = self.order()
         columns = [getattr(self, name)[order].tolist() for name in TENSORS]
         rows = zip((kmer(number, self.k) for number in order.tolist()), *columns, strict=True)
-        write_text(path, "".join(",".join(map(str, row)) + "\n" for row in [tuple(CSV_TYPES), *rows]))
+        write_text(Path(path), "".join(",".join(map(str, row)) + "\n" for row in [tuple(CSV_TYPES), *rows]))
 
     def order(self) -> npt.NDArray[np.int64]:
         """k-mer numbers from rank 1 to the last."""

@@ -24,7 +24,7 @@ EpochWindows = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class WindowBatch:
-    """Where a batch lies in the genome store.
+    """The positions of a batch in the genome store.
 
     Attributes:
         starts_B: int64 flat positions, bp.
@@ -47,7 +47,14 @@ class IdBatch:
     samples_B: np.ndarray
 
 
-class WindowNode(BaseNode[WindowBatch]):
+@dataclass(frozen=True)
+class Failure:
+    """An error in place of a batch. torchdata hands an exception of a thread on as text; a value arrives whole."""
+
+    error: Exception
+
+
+class WindowNode(BaseNode[WindowBatch | Failure]):
     """Endless batches of windows, epoch after epoch, in an order that only the seed decides.
 
     Args:
@@ -78,7 +85,13 @@ class WindowNode(BaseNode[WindowBatch]):
         self._epoch, self._batch, self._sample = state["epoch"], state["batch"], state["sample"]
         self._starts_N, self._lengths_N = self._epoch_windows(self._epoch)
 
-    def next(self) -> WindowBatch:
+    def next(self) -> WindowBatch | Failure:
+        try:
+            return self._next_batch()
+        except Exception as error:
+            return Failure(error)
+
+    def _next_batch(self) -> WindowBatch:
         if (self._batch + 1) * self._batch_size > len(self._starts_N):
             # Fewer than a batch left: they wait for another epoch's shuffle.
             self._epoch, self._batch = self._epoch + 1, 0
@@ -104,12 +117,12 @@ class MaskNode(BaseNode[MaskedBatch]):
     """Masks each batch by the curriculum's phase of that very moment.
 
     Args:
-        source: Unmasked batches.
+        source: Unmasked batches; a failure among them is raised here.
         masker: Holds the curriculum and its state, which is part of this node's state.
         accumulation: Batches in one optimizer step.
     """
 
-    def __init__(self, source: BaseNode[IdBatch], masker: Masker, accumulation: int = 1) -> None:
+    def __init__(self, source: BaseNode[IdBatch | Failure], masker: Masker, accumulation: int = 1) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source = source
         self._masker = masker
@@ -127,6 +140,8 @@ class MaskNode(BaseNode[MaskedBatch]):
 
     def next(self) -> MaskedBatch:
         batch = next(self._source)
+        if isinstance(batch, Failure):
+            raise batch.error
         step = self._taken // self._accumulation
         self._taken += 1
         return self._masker.mask(batch.ids_BS, batch.samples_B, step)
@@ -155,12 +170,21 @@ def masked_stream(
         masker: The run's masking.
         accumulation: Batches in one optimizer step.
         prefetch: Unmasked batches kept ready by a thread; 0 for none.
-        workers: Threads that call ``tokenize`` side by side, batches staying in order; 0 for none of its own.
+        workers: Threads that call ``tokenize`` in parallel, in the order of the batches; 0 for none.
     """
-    source: BaseNode[IdBatch] = (
-        ParallelMapper(windows, tokenize, workers, in_order=True, method="thread")
+
+    def careful(batch: WindowBatch | Failure) -> IdBatch | Failure:
+        if isinstance(batch, Failure):
+            return batch
+        try:
+            return tokenize(batch)
+        except Exception as error:
+            return Failure(error)
+
+    source: BaseNode[IdBatch | Failure] = (
+        ParallelMapper(windows, careful, workers, in_order=True, method="thread")
         if workers
-        else Mapper(windows, tokenize)
+        else Mapper(windows, careful)
     )
     if prefetch:
         source = Prefetcher(source, prefetch)

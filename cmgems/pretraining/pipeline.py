@@ -29,8 +29,8 @@ class GenomeData:
         sampler: How windows are cut from it.
         split: What is held out for validation.
         batch_size: Sequences in one forward pass, over all processes.
-        pad_multiple: Rows are padded to a multiple of this many tokens. 64 keeps the widths that torch.compile meets
-            to 8; in eager mode a smaller one wastes less.
+        pad_multiple: Rows are padded to a multiple of this many tokens. With 64 torch.compile sees at
+            most 8 widths; in eager mode a smaller one wastes less.
         prefetch: Batches prepared ahead by a thread.
         workers: Threads that tokenize; 0 leaves it to the thread that prefetches, which is enough up to tens of
             millions of tokens a second.

@@ -6,7 +6,6 @@ Shape suffixes: L bases, S tokens of a row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Picture
 
-from cmgems.inference.attention import AttentionMaps
+from cmgems.inference import AttentionMaps, ExplainedSequence
 from cmgems.report import render
 from cmgems.report.figure import BLUE, GREY, VERMILLION, save_png
 from cmgems.report.records import Figure, Grid, Letter, Letters, Page, Paragraph, Part, Section
@@ -34,36 +33,12 @@ _HEAT = LinearSegmentedColormap.from_list("heat", [(0.16, 0.53, 0.78, 0.0), (0.1
 Values = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class ExplainedSequence:
-    """One sequence as the page shows it.
-
-    Attributes:
-        name: What it is called.
-        bases: Its letters.
-        note: A line about it.
-        attention_L: 1 is even attention; NaN where unknown.
-        importance_L: NaN where unknown; None if it was not asked for.
-        meaning: What importance is, with its unit.
-        level: The importance of a base that makes no difference.
-        maps: None if the sequence is too long for them.
-    """
-
-    name: str
-    bases: str
-    note: str
-    attention_L: Values
-    importance_L: Values | None
-    meaning: str
-    level: float
-    maps: AttentionMaps | None
-
-    def in_words(self) -> str:
-        """Where attention and importance are highest."""
-        parts = [f"Attention is highest at {_highest(self.attention_L)}."]
-        if self.importance_L is not None:
-            parts.append(f"Importance is highest at {_highest(self.importance_L)}.")
-        return " ".join(parts)
+def in_words(sequence: ExplainedSequence) -> str:
+    """Where attention and importance are highest."""
+    parts = [f"Attention is highest at {_highest(sequence.attention_L)}."]
+    if sequence.importance_L is not None:
+        parts.append(f"Importance is highest at {_highest(sequence.importance_L)}.")
+    return " ".join(parts)
 
 
 def write_pictures(folder: Path, number: int, sequence: ExplainedSequence) -> None:
@@ -94,7 +69,7 @@ def _section(name: str, sequence: ExplainedSequence) -> Section:
     with page_style():
         figure = new_figure(3.6 if sequence.importance_L is not None else 2.0)
         _draw_tracks(figure, sequence, COLOURS, DIM)
-        tracks = inline_svg(figure, sequence.in_words())
+        tracks = inline_svg(figure, in_words(sequence))
     caption = "Attention: 1 is even attention."
     if sequence.importance_L is not None:
         caption += f" Importance: {sequence.meaning}."

@@ -47,15 +47,13 @@ class Run(RunReader):
             for file in (WEIGHTS_FILE, INFO_FILE):
                 shutil.copyfile(checkpoint / file, partial / file)
 
-    def finish(self, title: str, summary: dict[str, Any]) -> None:
-        """Write the summary and show it as a table on stdout.
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the summary; `cmgems run` shows it when the recipe returns.
 
         Args:
-            title: What has finished.
             summary: JSON values by key; ``cmgems.runs.summary`` has the keys that other commands read.
         """
         write_json(self.folder / SUMMARY, summary)
-        show_summary(title, summary)
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
@@ -168,7 +166,7 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
 
 
 def _sweep(out: Path) -> None:
-    """Remove what a killed run was writing; we hold its lock, so nobody writes it any more."""
+    """Remove what a killed run was writing; this process holds the lock, so nothing else writes there."""
     for leftover in out.glob(f"{PARTIAL_PREFIX}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover)

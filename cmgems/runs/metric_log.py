@@ -1,4 +1,4 @@
-"""The metrics log: JSONL always, TensorBoard and Weights & Biases on request, all fed the same records."""
+"""The metric log: JSONL always, TensorBoard and Weights & Biases on request, all fed the same records."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class WandB:
     """A run in the project `cmgems`, under the run folder's name; the same one again after a restart.
 
     Online if `WANDB_API_KEY` is set or `WANDB_MODE` says so; otherwise it keeps everything in the folder `wandb` of the
-    run, for `wandb sync`, so that a machine without a network is no trouble.
+    run, for `wandb sync`, so that a machine needs no network.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -176,7 +176,7 @@ def _missing(title: str, extra: str) -> CmgemsError:
 
 
 def read_metric_log(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a metrics file; a last line cut short by a kill is left out."""
+    """All whole records of a metric log; a last line cut short by a kill is left out."""
     records = []
     for line in path.read_text().splitlines():
         try:
@@ -187,5 +187,5 @@ def read_metric_log(path: Path) -> list[dict[str, Any]]:
 
 
 def perplexity(loss: float) -> float:
-    """exp of a cross-entropy in nats; of a hopeless one, the largest that JSON can hold."""
+    """exp of a cross-entropy in nats, at most the largest float that JSON can hold."""
     return math.exp(min(loss, math.log(sys.float_info.max)))

@@ -1,4 +1,4 @@
-"""Stopping in order: Ctrl-C and SIGTERM finish the step under way and save; a second one exits at once.
+"""Stopping a run: Ctrl-C and SIGTERM finish the current step and save; a second signal exits at once.
 
 Batch systems send SIGTERM some seconds before they take a machine away, torchrun when another rank has failed.
 """
@@ -43,7 +43,7 @@ class Stop:
         now = time.monotonic()
         if self._since is None:
             self.number, self._since = number, now
-            self._announce(f"{self.name}: stopping after this step; once more to exit at once")
+            self._announce(f"{self.name}: stopping after this step; send it again to exit at once")
         elif now - self._since > SAME_SIGNAL_SECONDS:
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), SHOW_CURSOR)  # the live panel hides it
@@ -66,7 +66,7 @@ class Stop:
     def leave(self, text: str, world: World = ALONE) -> NoReturn:
         """Say what is safe and how to go on, and exit with 130 (SIGINT) or 143 (SIGTERM)."""
         if world.is_main:
-            print(f"stopped by {self.name}: {text}; the same command goes on", file=sys.stderr, flush=True)
+            print(f"stopped by {self.name}: {text}; the same command continues", file=sys.stderr, flush=True)
         raise SystemExit(128 + self.number)
 
 
@@ -79,7 +79,7 @@ def say(text: str) -> None:
 def stop_signals(announce: Callable[[str], None] = say) -> Iterator[Stop]:
     """Turn SIGINT and SIGTERM into a :class:`Stop` to ask after each step; the old handlers come back at the end.
 
-    Outside the main thread, where Python allows no handlers, nobody will ever be asked to stop.
+    Python allows handlers in the main thread only; in another thread the stop never comes.
 
     Args:
         announce: Tells the user that the signal has arrived; called inside the handler.

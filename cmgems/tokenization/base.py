@@ -13,9 +13,9 @@ from cmgems.registry import Registry
 class Tokenizer(Protocol):
     """Turns bases into token ids. Implementations are frozen dataclasses.
 
-    Ids below ``special_count`` are special tokens; all others stand for bases. The bounds of ``token_count`` and
-    ``bases_for`` are those of sequences without ambiguous bases, as training windows are; where ambiguous bases make
-    more tokens, ``encode_batch`` cuts the row.
+    Ids below ``special_count`` are special tokens; all others stand for bases. ``token_count`` and ``bases_for`` assume
+    sequences without ambiguous bases, like training windows; where ambiguous bases make more tokens, ``encode_batch``
+    cuts the row.
     """
 
     @property
@@ -28,7 +28,7 @@ class Tokenizer(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """Number of ids, specials included."""
+        """Number of ids, special tokens included."""
 
     @property
     def special_count(self) -> int:
@@ -36,7 +36,7 @@ class Tokenizer(Protocol):
 
     @property
     def known_ids(self) -> range:
-        """Ids of the tokens whose bases are all known: only these are masked, and stand in for masked ones."""
+        """Ids of the tokens whose bases are all known: only these are masked, and replace masked ones at random."""
 
     @property
     def pad_id(self) -> int: ...
@@ -49,7 +49,7 @@ class Tokenizer(Protocol):
 
     @property
     def sep_id(self) -> int:
-        """The id after the last token of a sequence; ``pad_id`` where nothing marks the end."""
+        """The id after the last token of a sequence; ``pad_id`` if none marks the end."""
 
     @property
     def mask_id(self) -> int: ...
@@ -63,16 +63,26 @@ class Tokenizer(Protocol):
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch of sequences, each row ``[CLS]`` tokens ``[SEP]`` ``[PAD]``..., ``tokens`` wide.
+        """Ids of a batch of sequences, each row ``[CLS]`` tokens ``[SEP]`` ``[PAD]``...
 
         Args:
-            codes_BL: Base codes (A, T, C, G = 0..3, 255 = ambiguous), row b valid up to ``lengths_B[b]``.
-            lengths_B: Bases in each row (bp).
+            codes_BL: uint8 base codes (A, T, C, G = 0..3, 255 = ambiguous); row b is read up to ``lengths_B[b]``.
+            lengths_B: int32, bases in each row (bp).
             tokens: Width S of the result. A row that needs more, for its ambiguous bases, is cut; [SEP] stays last.
+
+        Returns:
+            int32 (B, S).
+
+        Raises:
+            ValueError: if a row is longer than ``codes_BL``.
         """
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """Ids of one sequence, with [CLS] and [SEP], without padding, however many."""
+        """Ids of one sequence, upper or lower case, with [CLS] and [SEP], without padding, however many.
+
+        Raises:
+            DataError: if no token can be made of it, or it has a letter that is not an IUPAC nucleotide code.
+        """
 
     def vocabulary(self) -> list[str]:
         """The token of each id."""

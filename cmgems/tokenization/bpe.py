@@ -26,8 +26,8 @@ MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems 
 class BpeTokenizer:
     """Pieces of 1 bp and more, between [CLS] and [SEP], cut by the merges of a Hugging Face ``tokenizer.json``.
 
-    Each ambiguous base is [UNK], and no piece reaches across one. The tokenizer is what its ``content`` says: that is
-    compared and saved with a model, so a model folder does not depend on the file.
+    Each ambiguous base is [UNK], and no piece reaches across one. Only ``content`` is compared and saved with a model,
+    so a model folder does not depend on the file.
 
     Args:
         file: Where to read ``content``; its five special tokens must have the lowest ids, and all others be made of
@@ -35,7 +35,7 @@ class BpeTokenizer:
         content: The JSON text itself, if there is no file.
 
     Raises:
-        CmgemsError: if the file cannot be read or holds another kind of tokenizer.
+        CmgemsError: if the file cannot be read or has another kind of tokenizer.
     """
 
     file: Path | None = field(default=None, compare=False)
@@ -66,7 +66,7 @@ class BpeTokenizer:
             )
         try:
             stock = Tokenizer.from_str(self.content)
-        except Exception as error:  # the library raises nothing more special
+        except Exception as error:  # the library raises no narrower type
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
         stock.no_truncation()
         stock.no_padding()
@@ -78,17 +78,17 @@ class BpeTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Specials and pieces."""
+        """Special tokens and pieces."""
         return len(self._ids)
 
     @cached_property
     def special_count(self) -> int:
-        """Number of specials; at least five."""
+        """Number of special tokens; at least five."""
         return min(index for token, index in self._ids.items() if _is_dna(token))
 
     @property
     def known_ids(self) -> range:
-        """Ids of the pieces: all but the specials."""
+        """Ids of the pieces: all but the special tokens."""
         return range(self.special_count, self.vocab_size)
 
     @property
@@ -122,19 +122,7 @@ class BpeTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row ``[CLS]`` pieces ``[SEP]`` ``[PAD]``...
-
-        Args:
-            codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.
-            lengths_B: int32, bases in each row (bp).
-            tokens: Width S of the result, 2 or more; rows that need more are cut, [SEP] staying last.
-
-        Returns:
-            int32 [B, S].
-
-        Raises:
-            ValueError: if a row is longer than ``codes_BL``.
-        """
+        """As :meth:`cmgems.tokenization.Tokenizer.encode_batch`; ``tokens`` must be 2 or more."""
         longest_row(codes_BL, lengths_B)
         texts = [alphabet.decode(codes_L[:bp]) for codes_L, bp in zip(codes_BL, lengths_B, strict=True)]
         ids_BS = np.full((len(texts), tokens), self.pad_id, np.int32)
@@ -148,11 +136,7 @@ class BpeTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """Ids of one sequence, upper or lower case, with [CLS] and [SEP], without padding.
-
-        Raises:
-            DataError: if it is empty or holds a letter that is no IUPAC nucleotide code.
-        """
+        """As :meth:`cmgems.tokenization.Tokenizer.encode`."""
         return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:
@@ -160,7 +144,7 @@ class BpeTokenizer:
         return sorted(self._ids, key=self._ids.__getitem__)
 
     def decode(self, ids: npt.ArrayLike) -> str:
-        """The bases that ``ids`` stand for; one N for each [MASK] and [UNK], nothing for the other specials."""
+        """The bases that ``ids`` stand for; one N for each [MASK] and [UNK], nothing for the other special tokens."""
         return spell(self, ids)
 
 
@@ -176,7 +160,7 @@ def _is_dna(token: str) -> bool:
 
 
 def _check(stock: Tokenizer, where: Path | str) -> None:
-    """Refuse what would not be BPE over bases with the specials first."""
+    """Raise unless it is BPE over bases with the special tokens first."""
     if not isinstance(stock.model, BPE):
         raise _unfit(where, f"its model is {type(stock.model).__name__}, not BPE")
     if stock.model.dropout:

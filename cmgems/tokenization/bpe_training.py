@@ -18,7 +18,7 @@ from cmgems.tokenization.stock import bert_template
 # No piece reaches over a window's end, so a window must be many pieces long.
 WINDOW_BP = 1000
 SAMPLE_MBP = 20.0
-# A pair of pieces that occurs once is no pattern.
+# Pairs of pieces that occur once are not merged.
 LEAST_COUNT = 2
 
 
@@ -27,7 +27,7 @@ def train_bpe(store: GenomeStore, vocab_size: int, sample_mbp: float = SAMPLE_MB
 
     Args:
         store: The genome.
-        vocab_size: Specials, bases and merged pieces together.
+        vocab_size: Special tokens, bases and merged pieces together.
         sample_mbp: Bases to learn from (Mbp), at most; memory grows by about 70 MB with each.
 
     Returns:
@@ -35,7 +35,7 @@ def train_bpe(store: GenomeStore, vocab_size: int, sample_mbp: float = SAMPLE_MB
 
     Raises:
         CmgemsError: if ``vocab_size`` or ``sample_mbp`` is too small.
-        DataError: if there is too little sequence for so many pieces.
+        DataError: if there is too little sequence for this many pieces.
     """
     least = len(SPECIAL_TOKENS) + len(BASES)
     if vocab_size < least:

@@ -1,4 +1,4 @@
-"""What tokenizers do alike with text and batches."""
+"""What all tokenizers do with text and batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
     """Base codes uint8 [L] of a sequence in upper or lower case.
 
     Raises:
-        DataError: if it holds a letter that is no IUPAC nucleotide code, or none at all.
+        DataError: if it is empty or has a letter that is not an IUPAC nucleotide code.
     """
     if not sequence:
         raise DataError("empty sequence", fix="give at least one base")
@@ -54,7 +54,7 @@ def encode_alone(tokenizer: Tokenizer, sequence: str) -> npt.NDArray[np.int32]:
 
 
 def spell(tokenizer: Tokenizer, ids: npt.ArrayLike) -> str:
-    """The bases of tokens side by side; one N for each [MASK] and [UNK], nothing for the other specials."""
+    """The bases of tokens side by side; one N for each [MASK] and [UNK], nothing for the other special tokens."""
     words = [""] * tokenizer.special_count + tokenizer.vocabulary()[tokenizer.special_count :]
     words[tokenizer.unk_id] = words[tokenizer.mask_id] = "N"
     return "".join(words[i] for i in np.asarray(ids, np.int64).ravel())

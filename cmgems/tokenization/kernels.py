@@ -25,8 +25,8 @@ def kmer_ids(
 
     A k-mer is put together from three pairs of neighbouring bases that cover it, at offsets 0, min(2, k-2)
     and k-2. Where two pairs share a base they agree on its bits, so OR joins them. Unlike a rolling number
-    this has no chain from base to base, and in 8 and 16 bits it fills vector registers. The few rows with an ambiguous
-    base are put right afterwards.
+    it does not depend on the k-mer before, so it compiles to vector instructions of 8 and 16 bits. Rows with an
+    ambiguous base, which are few, are corrected afterwards.
 
     Args:
         codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous.

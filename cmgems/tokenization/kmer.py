@@ -24,7 +24,7 @@ class KmerTokenizer:
     """Overlapping k-mers: L bases give L-k+1 tokens between [CLS] and [SEP].
 
     The id of a k-mer is 5 plus its base-4 number, first base most significant, A, T, C, G = 0..3. A k-mer
-    that holds any other letter is [UNK].
+    with any other letter is [UNK].
 
     Args:
         k: Bases in a token, 3 to 6.
@@ -51,12 +51,12 @@ class KmerTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """5 specials + 4^k k-mers."""
+        """5 special tokens + 4^k k-mers."""
         return self.special_count + int(4**self.k)
 
     @property
     def known_ids(self) -> range:
-        """Ids of the k-mers: all but the specials."""
+        """Ids of the k-mers: all but the special tokens."""
         return range(self.special_count, self.vocab_size)
 
     def token_count(self, bases: int) -> int:
@@ -70,15 +70,7 @@ class KmerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row ``[CLS]`` k-mers ``[SEP] [PAD]...``; rows shorter than k are ``[CLS] [SEP]``.
-
-        Args:
-            codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.
-            lengths_B: int32, bases in each row (bp).
-            tokens: Width S of the result.
-
-        Returns:
-            int32 [B, S].
+        """As :meth:`Tokenizer.encode_batch`; rows shorter than k are [CLS] [SEP].
 
         Raises:
             ValueError: if a row is longer than ``codes_BL`` or does not fit ``tokens`` positions.
@@ -101,10 +93,10 @@ class KmerTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """Ids of one sequence, upper or lower case, with [CLS] and [SEP], without padding.
+        """As :meth:`Tokenizer.encode`.
 
         Raises:
-            DataError: if it is shorter than k or holds a letter that is no IUPAC nucleotide code.
+            DataError: if it is shorter than k or has a letter that is not an IUPAC nucleotide code.
         """
         codes_1L = codes_of(sequence)[None, :]
         if len(sequence) < self.k:
@@ -125,7 +117,7 @@ class KmerTokenizer:
         ]
 
     def decode(self, ids: npt.ArrayLike) -> str:
-        """The bases that ``ids`` stand for: overlaps merged, N where no known k-mer tells the base.
+        """The bases that ``ids`` stand for: overlaps merged, N where no known k-mer covers the base.
 
         [PAD], [CLS] and [SEP] are dropped; where overlapping k-mers disagree the later one is taken.
         """

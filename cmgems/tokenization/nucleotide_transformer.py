@@ -27,12 +27,12 @@ class NucleotideTransformerTokenizer:
     """6-mers side by side behind <cls>; nothing marks the end of a sequence.
 
     Read from left to right: the next six bases are one token if all of them are A, C, G or T, else the next base is
-    a token of its own. So what is left over at the end, and what stands within six bases before an ambiguous one,
-    becomes single bases, and the ambiguous base itself N. The ids are the specials, the 6-mers as base-4 numbers (first
-    base most significant, A, T, C, G = 0..3), then A, T, C, G and N.
+    a token of its own. So the bases left over at the end and those less than six before an ambiguous one become tokens
+    of one base, and the ambiguous base itself becomes N. The ids are the special tokens, the 6-mers as base-4 numbers
+    (first base most significant, A, T, C, G = 0..3), then A, T, C, G and N.
 
     Args:
-        version: 1, or 2, whose vocabulary has <eos> and <bos> besides, which no sequence gets.
+        version: 1 or 2. The vocabulary of 2 also has <eos> and <bos>, which are never used.
 
     Raises:
         CmgemsError: if ``version`` is neither.
@@ -54,17 +54,17 @@ class NucleotideTransformerTokenizer:
 
     @property
     def special_count(self) -> int:
-        """4 specials in version 1, 6 in version 2."""
+        """4 special tokens in version 1, 6 in version 2."""
         return len(SPECIAL_TOKENS[self.version])
 
     @property
     def vocab_size(self) -> int:
-        """The specials, 4096 6-mers and 5 letters."""
+        """The special tokens, 4096 6-mers and 5 letters."""
         return self.special_count + int(4**K) + len(alphabet.BASES) + 1
 
     @property
     def known_ids(self) -> range:
-        """Ids of the 6-mers and of A, T, C and G: all but the specials and N, which is the last."""
+        """Ids of the 6-mers and of A, T, C and G: all but the special tokens and N, which is the last."""
         return range(self.special_count, self.vocab_size - 1)
 
     def token_count(self, bases: int) -> int:
@@ -84,19 +84,7 @@ class NucleotideTransformerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """Ids of a batch: each row ``<cls>`` tokens ``<pad>``...
-
-        Args:
-            codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous; row b is read up to ``lengths_B[b]``.
-            lengths_B: int32, bases in each row (bp).
-            tokens: Width S of the result; rows that need more are cut.
-
-        Returns:
-            int32 [B, S].
-
-        Raises:
-            ValueError: if a row is longer than ``codes_BL``.
-        """
+        """As :meth:`Tokenizer.encode_batch`, without [SEP]."""
         longest_row(codes_BL, lengths_B)
         ids_BS = np.empty((len(codes_BL), tokens), np.int32)
         kernels.side_by_side_ids(
@@ -110,11 +98,7 @@ class NucleotideTransformerTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """Ids of one sequence, upper or lower case, with <cls>, without padding.
-
-        Raises:
-            DataError: if it is empty or holds a letter that is no IUPAC nucleotide code.
-        """
+        """As :meth:`Tokenizer.encode`, without [SEP]."""
         return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:
@@ -123,7 +107,7 @@ class NucleotideTransformerTokenizer:
         return [*SPECIAL_TOKENS[self.version], *kmers, *alphabet.BASES, "N"]
 
     def decode(self, ids: npt.ArrayLike) -> str:
-        """The bases that ``ids`` stand for; one N for each <mask> and <unk>, nothing for the other specials."""
+        """The bases that ``ids`` stand for; one N for each <mask> and <unk>, nothing for the other special tokens."""
         return spell(self, ids)
 
 

@@ -9,7 +9,7 @@ what was inserted:
 3. the bases themselves become spaces: ``acg cgt gtc tc c``;
 4. words shorter than k go, the rest is upper-cased: ``ACG CGT GTC``.
 
-A word holding N is in no vocabulary, hence [UNK]. Offsets into the original text mean nothing.
+A word with N is not in the vocabulary and becomes [UNK]. Offsets into the original text are meaningless.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _kmer_words(k: int) -> list[Normalizer]:
     letters = BASES + "N"
     steps: list[Normalizer] = []
     for offset in range(k):
-        # Lower-case letters inserted so far stand between the bases and are stepped over.
+        # Lower-case letters inserted so far lie between the bases and are skipped.
         skip = f"[{letters}]" + f"[{letters.lower()}]*[{letters}]" * (offset - 1) + f"[{letters.lower()}]*"
         ahead = skip if offset else ""
         steps += [Replace(Regex(f"(?={ahead}{letter})"), letter.lower()) for letter in letters]
@@ -128,7 +128,7 @@ def write_stock(tokenizer: StockTokenizer, folder: Path, max_tokens: int | None 
         specials = NUCLEOTIDE_TRANSFORMER_SPECIALS
         positions = NUCLEOTIDE_TRANSFORMER_POSITIONS[tokenizer.version]
     config = {
-        # With any other class, or none, transformers 5 turns every k-mer into [UNK] without a word.
+        # With any other class, or none, transformers 5 silently turns every k-mer into [UNK].
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": positions if max_tokens is None else max_tokens,
         "clean_up_tokenization_spaces": False,

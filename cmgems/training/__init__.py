@@ -1,20 +1,15 @@
 """The parts that training loops share: the step, optimizer, device, saving, and what watches over them."""
 
-from cmgems.training.compute import Compute, ComputeConfig, start_compute
+from cmgems.training.bad_batch import stop_if_diverged
+from cmgems.training.compute import Compute, ComputeConfig, resolve_compute, start_compute
+from cmgems.training.memory import memory_advice, out_of_memory
 from cmgems.training.meter import Meter
 from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer, learning_rate
 from cmgems.training.parallel import ParallelConfig, prepare_model
 from cmgems.training.profiling import profiled
 from cmgems.training.saver import Saver
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
-from cmgems.training.trouble import (
-    TroubleConfig,
-    Watch,
-    memory_advice,
-    out_of_memory,
-    stop_if_diverged,
-    take,
-)
+from cmgems.training.watch import TroubleConfig, Watch
 
 __all__ = [
     "Compute",
@@ -34,9 +29,9 @@ __all__ = [
     "out_of_memory",
     "prepare_model",
     "profiled",
+    "resolve_compute",
     "start_compute",
     "stop_if_diverged",
-    "take",
     "train_step",
     "unigram_entropy",
     "validate",

@@ -29,7 +29,7 @@ class ComputeConfig:
 
     Attributes:
         device: `auto` takes the GPU when there is one.
-        precision: `auto` is bf16 autocast where the processor multiplies bf16 itself (GPUs since Ampere, CPUs with
+        precision: `auto` is bf16 autocast where the processor has bf16 arithmetic (GPUs since Ampere, CPUs with
             AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
         compile: `auto` compiles on a GPU only.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
@@ -97,11 +97,15 @@ def expect_shapes() -> None:
     torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
 
 
-def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Compute:
-    """Resolve the settings, set the number of threads and seed torch.
+def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
+    """What the settings mean on this machine; changes nothing.
+
+    Args:
+        config: The settings.
+        local_rank: This process among those of its machine, which decides its GPU.
 
     Raises:
-        CmgemsError: if a GPU is asked for and there is none, or none left for this process.
+        CmgemsError: if there is no GPU, or no GPU for this process, though the settings want one.
     """
     has_gpu = torch.cuda.is_available()
     if config.device == "cuda" and not has_gpu:
@@ -110,35 +114,15 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
         )
     on_gpu = has_gpu and config.device != "cpu"
     compiled = config.compile == "on" or (config.compile == "auto" and on_gpu)
-    if config.packing == "on" and compiled and not on_gpu:
+    if config.packing == "on":
+        _check_packing(on_gpu, compiled)
+    if on_gpu and local_rank >= (gpus := torch.cuda.device_count()):
         raise CmgemsError(
-            "no packed rows in a compiled model on a CPU",
-            where="compute.packing",
-            why="every batch has other lengths",
-            fix="set compute.compile=off or compute.packing=off",
+            "more processes than GPUs",
+            where="--nproc-per-node",
+            why=f"PyTorch sees {gpus} on this machine",
+            fix=f"give {gpus}",
         )
-    if config.packing == "on" and on_gpu and not compiled:
-        raise CmgemsError(
-            "no packed rows without torch.compile on a GPU",
-            where="compute.packing",
-            why="flex_attention would keep every pair of tokens of a row",
-            fix="set compute.compile=on or compute.packing=off",
-        )
-    if not on_gpu:
-        _keep_freed_memory()
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if on_gpu:
-        if local_rank >= (gpus := torch.cuda.device_count()):
-            raise CmgemsError(
-                "more processes than GPUs",
-                where="--nproc-per-node",
-                why=f"PyTorch sees {gpus} on this machine",
-                fix=f"give {gpus}",
-            )
-        torch.cuda.set_device(local_rank)
-        torch.set_float32_matmul_precision("high")
-    torch.manual_seed(seed)
     return Compute(
         device=torch.device("cuda", local_rank) if on_gpu else torch.device("cpu"),
         bf16=config.precision == "bf16" or (config.precision == "auto" and _multiplies_bf16(on_gpu)),
@@ -146,6 +130,41 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
         packing=config.packing,
         recompute=config.recompute,
     )
+
+
+def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Compute:
+    """Resolve the settings and set this process up for them: GPU, threads, memory and torch's random state.
+
+    Raises:
+        CmgemsError: as :func:`resolve_compute`.
+    """
+    compute = resolve_compute(config, local_rank)
+    if compute.device.type == "cuda":
+        torch.cuda.set_device(compute.device)
+        torch.set_float32_matmul_precision("high")
+    else:
+        _keep_freed_memory()
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(seed)
+    return compute
+
+
+def _check_packing(on_gpu: bool, compiled: bool) -> None:
+    if compiled and not on_gpu:
+        raise CmgemsError(
+            "no packed rows in a compiled model on a CPU",
+            where="compute.packing",
+            why="every batch has other lengths",
+            fix="set compute.compile=off or compute.packing=off",
+        )
+    if on_gpu and not compiled:
+        raise CmgemsError(
+            "no packed rows without torch.compile on a GPU",
+            where="compute.packing",
+            why="flex_attention would keep every pair of tokens of a row",
+            fix="set compute.compile=on or compute.packing=off",
+        )
 
 
 def _keep_freed_memory() -> None:

@@ -62,7 +62,7 @@ def training_flops(model: nn.Module, config: ModelConfig) -> TrainingFlops:
     """FLOPs of training ``model``, read from its linear layers; those outside the encoder run at masked tokens only.
 
     Args:
-        model: A masked language model; a decoder tied to the token embedding is no layer of its own.
+        model: A masked language model; a decoder tied to the token embedding is not counted as a layer.
         config: Its config. One without ``layers`` and ``hidden`` is taken to have no attention.
     """
     sizes: Any = config

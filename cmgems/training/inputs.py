@@ -82,7 +82,7 @@ def _static_labels(
 
 
 def _static_row(ids_1T: np.ndarray, lengths: list[int], batch: MaskedBatch) -> tuple[np.ndarray, list[int]]:
-    """Padding at the end of a packed row, as sequences of its own no longer than the batch's rows."""
+    """Padding at the end of a packed row, as separate sequences, none longer than the batch's rows."""
     padding_id = int(batch.ids_BS[~batch.attention_BS][0]) if not batch.attention_BS.all() else 0
     unit = max(1, round(TOKENS_SHARE * batch.ids_BS.size))
     padding = -ids_1T.shape[1] % unit

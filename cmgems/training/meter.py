@@ -16,7 +16,7 @@ from cmgems.models import ModelConfig
 from cmgems.training.compute import Compute
 from cmgems.training.flops import peak_flops, training_flops
 from cmgems.training.step import StepResult
-from cmgems.training.trouble import is_finite
+from cmgems.training.watch import is_finite
 
 
 class Meter:

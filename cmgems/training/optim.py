@@ -76,7 +76,7 @@ def learning_rate(config: OptimConfig, step: int, steps: int) -> float:
 def layer_shares(model: nn.Module, decay: float) -> dict[str, float]:
     """Share of the learning rate of each parameter, by name: ``decay`` to the number of layers above it.
 
-    Above the parameters of the embeddings lie all ``encoder.layers``; none lies above those of the last layer and of
+    All ``encoder.layers`` are above the parameters of the embeddings; none is above those of the last layer and of
     what is defined after it, a last LayerNorm and the head.
 
     Raises:

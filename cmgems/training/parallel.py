@@ -42,9 +42,9 @@ def prepare_model(
 ) -> nn.Module:
     """Make ``model`` train as ``config`` and ``compute`` say: split among the ranks, recomputed, compiled.
 
-    Each rank gets a dropout of its own.
+    Each rank draws its own dropout.
 
-    Call it on every rank, once the model has its initial weights and stands on its device, and before the optimizer
+    Call it on every rank, once the model has its initial weights and is on its device, and before the optimizer
     is made: the parameters of a sharded model are replaced.
 
     Args:

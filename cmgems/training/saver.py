@@ -71,7 +71,7 @@ class Saver:
         self.model, self.optimizer = model, optimizer
         self._write_model, self._finished = write_model, finished
         self._frozen = frozen_sha256(model)
-        # A group of its own: sums of the training step must not meet talk about a checkpoint written meanwhile.
+        # A separate group: messages about a checkpoint in the background must not mix with sums of the training step.
         self._group = dist.new_group(backend="gloo") if is_sharded_model(model) else None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None

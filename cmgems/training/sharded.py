@@ -1,7 +1,7 @@
 """Checkpoints of sharded models, through torch.distributed.checkpoint (DCP).
 
 Its storage in safetensors is used, not the default one: that keeps an index ``.metadata`` which is a pickle and would
-run code of whoever wrote it. Here the index is the JSON header of each file, so reading is safe whatever the file.
+run code from the file. Here the index is the JSON header of each file, so reading any file is safe.
 
 DCP is imported where it is used: it takes half a second, and few runs are sharded.
 """

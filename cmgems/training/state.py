@@ -5,7 +5,7 @@ merged, the last layer of a regression is scaled. Their trained form is saved he
 trained are not restored: a resumed run has them from its start, and a checksum tells whether that is the same.
 
 Tensors go by names: ``model.encoder.word.weight``, ``optimizer.encoder.word.weight.exp_avg``, ``rng.cpu.0`` (the
-state of rank 0). The same names whether they lie in whole files or in shards, so either can be read for the other.
+state of rank 0). Whole files and shards use the same names, so a run can continue from either.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def targets(
         stored: The checkpoint's tensors, or their shapes and dtypes as tensors on the meta device.
         model: Its parameters are targets if the checkpoint holds weights.
         optimizer: Receives new state of the stored shapes, sharded like its parameter.
-        rank: Whose random state is wanted. Of a run with fewer ranks there is none: dropout then starts anew.
+        rank: Whose random state is wanted. A run with fewer ranks has none: dropout then starts with a new state.
         folder: The checkpoint, for error messages.
 
     Raises:

@@ -120,7 +120,7 @@ def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute,
     loss = MaskedLMLoss(model).eval()
     total = 0.0
     for first in range(0, len(batches), world.size):
-        # Every rank computes in every round, the last ones perhaps for nothing: a sharded model takes all ranks.
+        # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
         nats = loss_sum(loss, batches[min(mine, len(batches) - 1)], compute, training=False)
         total += nats.double().item() if mine < len(batches) else 0.0

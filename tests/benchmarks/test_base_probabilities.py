@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cmgems.genome import GenomeStore
-from cmgems.inference import Cutter, PseudoLikelihood, log_likelihoods
+from cmgems.inference import Cutter, Engine, base_probabilities, log_likelihoods
 from cmgems.models import MODELS
 from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute
@@ -22,22 +22,22 @@ def benchmark(monkeypatch):
 
 
 @pytest.fixture
-def scorer():
+def engine():
     torch.manual_seed(0)
     config = MODELS.get("logo_tiny")
     model = config.masked_lm().eval()
     for parameter in model.parameters():  # an untrained model says next to nothing
         torch.nn.init.normal_(parameter, std=0.2)
     compute = Compute(torch.device("cpu"), bf16=False, compiled=False)
-    return PseudoLikelihood(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute, 4)
+    return Engine(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute, 4)
 
 
-def test_the_plain_mean_is_the_scorers(benchmark, scorer, small_genome):
+def test_the_plain_mean_is_the_score(benchmark, engine, small_genome):
     store = GenomeStore.open(small_genome.store)
-    nats = benchmark.estimates(scorer, store, 9, seed=3)
+    nats = benchmark.estimates(engine, store, 9, seed=3)
     expected = []
-    for codes in benchmark.windows(store, scorer.cutter.window_bp, 9, seed=3):
-        found = scorer.base_probabilities(codes, lambda _: None)
+    for codes in benchmark.windows(store, engine.cutter.window_bp, 9, seed=3):
+        found = base_probabilities(engine, codes)
         expected.append(log_likelihoods(found, codes)[len(codes) // 2])
     assert nats.shape == (9, len(benchmark.ESTIMATES))
     assert nats[:, benchmark.MEAN] == pytest.approx(expected, abs=1e-5)
@@ -47,16 +47,16 @@ def test_the_plain_mean_is_the_scorers(benchmark, scorer, small_genome):
     assert len(np.unique(nats.round(6), axis=1).T) == len(benchmark.ESTIMATES)
 
 
-def test_all_kmers_with_the_base_there(benchmark, scorer, small_genome):
-    tokens = scorer.cutter.tokens
-    (codes,) = benchmark.windows(GenomeStore.open(small_genome.store), scorer.cutter.window_bp, 1, seed=0)
+def test_all_kmers_with_the_base_there(benchmark, engine, small_genome):
+    tokens = engine.cutter.tokens
+    (codes,) = benchmark.windows(GenomeStore.open(small_genome.store), engine.cutter.window_bp, 1, seed=0)
     middle = len(codes) // 2
-    rows = list(benchmark.masked_rows(tokens, scorer.cutter.encode(codes), 0, middle, middle + 1))
+    rows = list(benchmark.masked_rows(tokens, engine.cutter.encode(codes), 0, middle, middle + 1))
     letters_Vk = torch.tensor([[-1] * 6] * 5 + [["ATCG".index(x) for x in w] for w in tokens.vocabulary[5:]])
-    ((_, all_J4),) = benchmark.ask(scorer, rows, letters_Vk)
-    ids_BS, attention_BS = scorer.cutter.inputs([rows[0].ids_S], scorer.compute)
+    ((_, all_J4),) = benchmark.ask(engine, rows, letters_Vk)
+    ids_BS, attention_BS = engine.inputs([rows[0].ids_S])
     with torch.no_grad():
-        logits_JV = scorer.model(ids_BS, attention_BS, torch.from_numpy(rows[0].positions_E))
+        logits_JV = engine.network(ids_BS, attention_BS, torch.from_numpy(rows[0].positions_E))
     by_hand = torch.zeros(6, 4)
     for j in range(6):
         for i, p in enumerate(logits_JV[j].softmax(-1).tolist()):

@@ -84,7 +84,7 @@ def test_fine_tunings_are_averaged(gpu):
         "dataset": "Splice-40",
         "shots": 10,
     }
-    text = gpu[0].page([{**run, "draw": draw, "test mcc": mcc} for draw, mcc in enumerate([0.2, 0.4])])
+    text = gpu[0].page([{**run, "draw": draw, "test_mcc": mcc} for draw, mcc in enumerate([0.2, 0.4])])
     assert "| 0.300 (2) |" in text
 
 

@@ -1,11 +1,11 @@
-"""Finding the sets to evaluate, and their settings."""
+"""Finding the datasets to evaluate, and their settings."""
 
 from __future__ import annotations
 
 import pytest
 
 from cmgems.config import load_config
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.evaluation.benchmarks import GUE, Dataset, few_shot_settings, find_datasets
 from cmgems.recipes import load_recipe
 
@@ -27,7 +27,8 @@ def test_the_28_sets_of_gue_and_their_settings():
     recipe = load_recipe("finetune")
 
     def settings(name):
-        config = load_config(recipe.config_schema, None, Dataset(name, "x", settings=GUE[name]).overrides())
+        values = Dataset(name, "x", settings=GUE[name]).values()
+        config = load_config(recipe.config_schema, None, values=[values])
         assert (config.optim.lr, config.optim.weight_decay, config.batch_size) == (3e-5, 0.01, 32)
         return config.data.max_tokens, config.epochs, config.optim.warmup, config.max_steps
 
@@ -55,7 +56,7 @@ def test_the_28_sets_of_gue_and_their_settings():
 def test_few_shot_settings(shots, lr, epochs, batch_size):
     recipe = load_recipe("finetune")
     dataset = Dataset("x", "x", settings=few_shot_settings(shots), shots=shots)
-    config = load_config(recipe.config_schema, None, dataset.overrides())
+    config = load_config(recipe.config_schema, None, values=[dataset.values()])
     assert (config.optim.lr, config.epochs, config.batch_size) == (lr, epochs, batch_size)
     assert (config.optim.warmup, config.optim.weight_decay, config.dropout) == (0.1, 0.01, 0.1)
     assert config.data.shots == shots
@@ -109,28 +110,28 @@ def test_links_are_followed_but_not_round_and_round(tmp_path):
 )
 def test_sets_are_chosen_by_name_or_glob(tmp_path, wanted, expected):
     make(tmp_path, *(f"{name}/train.csv" for name in ("prom/prom_core_all", "prom/prom_core_tata", "tf/0")))
-    assert names(find_datasets(tmp_path, gue=True, wanted=wanted)) == expected
+    assert names(find_datasets(tmp_path, wanted, gue=True)) == expected
 
 
 def test_published_draws_belong_to_the_set_above(tmp_path):
     make(tmp_path, "Splice-40/10/train.tsv", "Splice-40/100/train.tsv", "Splice-40/test.tsv")
-    found, absent = find_datasets(tmp_path, shots=[10, 50, 100])
+    found, absent = find_datasets(tmp_path, ["*@10", "*@50", "*@100"])
     assert [(d.title, d.folder.name, d.drawn) for d in found] == [
         ("Splice-40, 10-shot", "10", True),
         ("Splice-40, 100-shot", "100", True),
     ]
     assert [d.settings for d in found] == [few_shot_settings(10), few_shot_settings(100)]
     assert absent == ["Splice-40, 50-shot"]
-    assert names(find_datasets(tmp_path / "Splice-40", shots=[10])) == ["Splice-40"]
+    assert names(find_datasets(tmp_path / "Splice-40", ["*@10"])) == ["Splice-40"]
     make(tmp_path, "whole/train.csv")
     found, absent = find_datasets(tmp_path)
     assert [d.title for d in found] == ["whole"]
-    assert absent == ["Splice-40 whole (of its draws take some: shots=[10,100])"]
+    assert absent == ["Splice-40 whole (there are draws of it: Splice-40@10, Splice-40@100)"]
 
 
 def test_our_draws_come_from_any_set(tmp_path):
     make(tmp_path, *(f"tf/0/{split}.csv" for split in ("train", "test")))
-    found, absent = find_datasets(tmp_path, shots=[10, 50])
+    found, absent = find_datasets(tmp_path, ["*@10", "tf/0@50"])
     assert [(d.title, d.folder, d.drawn) for d in found] == [
         ("tf/0, 10-shot", tmp_path / "tf" / "0", False),
         ("tf/0, 50-shot", tmp_path / "tf" / "0", False),
@@ -141,19 +142,47 @@ def test_our_draws_come_from_any_set(tmp_path):
 @pytest.mark.parametrize(
     ("files", "options", "message"),
     [
-        ([], {}, "no labelled set found"),
-        (["a/train.csv"], {"gue": True}, "no set of GUE found"),
-        (["prom_a/train.csv"], {"wanted": ["promm_a"]}, "no data set 'promm_a' in datasets; did you mean 'prom_a'?"),
-        (["a/train.csv", "b/train.csv"], {"wanted": ["a", "c"]}, "no data set 'c' in datasets"),
-        (["S/10/train.tsv", "S/test.tsv"], {}, "no data set found"),
-        (["tf/0/train.csv", "copy/tf/0/train.csv"], {"gue": True}, "data set tf/0 twice"),
-        (["tf/0/train.csv"], {"gue": True, "wanted": ["covid"]}, "no data set found"),
+        ([], {}, "no dataset found"),
+        (["a/train.csv"], {"gue": True}, "no GUE dataset found"),
+        (["prom_a/train.csv"], {"wanted": ["promm_a"]}, "no dataset 'promm_a' in datasets; did you mean 'prom_a'?"),
+        (["a/train.csv", "b/train.csv"], {"wanted": ["a", "c"]}, "no dataset 'c' in datasets"),
+        (["S/10/train.tsv", "S/test.tsv"], {}, "no dataset found"),
+        (["tf/0/train.csv", "copy/tf/0/train.csv"], {"gue": True}, "dataset tf/0 twice"),
+        (["tf/0/train.csv"], {"gue": True, "wanted": ["covid"]}, "no dataset found"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said(tmp_path, files, options, message):
     with pytest.raises(DataError) as error:
         find_datasets(make(tmp_path, *files), **options)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["a@many", "a@0", "a@"])
+def test_shots_are_positive_numbers(tmp_path, name):
+    with pytest.raises(CmgemsError, match=f"shots of '{name}' are not a positive number in datasets"):
+        find_datasets(make(tmp_path, "a/train.csv"), [name])
+
+
+def test_datasets_come_in_the_order_asked_for_each_once(tmp_path):
+    make(tmp_path, *(f"{name}/train.csv" for name in "abc"))
+    found, _ = find_datasets(tmp_path, ["b", "*@5", "b@5", "*"])
+    assert [d.title for d in found] == ["b", "b, 5-shot", "a, 5-shot", "a", "c, 5-shot", "c"]
+
+
+def test_whole_sets_have_gues_settings_wherever_they_are(tmp_path):
+    make(
+        tmp_path,
+        "data/GUE/prom/prom_core_tata/train.csv",
+        "data/GUE/virus/covid/train.csv",
+        "data/mine/train.csv",
+    )
+    found = {d.name: d for d in find_datasets(tmp_path / "data")[0]}
+    (few,), _ = find_datasets(tmp_path / "data", ["prom_core_tata@10"])
+    assert found["GUE/virus/covid"].metric == "macro_f1"
+    assert (found["mine"].settings, found["mine"].metric) == ({}, "mcc")
+    (tata,), _ = find_datasets(tmp_path / "data", ["prom*"])
+    assert tata.settings == GUE["prom/prom_core_tata"]
+    assert (few.shots, few.metric, few.settings) == (10, "accuracy", few_shot_settings(10))
 
 
 def test_no_folder(tmp_path):
@@ -168,7 +197,7 @@ def test_the_real_sets_are_found(shared_data):
         "tf/0", "tf/1", "tf/2", "tf/3",
     ]  # fmt: skip
     assert len(absent) == 19
-    few, missing = find_datasets(shared_data / "fewshot", shots=[10, 50, 100, 500, 1000])
+    few, missing = find_datasets(shared_data / "fewshot", [f"*@{n}" for n in (10, 50, 100, 500, 1000)])
     assert [(d.name, d.shots) for d in few] == [
         *(("Prom-core", n) for n in (10, 50, 100, 500, 1000)), ("Silencer", 10), ("Splice-40", 10), ("Splice-40", 100),
     ]  # fmt: skip

@@ -1,105 +1,27 @@
+"""The figures of a comparison: read from runs, written and read again, paired."""
+
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
-from cmgems.config import load_config
-from cmgems.errors import CmgemsError
+from cmgems.errors import DataError
 from cmgems.evaluation.comparison import (
     Comparison,
+    FineTuned,
+    Pretraining,
     Score,
-    find_tasks,
-    masking_overrides,
     overall,
+    read_comparison,
     read_pretraining,
     rows,
+    write_figures,
 )
+from cmgems.evaluation.results import Record
 from cmgems.files import write_json
-from cmgems.masking import CURRICULA
-from cmgems.recipes import find_config, load_recipe
-
-
-def masking(strategy, base="logo_cpu"):
-    """The section `masking` of a config whose own curriculum has options."""
-    schema = load_recipe("pretrain").config_schema
-    return load_config(schema, find_config(base, "pretrain"), masking_overrides(strategy)).masking
-
-
-@pytest.mark.parametrize("name", ["cm_gems", "cm_step", "annealed"])
-def test_a_curriculum_drops_the_options_of_the_base_config(name):
-    assert masking(name).curriculum.build(CURRICULA) == CURRICULA.get(name)
-
-
-@pytest.mark.parametrize("name", ["random_span", "uniform", "genemask", "global_pmi"])
-def test_a_strategy_masks_from_first_to_last(name):
-    assert masking(name).curriculum.build(CURRICULA).strategies() == (name,)
-
-
-def test_options_stand_below_masking():
-    found = masking("cm_gems+curriculum.threshold=20+curriculum.easy=uniform+rank_by=position+rate=0.3")
-    curriculum = found.curriculum.build(CURRICULA)
-    assert (curriculum.threshold, curriculum.easy) == (20, "uniform")
-    assert (found.rank_by, found.rate) == ("position", 0.3)
-
-
-def test_a_misspelt_strategy_gets_advice():
-    with pytest.raises(CmgemsError, match=r"unknown strategy 'cm_gem'.*did you mean 'cm_gems'"):
-        masking_overrides("cm_gem")
-
-
-def test_an_option_without_a_value_is_refused():
-    with pytest.raises(CmgemsError, match="option without a value"):
-        masking_overrides("cm_gems+rate")
-
-
-def labelled_set(folder, rows_a_class=30):
-    folder.mkdir(parents=True)
-    lines = [f"{'ACGT' * 10}{'ACGT'[i % 4]}{'ACGT'[i // 4 % 4]},{i % 2}" for i in range(2 * rows_a_class)]
-    for split in ("train", "dev", "test"):
-        (folder / f"{split}.csv").write_text("\n".join(["sequence,label", *lines]) + "\n")
-
-
-def test_whole_sets_of_gue_get_its_settings_and_few_shot_ones_the_protocols(tmp_path):
-    labelled_set(tmp_path / "GUE" / "prom" / "prom_core_tata")
-    labelled_set(tmp_path / "mine")
-    tata, few, mine = find_tasks(tmp_path, ["prom_core_tata", "prom_core_tata@10", "mine"])
-    assert tata.settings["epochs"] == 10
-    assert find_tasks(tmp_path, ["prom*"]) == find_tasks(tmp_path, ["GUE/prom/prom_core_tata"]) == [tata]
-    assert find_tasks(tmp_path, ["prom/prom_core_tata@10"]) == [few]
-    assert (few.shots, few.settings["optim.lr"]) == (10, 1e-4)
-    assert not mine.settings
-
-
-@pytest.mark.parametrize("name", ["mine@many", "mine@0", "yours", "prom_300_tata"])
-def test_tasks_that_are_not_there_are_one_line(tmp_path, name):
-    labelled_set(tmp_path / "mine")
-    with pytest.raises(CmgemsError):
-        find_tasks(tmp_path, [name])
-
-
-def test_pretraining_seeds_have_draws_of_their_own_and_strategies_share_them(tmp_path):
-    labelled_set(tmp_path / "mine")
-    tasks = tuple(find_tasks(tmp_path, ["mine@10", "mine"]))
-    comparison = Comparison(tmp_path / "out", ("a", "b"), 2, tasks, draws=2)
-    seeds = {
-        (strategy, seed): [(t.shots, r.seed) for t, r, _ in comparison.fine_tunings(strategy, seed)]
-        for strategy in "ab"
-        for seed in range(2)
-    }
-    assert seeds["a", 0] == seeds["b", 0] == [(10, 0), (10, 1), (None, 0)]
-    assert seeds["a", 1] == [(10, 2), (10, 3), (None, 1)]
-    folders = [f for s in "ab" for seed in range(2) for _, _, f in comparison.fine_tunings(s, seed)]
-    assert len(set(folders)) == 12
-
-
-def test_published_draws_are_gone_through_and_begun_again(tmp_path):
-    labelled_set(tmp_path / "Splice" / "5", rows_a_class=15)  # three draws
-    (tmp_path / "Splice" / "5" / "test.csv").rename(tmp_path / "Splice" / "test.csv")
-    tasks = tuple(find_tasks(tmp_path, ["Splice@5"]))
-    comparison = Comparison(tmp_path / "out", ("a",), 2, tasks, draws=2)
-    draws = [[(r.seed, r.draw) for _, r, _ in comparison.fine_tunings("a", seed)] for seed in range(2)]
-    assert draws == [[(0, 0), (0, 1)], [(1, 2), (1, 0)]]
 
 
 def finished_pretraining(folder, losses, switch=None):
@@ -121,33 +43,81 @@ def test_reads_a_finished_pretraining_run(tmp_path):
     assert read_pretraining(tmp_path, "cm_gems", 1) is None
 
 
-def test_scores_are_those_of_finished_runs_without_undefined_ones(tmp_path):
-    labelled_set(tmp_path / "data" / "mine")
-    comparison = Comparison(tmp_path / "out", ("a", "b"), 1, tuple(find_tasks(tmp_path / "data", ["mine"])))
-    ((_, _, folder),) = comparison.fine_tunings("a", 0)
-    folder.mkdir(parents=True)
-    write_json(folder / "summary.json", {"test_mcc": 0.5, "test_auc": math.nan})
-    assert comparison.metrics() == ["mcc", "auc"]
-    assert comparison.scores("mcc") == {"mine": [Score("a", 0, "seed0", 0.5)]}
-    assert comparison.scores("auc") == {}
+def test_a_run_of_a_copied_recipe_may_report_less(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "my_loss": 5.0}\n')
+    write_json(tmp_path / "summary.json", {"my_tokens": 1})
+    found = read_pretraining(tmp_path, "cm_gems", 0)
+    assert (found.curve, found.switched_at) == ((), None)
+    assert all(math.isnan(value) for value in (found.loss, found.masked_share, found.tokens, found.seconds))
 
 
-def test_finished_is_when_nothing_is_left_to_run(tmp_path):
-    labelled_set(tmp_path / "data" / "mine")
-    tasks = tuple(find_tasks(tmp_path / "data", ["mine"]))
-    comparison = Comparison(tmp_path / "out", ("a", "none"), 1, tasks)
-    for strategy in ("a", "none"):
-        ((_, _, folder),) = comparison.fine_tunings(strategy, 0)
-        folder.mkdir(parents=True)
-        assert not comparison.finished(strategy, 0)
-        write_json(folder / "summary.json", {})
-    assert not comparison.finished("a", 0)
-    assert comparison.finished("none", 0)
-    finished_pretraining(comparison.pretraining_folder("a", 0), [(1, 2.0)])
-    assert comparison.finished("a", 0)
+def fine_tuned(strategy, seed, metric="mcc", shots=None, **scores):
+    summary = {f"test_{name}": value for name, value in scores.items()}
+    return FineTuned(strategy, seed, Record("mine", shots, None, seed, metric, summary))
 
 
-def test_rows_pair_runs_and_leave_out_what_stands_alone():
+def compared(tmp_path):
+    return Comparison(
+        tmp_path,
+        ("b", "a"),
+        "a",
+        pretrained=(
+            Pretraining("a", 0, ((1, 2.0), (2, 1.5)), 0.1, 1, 100, 2.0),
+            Pretraining("b", 0, (), math.nan, None, math.nan, math.nan),
+        ),
+        finetuned=(
+            fine_tuned("a", 0, mcc=0.5, auc=math.nan),
+            fine_tuned("b", 0, mcc=0.6, auc=0.7),
+            fine_tuned("b", 0, "accuracy", shots=5, accuracy=0.8, mcc=0.1),
+        ),
+        skipped={"bad": "one class only"},
+    )
+
+
+def test_scores_are_the_defined_ones_of_the_metric_of_each_dataset(tmp_path):
+    found = compared(tmp_path)
+    assert [run.strategy for run in found.pretrainings()] == ["b", "a"]
+    assert found.metrics() == ["mcc", "accuracy", "auc"]
+    assert found.scores("mcc") == {"mine": [Score("a", 0, "seed0", 0.5), Score("b", 0, "seed0", 0.6)]}
+    assert found.scores("accuracy") == {"mine, 5-shot": [Score("b", 0, "seed0", 0.8)]}
+    assert found.scores("auc") == {"mine": [Score("b", 0, "seed0", 0.7)]}
+
+
+def test_leaked_rows_are_left_out_when_asked(tmp_path):
+    record = fine_tuned("a", 0, mcc=0.5).record
+    leaky = replace(record, summary={**record.summary, "clean_test_mcc": 0.4, "test_sequences_in_train": 3})
+    with_leaks = Comparison(tmp_path, ("a",), "a", finetuned=(FineTuned("a", 0, leaky),))
+    assert with_leaks.scores("mcc")["mine"][0].value == 0.5
+    assert replace(with_leaks, exclude_leaks=True).scores("mcc")["mine"][0].value == 0.4
+
+
+def test_written_and_read_it_is_the_same(tmp_path):
+    found = compared(tmp_path)
+    write_figures(found)
+    text = (tmp_path / "comparison.json").read_text()
+    assert "NaN" not in text
+    again = read_comparison(tmp_path)
+    assert (again.strategies, again.baseline, again.skipped) == (
+        found.strategies,
+        found.baseline,
+        found.skipped,
+    )
+    assert again.pretrained[0] == found.pretrained[0]
+    assert math.isnan(again.pretrained[1].tokens)
+    for metric in found.metrics():
+        assert again.scores(metric) == found.scores(metric)
+    write_figures(again)
+    assert (tmp_path / "comparison.json").read_text() == text
+
+
+@pytest.mark.parametrize("values", [{}, {"strategies": ["a"]}, []])
+def test_a_damaged_file_is_named(tmp_path, values):
+    (tmp_path / "comparison.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match=r"comparison\.json"):
+        read_comparison(tmp_path)
+
+
+def test_rows_pair_runs_and_leave_out_those_without_a_partner():
     scores = [Score("a", seed, "", value) for seed, value in enumerate([0.1, 0.5, 0.9])]
     scores += [Score("b", seed, "", value) for seed, value in enumerate([0.2, 0.6])]
     first, second = rows(scores, ["a", "b", "absent"], "a")
@@ -168,13 +138,13 @@ def test_draws_from_the_same_weights_are_one_pair():
     assert row.difference.low == pytest.approx(0.02)
 
 
-def test_over_all_tasks_a_pretraining_seed_counts_once():
-    tasks = {
+def test_over_all_datasets_a_pretraining_seed_counts_once():
+    datasets = {
         "one": [Score(s, seed, "", 0.5 + gain) for s, gain in (("a", 0), ("b", 0.1)) for seed in range(3)],
         "two": [Score(s, seed, "", 0.7 + gain) for s, gain in (("a", 0), ("b", -0.02)) for seed in range(2)],
     }
-    found = overall(tasks, "b", "a")
+    found = overall(datasets, "b", "a")
     assert found.difference.pairs == 3
     assert found.difference.mean == pytest.approx((0.04 + 0.04 + 0.1) / 3)
     assert (found.better, found.pairs) == (3, 5)
-    assert overall(tasks, "absent", "a") is None
+    assert overall(datasets, "absent", "a") is None

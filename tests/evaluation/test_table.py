@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
-from cmgems.evaluation.results import Results, lines
+from cmgems.errors import DataError
+from cmgems.evaluation.results import Record, Results, read_results
 from cmgems.evaluation.table import as_csv, markdown, published_table, score_table, show, write
 
 
@@ -18,31 +21,23 @@ def record(dataset, seed, mcc, *, shots=None, clean=None, classes=2, leaked=0, c
     summary |= {"sequences_cut": cut, **{f"test_{m}": mcc for m in ("mcc", "macro_f1", "accuracy", "auc")}}
     if clean is not None:
         summary |= {f"clean_test_{m}": clean for m in ("mcc", "macro_f1", "accuracy", "auc")}
-    return {
-        "dataset": dataset,
-        "shots": shots,
-        "draw": None,
-        "seed": seed,
-        "metric": "mcc",
-        "summary": summary,
-    }
+    return Record(dataset, shots, None, seed, "mcc", summary)
 
 
 @pytest.fixture
 def results():
-    found = Results("runs/x", gue=True, absent=["virus/covid"])
-    found.records = [
+    records = (
         record("tf/0", 0, 0.6, leaked=3, clean=0.5),
         record("tf/0", 1, 0.7, leaked=3, clean=0.6),
         record("tf/0", 2, 0.8, leaked=3, clean=0.4),
         record("tf/1", 0, 0.0, classes=1, cut=4),
-    ]
-    found.skipped = {"tf/2": "no test file in tf/2"}
-    return found
+    )
+    skipped = {"tf/2": "no test file in tf/2"}
+    return Results("runs/x", gue=True, absent=("virus/covid",), skipped=skipped, records=records)
 
 
 def test_mean_and_deviation(results):
-    tf0, tf1 = lines(results)
+    tf0, tf1 = results.lines()
     assert (tf0.score("mcc").mean, tf0.score("mcc").sd) == pytest.approx((70, 10))
     assert (tf0.score("mcc", clean=True).mean, tf0.score("mcc", clean=True).sd) == pytest.approx((50, 10))
     assert tf1.score("mcc").count == 1
@@ -52,7 +47,7 @@ def test_mean_and_deviation(results):
 def test_rows(results):
     header, rows = score_table(results)
     assert header == [
-        "data set",
+        "dataset",
         "runs",
         "MCC",
         "macro-F1",
@@ -69,39 +64,38 @@ def test_rows(results):
 
 
 def test_leaks_are_excluded_when_asked(results):
-    results.exclude_leaks = True
-    header, rows = score_table(results)
+    header, rows = score_table(replace(results, exclude_leaks=True))
     assert "clean" not in header
     assert rows[0][2] == "50.0 ± 10.0"
     assert rows[1][2] == "0.0"
 
 
 def test_where_every_row_leaks_nothing_is_clean():
-    results = Results("x", exclude_leaks=True, records=[record("a", 0, 0.9, leaked=50)])
+    results = Results("x", exclude_leaks=True, records=(record("a", 0, 0.9, leaked=50),))
     assert score_table(results)[1][0][2] == "–"
 
 
 def test_undefined_scores_are_left_out():
-    results = Results("x", records=[record("a", 0, None), record("a", 1, 0.5)])
+    results = Results("x", records=(record("a", 0, None), record("a", 1, 0.5)))
     assert score_table(results)[1][0][2] == "50.0"
 
 
 def test_published_columns_are_those_of_the_same_sets(results):
     header, rows = published_table(results)
-    assert header[:4] == ["data set", "metric", "this model", "DNABERT-3mer"]
-    assert [row[0] for row in rows] == ["tf/0", "tf/1", "average, 2 of 28 sets"]
+    assert header[:4] == ["dataset", "metric", "this model", "DNABERT-3mer"]
+    assert [row[0] for row in rows] == ["tf/0", "tf/1", "average (2 of 28)"]
     column = header.index("DNABERT-2")
     assert [row[column] for row in rows] == ["72.0", "76.1", "74.0"]  # 71.99, 76.06
     assert rows[2][2] == "35.0"
 
 
 def test_other_sets_and_few_shot_have_no_published_columns():
-    assert published_table(Results("x", records=[record("tf/0", 0, 0.5)])) == ([], [])
-    assert published_table(Results("x", gue=True, records=[record("tf/0", 0, 0.5, shots=10)])) == ([], [])
+    assert published_table(Results("x", records=(record("tf/0", 0, 0.5),))) == ([], [])
+    assert published_table(Results("x", gue=True, records=(record("tf/0", 0, 0.5, shots=10),))) == ([], [])
 
 
 def test_shots_have_lines_of_their_own():
-    results = Results("x", records=[record("a", 0, 0.5, shots=10), record("a", 0, 0.7, shots=100)])
+    results = Results("x", records=(record("a", 0, 0.5, shots=10), record("a", 0, 0.7, shots=100)))
     header, rows = score_table(results)
     assert header[1] == "shots"
     assert [row[1:4] for row in rows] == [["10", "1", "50.0"], ["100", "1", "70.0"]]
@@ -128,19 +122,45 @@ def test_files(results, tmp_path):
     write(results, tmp_path)
     assert (tmp_path / "table.md").read_text() == markdown(results)
     assert (tmp_path / "table.csv").read_text() == as_csv(results)
+    assert read_results(tmp_path) == results
     found = json.loads((tmp_path / "results.json").read_text())
-    assert found["runs"] == results.records
-    assert found["skipped"] == [{"dataset": "tf/2", "reason": "no test file in tf/2"}]
-    assert found["not found"] == ["virus/covid"]
+    assert found["records"][0]["summary"] == results.records[0].summary
+    assert found["skipped"] == {"tf/2": "no test file in tf/2"}
+    assert found["absent"] == ["virus/covid"]
+
+
+def test_nan_is_null_in_the_file(tmp_path):
+    results = Results("x", records=(record("a", 0, math.nan),))
+    write(results, tmp_path)
+    assert "NaN" not in (tmp_path / "results.json").read_text()
+    (found,) = read_results(tmp_path).records
+    assert found.summary["test_mcc"] is None
+    assert math.isnan(found.score("mcc"))
+
+
+@pytest.mark.parametrize(
+    "text", [None, "[", "[1]", "{}", '{"model": "x", "records": [{"a": 1}], "absent": []}']
+)
+def test_a_damaged_file_is_named(tmp_path, text):
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(DataError, match=r"results\.json"):
+        read_results(tmp_path)
+
+
+def test_metrics_of_other_tasks_have_columns():
+    summary = {"test_pearson": 0.5, "test_mse": 9.0}
+    results = Results("x", records=(Record("a", None, None, 0, "pearson", summary),))
+    header, rows = score_table(results)
+    assert header[1:4] == ["runs", "Pearson's r", "leaks"]
+    assert rows[0][2] == "50.0"
 
 
 def test_a_terminal_of_80_columns_is_wide_enough(results, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     name = "prom/prom_core_notata"
-    results.records = [
-        record(name, n, 0.5 + n / 10, leaked=30, clean=0.5 + n / 10, classes=1) for n in range(2)
-    ]
-    show(results)
+    records = [record(name, n, 0.5 + n / 10, leaked=30, clean=0.5 + n / 10, classes=1) for n in range(2)]
+    show(replace(results, records=tuple(records)))
     text = capsys.readouterr().out
     assert "…" not in text
     assert "prom/prom_core_notata 2    55.0±7.1" in text

@@ -100,7 +100,7 @@ def test_models_and_tokenizers_without_a_huggingface_class(tmp_path):
         family: ClassVar[str] = "mine"
 
     saved = saved_model(tmp_path)
-    with pytest.raises(CmgemsError, match="no Hugging Face form in model family 'mine'"):
+    with pytest.raises(CmgemsError, match="no Hugging Face format in model family 'mine'"):
         export_huggingface(replace(saved, config=Other()), tmp_path / "hf")
     with pytest.raises(CmgemsError, match="no published checkpoints in model family 'mine'"):
         import_huggingface_state(Other(), {})

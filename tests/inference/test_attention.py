@@ -6,13 +6,9 @@ import torch
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import encode
-from cmgems.inference import AttentionReader, Cutter, NamedSequence
+from cmgems.inference import AttentionReader, Cutter, Engine, NamedSequence
 from cmgems.models.attention import NO_TRACE, Encoder
 from cmgems.tokenization import KmerTokenizer, TokenMap
-
-
-def ignore(_):
-    pass
 
 
 class HandMade(Encoder):
@@ -39,8 +35,17 @@ def hand_made():
     return HandMade(rng.uniform(0.1, 1, (2, 2, 69)))
 
 
-def reader_of(encoder, compute, positions=200, **options):
-    return AttentionReader(encoder, Cutter(TokenMap(KmerTokenizer(3)), positions), compute, **options)
+class Headed(torch.nn.Module):
+    """A model of nothing but an encoder."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+
+def reader_of(encoder, compute, positions=200, batch_size=4, **options):
+    cutter = Cutter(TokenMap(KmerTokenizer(3)), positions)
+    return AttentionReader(Engine(Headed(encoder), cutter, compute, batch_size), **options)
 
 
 def whole(sequence, name="s"):
@@ -52,7 +57,7 @@ def whole(sequence, name="s"):
 def test_layers_and_heads_by_hand(hand_made, compute, layer, at, head):
     reader = reader_of(hand_made, compute, layer=layer, head=head)
     reader.check()
-    (found,) = reader.bases([whole("ACGTA")], 4, ignore)
+    (found,) = reader.bases([whole("ACGTA")])
     ids = KmerTokenizer(3).encode("ACGTA")  # [CLS] ACG CGT GTA [SEP]
     shares_HS = hand_made.weights_NHV[at][:, ids].numpy()
     shares_HS /= shares_HS.sum(1, keepdims=True)
@@ -65,19 +70,19 @@ def test_even_attention_is_one_everywhere_however_long(compute):
     encoder = HandMade(np.ones((1, 2, 69)))
     rng = np.random.default_rng(1)
     sequences = [whole("".join(rng.choice(list("ACGT"), n)), str(n)) for n in (8, 30, 90)]
-    for found in reader_of(encoder, compute, positions=25).bases(sequences, 2, ignore):
+    for found in reader_of(encoder, compute, positions=25, batch_size=2).bases(sequences):
         assert found == pytest.approx(1)
 
 
 def test_windows_give_the_unsplit_profile_in_their_own_units(hand_made, compute):
     sequence = whole("".join(np.random.default_rng(2).choice(list("ACGT"), 100)))
     # One head: every window has its own sum to divide a head's attention by.
-    (unsplit,) = reader_of(hand_made, compute, head=1).bases([sequence], 4, ignore)
+    (unsplit,) = reader_of(hand_made, compute, head=1).bases([sequence])
     short = reader_of(hand_made, compute, positions=30, head=1)
     done = []
-    (split,) = short.bases([sequence], 4, done.append)
+    (split,) = short.bases([sequence], done.append)
     assert sum(done) == 100
-    windows = [piece.window for piece in short.cutter.pieces(0, sequence.codes)]
+    windows = [piece.window for piece in short.engine.cutter.pieces(0, sequence.codes)]
     assert len(windows) > 4
     for window in windows:
         # A window's own bases away from its ends: shares are relative to the window's mean.
@@ -89,7 +94,7 @@ def test_windows_give_the_unsplit_profile_in_their_own_units(hand_made, compute)
 
 def test_a_window_without_a_known_token_has_none(hand_made, compute):
     sequence = whole("ACGTTGCA" * 4 + "N" * 80 + "ACGTTGCA" * 4)
-    (found,) = reader_of(hand_made, compute, positions=30).bases([sequence], 4, ignore)
+    (found,) = reader_of(hand_made, compute, positions=30).bases([sequence])
     assert np.isnan(found).any()
     assert np.isfinite(found[sequence.codes < 4]).all()
 
@@ -97,10 +102,10 @@ def test_a_window_without_a_known_token_has_none(hand_made, compute):
 @torch.no_grad()
 def test_every_family_agrees_with_a_plain_reading(family, two_sequences, compute):
     encoder = family.config.masked_lm().eval().encoder
-    reader = AttentionReader(encoder, family.cutter, compute, layer=-1)
+    reader = AttentionReader(Engine(Headed(encoder), family.cutter, compute, 2), layer=-1)
     reader.check()
     tokens = family.cutter.tokens
-    for sequence, found in zip(two_sequences, reader.bases(two_sequences, 2, ignore), strict=True):
+    for sequence, found in zip(two_sequences, reader.bases(two_sequences), strict=True):
         ids = tokens.tokenizer.encode(sequence.bases)
         (_, last) = encoder.outputs(torch.from_numpy(ids).long()[None], attentions=True).attentions
         looks = last[0].mean(0)[0].double().numpy()
@@ -115,7 +120,7 @@ def test_every_family_agrees_with_a_plain_reading(family, two_sequences, compute
 @torch.no_grad()
 def test_maps(family, two_sequences, compute):
     encoder = family.config.masked_lm().eval().encoder
-    maps = AttentionReader(encoder, family.cutter, compute, layer=1).maps(two_sequences[0])
+    maps = AttentionReader(Engine(Headed(encoder), family.cutter, compute), layer=1).maps(two_sequences[0])
     tokens = len(family.cutter.tokens.tokenizer.encode(two_sequences[0].bases))
     assert maps.layer == 1
     assert maps.layers_NSS.shape == (2, tokens, tokens)
@@ -131,11 +136,13 @@ def test_a_model_without_attention(compute):
 
 @pytest.mark.parametrize("layer", [0, 3, -3])
 def test_a_layer_that_is_not_there(hand_made, compute, layer):
-    with pytest.raises(CmgemsError, match=f"no such layer in --layer: it is {layer}, the model has 2 layers"):
+    with pytest.raises(
+        CmgemsError, match=f"no such layer in model: `layer` is {layer}, the model has 2 layers"
+    ):
         reader_of(hand_made, compute, layer=layer).check()
 
 
 @pytest.mark.parametrize("head", [0, 3, -1])
 def test_a_head_that_is_not_there(hand_made, compute, head):
-    with pytest.raises(CmgemsError, match=f"no such head in --head: it is {head}, a layer has 2 heads"):
+    with pytest.raises(CmgemsError, match=f"no such head in model: `head` is {head}, a layer has 2 heads"):
         reader_of(hand_made, compute, head=head).check()

@@ -6,13 +6,18 @@ import torch
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import decode
-from cmgems.inference import Embedder
+from cmgems.inference import Embedder, Engine
 
 
-def run(embedder, named, batch_size=4):
-    parts = list(embedder.embed(named, batch_size, lambda _: None))
-    columns = {key: [cell for part, _ in parts for cell in part[key]] for key in parts[0][0]}
-    return columns, np.concatenate([part[1] for part in parts])
+def embedder(local_lm, cutter, compute, layer=-1, pool="mean", batch_size=4):
+    return Embedder(Engine(local_lm, cutter, compute, batch_size), layer, pool)
+
+
+def run(embedder, named):
+    parts = list(embedder.embed(named))
+    assert sum(part.sequences for part in parts) == len(named)
+    columns = {key: [cell for part in parts for cell in part.columns[key]] for key in parts[0].columns}
+    return columns, np.concatenate([part.vectors for part in parts])
 
 
 def plain(local_lm, whole, sequence, layer):
@@ -24,7 +29,7 @@ def plain(local_lm, whole, sequence, layer):
 
 @pytest.mark.parametrize("layer", [-1, 0, 1, -2])
 def test_the_masked_mean(local_lm, whole, compute, named, layer):
-    columns, vectors_ND = run(Embedder(local_lm.encoder, whole, compute, layer), named)
+    columns, vectors_ND = run(embedder(local_lm, whole, compute, layer), named)
     assert columns == {"name": ["long", "short", "gap"]}
     for sequence, vector_D in zip(named, vectors_ND, strict=True):
         ids_S, hidden_SD = plain(local_lm, whole, sequence, layer)
@@ -34,13 +39,13 @@ def test_the_masked_mean(local_lm, whole, compute, named, layer):
 
 
 def test_the_first_position(local_lm, whole, compute, named):
-    _, vectors_ND = run(Embedder(local_lm.encoder, whole, compute, pool="cls"), named)
+    _, vectors_ND = run(embedder(local_lm, whole, compute, pool="cls"), named)
     for sequence, vector_D in zip(named, vectors_ND, strict=True):
         assert vector_D == pytest.approx(plain(local_lm, whole, sequence, -1)[1][0], abs=1e-5)
 
 
 def test_one_vector_a_token(local_lm, whole, compute, named):
-    columns, vectors_RD = run(Embedder(local_lm.encoder, whole, compute, pool="none"), named)
+    columns, vectors_RD = run(embedder(local_lm, whole, compute, pool="none"), named)
     expected = []
     for sequence in named:
         ids_S, hidden_SD = plain(local_lm, whole, sequence, -1)
@@ -56,14 +61,14 @@ def test_one_vector_a_token(local_lm, whole, compute, named):
 def test_windows_change_nothing_for_a_model_that_sees_no_further(
     local_lm, whole, short, compute, named, pool, batch_size
 ):
-    unsplit = run(Embedder(local_lm.encoder, whole, compute, pool=pool), named)
-    split = run(Embedder(local_lm.encoder, short, compute, pool=pool), named, batch_size)
+    unsplit = run(embedder(local_lm, whole, compute, pool=pool), named)
+    split = run(embedder(local_lm, short, compute, pool=pool, batch_size=batch_size), named)
     assert split[0] == unsplit[0]
     assert split[1] == pytest.approx(unsplit[1], abs=1e-5)
 
 
 def test_the_first_position_of_a_long_sequence_is_the_mean_of_its_windows(local_lm, short, compute, named):
-    _, vectors_ND = run(Embedder(local_lm.encoder, short, compute, pool="cls"), named)
+    _, vectors_ND = run(embedder(local_lm, short, compute, pool="cls"), named)
     for sequence, vector_D in zip(named, vectors_ND, strict=True):
         rows = [torch.from_numpy(p.ids_S).long()[None] for p in short.pieces(0, sequence.codes)]
         firsts = [local_lm.encoder.outputs(row).last_BSD[0, 0].detach().numpy() for row in rows]
@@ -72,9 +77,9 @@ def test_the_first_position_of_a_long_sequence_is_the_mean_of_its_windows(local_
 
 @pytest.mark.parametrize(("layer", "good"), [(0, True), (1, True), (-2, True), (2, False), (-3, False)])
 def test_layers_that_are_not_there_are_refused(local_lm, whole, compute, layer, good):
-    embedder = Embedder(local_lm.encoder, whole, compute, layer)
+    asked = embedder(local_lm, whole, compute, layer)
     if good:
-        embedder.check_layer()
+        asked.check()
         return
     with pytest.raises(CmgemsError, match="the model has 1 layers; give 0"):
-        embedder.check_layer()
+        asked.check()

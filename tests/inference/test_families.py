@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from cmgems.inference import Cutter, Embedder, NamedSequence, PseudoLikelihood, base_logits, class_logits
+from cmgems.inference import (
+    Cutter,
+    Embedder,
+    Engine,
+    NamedSequence,
+    base_logits,
+    base_probabilities,
+    class_logits,
+)
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.tokenization import TOKENIZERS, TokenMap
@@ -52,7 +60,7 @@ def ids_of(cutter, sequence):
 def test_classes(family, sequences, compute):
     config, cutter = family
     model = config.classifier(3).eval()
-    logits_NC = class_logits(model, sequences, cutter, compute, 2, lambda _: None)
+    logits_NC = list(class_logits(Engine(model, cutter, compute, 2), sequences))
     for sequence, row_C in zip(sequences[:2], logits_NC, strict=False):
         assert row_C == pytest.approx(model(ids_of(cutter, sequence))[0].numpy(), abs=1e-5)
     rows = [torch.from_numpy(p.ids_S).long()[None] for p in cutter.pieces(0, sequences[2].codes)]
@@ -64,7 +72,7 @@ def test_classes(family, sequences, compute):
 def test_classes_of_bases(family, sequences, compute):
     config, cutter = family
     model = config.token_classifier(3).eval()
-    found = list(base_logits(model, sequences, cutter, compute, 2, lambda _: None))
+    found = list(base_logits(Engine(model, cutter, compute, 2), sequences))
     assert [logits_LC.shape for logits_LC in found] == [(len(s.codes), 3) for s in sequences]
     assert all(np.isfinite(logits_LC).all() for logits_LC in found)
     for sequence, logits_LC in zip(sequences[:2], found, strict=False):
@@ -80,23 +88,25 @@ def test_classes_of_bases(family, sequences, compute):
 @pytest.mark.parametrize("layer", [-1, 0, 1, 2])
 def test_vectors(family, sequences, compute, layer):
     config, cutter = family
-    encoder = config.masked_lm().eval().encoder
-    embedder = Embedder(encoder, cutter, compute, layer)
-    embedder.check_layer()
-    ((columns, vectors_ND),) = embedder.embed(sequences, 2, lambda _: None)
-    assert columns["name"] == [s.name for s in sequences]
+    engine = Engine(config.masked_lm().eval(), cutter, compute, 2)
+    embedder = Embedder(engine, layer)
+    embedder.check()
+    (found,) = embedder.embed(sequences)
+    vectors_ND = found.vectors
+    assert found.columns["name"] == [s.name for s in sequences]
     assert np.isfinite(vectors_ND).all()
     for sequence, vector_D in zip(sequences[:2], vectors_ND, strict=False):
         ids_1S = ids_of(cutter, sequence)
-        hidden_SD = encoder.outputs(ids_1S, hidden_states=True).hidden_states[layer][0]
+        hidden_SD = engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states[layer][0]
         body = cutter.tokens.body(ids_1S[0].numpy())
         assert vector_D == pytest.approx(hidden_SD[body].mean(0).numpy(), abs=1e-5)
 
 
 def test_tokens_of_a_long_sequence_cover_it(family, sequences, compute):
     config, cutter = family
-    embedder = Embedder(config.masked_lm().eval().encoder, cutter, compute, pool="none")
-    ((columns, vectors_RD),) = embedder.embed(sequences[2:], 2, lambda _: None)
+    embedder = Embedder(Engine(config.masked_lm().eval(), cutter, compute, 2), pool="none")
+    (found,) = embedder.embed(sequences[2:])
+    columns, vectors_RD = found.columns, found.vectors
     length = len(sequences[2].codes)
     assert len(vectors_RD) == len(columns["start"])
     covered = {b for s, e in zip(columns["start"], columns["end"], strict=True) for b in range(s, e)}
@@ -112,7 +122,7 @@ def test_scores(family, sequences, compute):
     config, cutter = family
     if not cutter.tokens.tokenizer.k:
         pytest.skip("single bases of tokens that differ in length have no probabilities; test_tokens.py")
-    scorer = PseudoLikelihood(config.masked_lm().eval(), cutter, compute, 16)
+    engine = Engine(config.masked_lm().eval(), cutter, compute, 16)
     for sequence in sequences:
-        found = scorer.base_probabilities(sequence.codes, lambda _: None)
+        found = base_probabilities(engine, sequence.codes)
         assert found.sum(1) == pytest.approx(1)

@@ -6,13 +6,9 @@ import torch
 from torch import nn
 
 from cmgems.genome import encode
-from cmgems.inference import Cutter, Occlusion
+from cmgems.inference import Cutter, Engine, occlude
 from cmgems.inference.occlusion import answer
 from cmgems.tokenization import KmerTokenizer, TokenMap
-
-
-def ignore(_):
-    pass
 
 
 def test_the_answer_to_a_class_is_its_log_odds():
@@ -49,9 +45,9 @@ def test_every_family_agrees_with_brute_force(family, two_sequences, compute):
     model = family.config.classifier(3).eval()
     for weights in model.head.parameters():
         weights.data.normal_(std=0.3)  # a fresh head answers next to nothing
-    occlusion = Occlusion(model, "classification", family.cutter, compute, 7)
+    engine = Engine(model, family.cutter, compute, 7, "classification")
     for sequence in two_sequences:
-        found = occlusion.importance(sequence.codes, 1, ignore)
+        found = occlude(engine, sequence.codes, 1)
         expected = brute_force(model, family.cutter.tokens, sequence, 1)
         assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
         assert np.nanmax(np.abs(found)) > 1e-3
@@ -77,9 +73,9 @@ def test_windows_change_nothing_for_a_model_that_sees_no_further(compute):
     codes = np.random.default_rng(0).integers(0, 4, 150).astype(np.uint8)
     codes[60:64] = 255
     model = Local(tokens.tokenizer.vocab_size).eval()
-    unsplit = Occlusion(model, "multi_label", Cutter(tokens, 500), compute, 64).importance(codes, 1, ignore)
+    unsplit = occlude(Engine(model, Cutter(tokens, 500), compute, 64, "multi_label"), codes, 1)
     done = []
-    split = Occlusion(model, "multi_label", Cutter(tokens, 40), compute, 5).importance(codes, 1, done.append)
+    split = occlude(Engine(model, Cutter(tokens, 40), compute, 5, "multi_label"), codes, 1, done.append)
     assert split == pytest.approx(unsplit, abs=1e-5, nan_ok=True)
     assert np.isnan(split).tolist() == (codes == 255).tolist()
     assert sum(done) == 150
@@ -95,7 +91,7 @@ def test_a_base_that_decides_speaks_for_its_class_and_against_the_other(compute)
 
     tokens = TokenMap(KmerTokenizer(4))
     codes = encode(b"TTTTTTTTGATCTTTTTTTT")
-    occlusion = Occlusion(Reader(), "classification", Cutter(tokens, 50), compute, 64)
+    engine = Engine(Reader(), Cutter(tokens, 50), compute, 64, "classification")
     for output, sign in ((1, 1), (0, -1)):
         expected = [4.0 * sign if 8 <= i < 12 else 0.0 for i in range(20)]
-        assert occlusion.importance(codes, output, ignore) == pytest.approx(expected)
+        assert occlude(engine, codes, output) == pytest.approx(expected)

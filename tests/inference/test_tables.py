@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from cmgems.errors import CmgemsError
-from cmgems.inference import check_table, extras, open_table
+from cmgems.inference import Vectors, check_table, extras, write_vectors
 
 VECTORS = np.arange(30, dtype=np.float32).reshape(10, 3)
 COLUMNS = {"name": [f"s{i}" for i in range(10)], "start": list(range(10))}
 
 
 def write(path):
-    with open_table(path) as add:
-        for rows in (slice(0, 4), slice(4, 5), slice(5, 10)):
-            add({name: values[rows] for name, values in COLUMNS.items()}, VECTORS[rows])
+    parts = [
+        Vectors({name: values[rows] for name, values in COLUMNS.items()}, VECTORS[rows], 2)
+        for rows in (slice(0, 4), slice(4, 5), slice(5, 10))
+    ]
+    assert write_vectors(path, parts) == (6, 10, 3)
 
 
 def test_npy_with_names_beside_it(tmp_path):
@@ -52,13 +54,12 @@ def test_nothing_is_left_of_a_table_that_fails(tmp_path, suffix):
         pytest.importorskip("pyarrow" if suffix == "parquet" else "h5py")
     path.write_text("the one before")
 
-    def fail():
-        with open_table(path) as add:
-            add({"name": ["a"]}, VECTORS[:1])
-            raise RuntimeError("the model broke")
+    def failing():
+        yield Vectors({"name": ["a"]}, VECTORS[:1], 1)
+        raise RuntimeError("the model broke")
 
     with pytest.raises(RuntimeError, match="model"):
-        fail()
+        write_vectors(path, failing())
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "the one before"
 

@@ -8,7 +8,7 @@ from cmgems.genome import GenomeStore
 from cmgems.inference import (
     Contigs,
     Cutter,
-    PseudoLikelihood,
+    Engine,
     Variant,
     check_variants,
     count_skipped,
@@ -35,7 +35,7 @@ def variant(position, ref, *alts, contig="chr1"):
 def scores(variants, contigs, scorer, both_strands=False):
     done = []
     alleles = score_alleles(
-        check_variants(variants, contigs), contigs, scorer, both_strands=both_strands, advance=done.append
+        scorer, check_variants(variants, contigs), contigs, both_strands=both_strands, advance=done.append
     )
     assert sum(done) == len(alleles)
     return alleles
@@ -44,7 +44,7 @@ def scores(variants, contigs, scorer, both_strands=False):
 @pytest.fixture
 def scorer(known_lm, compute):
     tokens = TokenMap(KmerTokenizer(3))
-    return PseudoLikelihood(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, batch_size=3)
+    return Engine(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, batch_size=3)
 
 
 def test_by_hand(contigs, scorer):
@@ -79,7 +79,7 @@ def test_one_changed_base_of_a_longer_allele(contigs, scorer):
 
 def test_tokens_side_by_side(contigs, known_lm, compute, side_by_side):
     tokens = TokenMap(side_by_side)
-    scorer = PseudoLikelihood(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, batch_size=3)
+    scorer = Engine(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, batch_size=3)
     (found,) = scores([variant(5, "T", "C")], contigs, scorer)  # ACG TTG: the second base of its token
     assert found.score == pytest.approx(np.log(0.3 / 0.2), abs=1e-6)
 

@@ -12,17 +12,13 @@ import torch
 
 from cmgems.demo import write_demo_data
 from cmgems.genome import decode, encode
-from cmgems.inference import AttentionReader, Cutter, NamedSequence, Occlusion, class_logits
+from cmgems.inference import AttentionReader, Cutter, Engine, NamedSequence, class_logits, occlude
 from cmgems.models import MODELS
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.motifs import MotifConfig, find_motifs, high_bases
 from cmgems.tokenization import TOKENIZERS, TokenMap
 
 MOTIF = "GATTACGT"
-
-
-def ignore(_):
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,19 +30,19 @@ class Learnt:
     positives: list[NamedSequence]
     negatives: list[NamedSequence]
 
+    def engine(self, compute):
+        return Engine(self.model, self.cutter, compute, 64, "classification", ("other", "motif"))
+
     def attention(self, compute):
-        return list(
-            AttentionReader(self.model.encoder, self.cutter, compute).bases(self.positives, 32, ignore)
-        )
+        return list(AttentionReader(self.engine(compute)).bases(self.positives))
 
     def importance(self, compute):
-        occlusion = Occlusion(self.model, "classification", self.cutter, compute, 64)
-        return [occlusion.importance(s.codes, 1, ignore) for s in self.positives]
+        return [occlude(self.engine(compute), s.codes, 1) for s in self.positives]
 
     def accuracy(self, compute):
         sequences = self.positives + self.negatives
         labels = np.arange(len(sequences)) < len(self.positives)
-        logits_NC = class_logits(self.model, sequences, self.cutter, compute, 64, ignore)
+        logits_NC = np.stack(list(class_logits(self.engine(compute), sequences)))
         return (logits_NC.argmax(1) == labels).mean()
 
     def motifs(self, signals, **options):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cmgems.genome import encode
-from cmgems.inference import NamedSequence, base_rows
+from cmgems.inference import NamedSequence
 from cmgems.motifs import Motif, Site, Word, meme_text, motif_table, site_table
 
 
@@ -54,10 +54,3 @@ def test_words_and_sites(motif):
     sites = list(csv.DictReader(io.StringIO(site_table([motif], named))))
     assert sites[0] == {"motif": "motif_1", "name": "a,b", "start": "0", "strand": "+", "bases": "NGATTACA"}
     assert [row["start"] for row in sites] == ["0", "13", "4", "21"]
-
-
-def test_bases():
-    sequence = NamedSequence("s", encode(b"AN"), "")
-    rows = list(base_rows(sequence, np.array([0.5, 1.25]), np.array([-2.0, np.nan])))
-    assert rows == [("s", 1, "A", "0.5", "-2"), ("s", 2, "N", "1.25", "")]
-    assert next(base_rows(sequence, np.array([np.nan, 1]), None)) == ("s", 1, "A", "", "")

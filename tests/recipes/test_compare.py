@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 
 import pytest
 
 from cmgems.cli.main import run
+from cmgems.evaluation.comparison import read_comparison
 
 STEPS = 4
 
@@ -14,7 +16,7 @@ STEPS = 4
 def command(small_genome, small_labelled, out, *more):
     return [
         "compare", "--strategies", "random_span,genemask+rate=0.3,none", "--steps", str(STEPS), "--seeds", "2",
-        "--config", "tiny", "--tasks", f"{small_labelled.name},{small_labelled.name}@5",
+        "--config", "tiny", "--datasets", f"{small_labelled.name},{small_labelled.name}@5",
         "--data", str(small_labelled.parent / "sets"), "--finetune", "epochs=1", "--finetune", "compute.threads=1",
         *small_genome.overrides(), "compute.threads=1", "validation.every=2", "-o", str(out), *more,
     ]  # fmt: skip
@@ -97,7 +99,7 @@ def test_a_run_in_other_hands_is_left_to_them(tmp_path, small_genome, capsys):
     assert "`uniform`" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_a_fine_tuning_in_other_hands_leaves_the_other_tasks(tmp_path, small_genome, small_labelled):
+def test_a_fine_tuning_in_other_hands_leaves_the_other_datasets(tmp_path, small_genome, small_labelled):
     import fcntl
 
     for name in ("a", "b"):
@@ -110,13 +112,13 @@ def test_a_fine_tuning_in_other_hands_leaves_the_other_tasks(tmp_path, small_gen
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run([
             "compare", "--strategies", "none", "--baseline", "none", "--seeds", "1", "--config", "tiny",
-            "--tasks", "a,b", "--data", str(tmp_path / "sets"), "--finetune", "max_steps=1", "--finetune",
+            "--datasets", "a,b", "--data", str(tmp_path / "sets"), "--finetune", "max_steps=1", "--finetune",
             "compute.threads=1", *small_genome.overrides(), "-o", str(out),
         ]) == 0  # fmt: skip
     assert [path.parts[-3] for path in summaries(out)] == ["b"]
 
 
-def test_a_task_that_is_of_no_use_is_skipped_by_name(tmp_path, small_genome, small_labelled, capsys):
+def test_a_dataset_that_is_of_no_use_is_skipped_by_name(tmp_path, small_genome, small_labelled, capsys):
     sets = tmp_path / "sets"
     shutil.copytree(small_labelled, sets / "bad")
     (sets / "bad" / "train.csv").write_text("sequence,label\nACGTACGTACGT,1\n")
@@ -124,12 +126,45 @@ def test_a_task_that_is_of_no_use_is_skipped_by_name(tmp_path, small_genome, sma
     out = tmp_path / "out"
     assert run([
         "compare", "--strategies", "none", "--baseline", "none", "--seeds", "2", "--config", "tiny",
-        "--tasks", "bad,good", "--data", str(sets), "--finetune", "max_steps=1", "--finetune",
+        "--datasets", "bad,good", "--data", str(sets), "--finetune", "max_steps=1", "--finetune",
         "compute.threads=1", *small_genome.overrides(), "-o", str(out),
     ]) == 0  # fmt: skip
     assert capsys.readouterr().err.count("warning: bad skipped: one class only") == 1
     assert "- skipped 1/1: bad: one class only" in (out / "report.md").read_text()
     assert {path.parts[-3] for path in summaries(out)} == {"good"}
+
+
+def test_copied_recipes_with_a_summary_of_their_own(tmp_path, small_genome, small_labelled):
+    """One that renames and leaves out keys, and prints what it likes."""
+    for recipe, renamed in (
+        ("pretrain", ("TOKENS", "SWITCHED_AT")),
+        ("finetune", ("TRAIN_SEQUENCES", "BEST_EPOCH")),
+    ):
+        assert run(["cp", recipe, str(tmp_path / f"my_{recipe}.py")]) == 0
+        text = (tmp_path / f"my_{recipe}.py").read_text()
+        for key in renamed:
+            assert f"summary.{key}:" in text
+            text = text.replace(f"summary.{key}:", f'"my {key}":')
+        (tmp_path / f"my_{recipe}.py").write_text(text)
+    config = tmp_path / "compare.yaml"
+    config.write_text(
+        "strategies: [random_span, 'none']\nseeds: 1\n"
+        f"pretrain: {{recipe: {tmp_path}/my_pretrain.py, config: pretrain/tiny, steps: 2, compute: {{threads: 1}}}}\n"
+        f"evaluate: {{data: {{dir: {small_labelled}}}, datasets: ['*'], compute: {{threads: 1}}, "
+        f"finetune: {{recipe: {tmp_path}/my_finetune.py, max_steps: 1}}}}\n"
+    )
+    out = tmp_path / "out"
+    store = [f"pretrain.{override}" for override in small_genome.overrides()]
+    assert run(["run", "compare", "--config", str(config), *store, "-o", str(out)]) == 0
+    found = read_comparison(out)
+    (pretraining,) = found.pretrainings()
+    assert math.isnan(pretraining.tokens)
+    assert math.isfinite(pretraining.loss)
+    assert [run.strategy for run in found.finetuned] == ["random_span", "none"]
+    assert "my BEST_EPOCH" in found.finetuned[0].record.summary
+    report = (out / "report.md").read_text()
+    assert "| `random_span` | 1 |" in report
+    assert "## Test MCC" in report
 
 
 @pytest.mark.parametrize(
@@ -140,7 +175,7 @@ def test_a_task_that_is_of_no_use_is_skipped_by_name(tmp_path, small_genome, sma
         (["--strategies", ","], "`strategies` must name one or more"),
         (["--strategies", "genemask", "--baseline", "uniform"], "`baseline` must be one of the strategies"),
         (["--strategies", "genemask+rate=2"], "must be between 0 and 1"),
-        (["--strategies", "genemask", "--tasks", "nowhere"], "no such folder"),
+        (["--strategies", "genemask", "--datasets", "nowhere"], "no such folder"),
         (["--strategies", "genemask", "optim.rl=1"], "unknown key"),
     ],
 )  # fmt: skip
@@ -157,7 +192,7 @@ def test_a_mistake_in_the_fine_tuning_is_said_before_the_first_run(
 ):
     out = tmp_path / "out"
     assert run([
-        "compare", "--strategies", "random_span", "--config", "tiny", "--tasks", small_labelled.name, "--data",
+        "compare", "--strategies", "random_span", "--config", "tiny", "--datasets", small_labelled.name, "--data",
         str(small_labelled), "--finetune", "optim.lrr=1", *small_genome.overrides(), "-o", str(out),
     ]) == 2  # fmt: skip
     assert "lrr" in capsys.readouterr().err

@@ -10,11 +10,10 @@ import statistics
 import numpy as np
 import pytest
 
-from cmgems import training
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.recipes import load_recipe, shipped_configs
-from cmgems.runs import open_run
+from cmgems.runs import open_run, share_folder
 
 
 def sequences(rng, count, gc=0.5):
@@ -73,40 +72,40 @@ def evaluated(gue, tmp_path_factory):
 
 def test_every_set_found_is_scored_with_every_seed(evaluated):
     found = read(evaluated)
-    assert [(r["dataset"], r["seed"]) for r in found["runs"]] == [
+    assert [(r["dataset"], r["seed"]) for r in found["records"]] == [
         ("prom/prom_core_tata", 0), ("prom/prom_core_tata", 1), ("tf/0", 0), ("tf/0", 1),
     ]  # fmt: skip
-    for record in found["runs"]:
+    for record in found["records"]:
         assert {f"test_{m}" for m in ("mcc", "macro_f1", "accuracy", "auc")} <= set(record["summary"])
         assert record["summary"]["train_sequences"] == 24
 
 
 def test_what_is_broken_or_absent_is_named(evaluated):
     found = read(evaluated)
-    (skipped,) = found["skipped"]
-    assert skipped["dataset"] == "mouse/0"
-    assert skipped["reason"].startswith("no test file in ")
-    assert len(found["not found"]) == 25
+    ((dataset, reason),) = found["skipped"].items()
+    assert dataset == "mouse/0"
+    assert reason.startswith("no test file in ")
+    assert len(found["absent"]) == 25
     text = (evaluated / "table.md").read_text()
     assert "- skipped 1/1: mouse/0: no test file in " in text
     assert "- not found, 25: EMP/H3, " in text
 
 
 def test_leaks_are_counted(evaluated):
-    leaks = {r["dataset"]: r["summary"]["test_sequences_in_train"] for r in read(evaluated)["runs"]}
+    leaks = {r["dataset"]: r["summary"]["test_sequences_in_train"] for r in read(evaluated)["records"]}
     assert leaks == {"prom/prom_core_tata": 3, "tf/0": 0}
 
 
 def test_mean_and_deviation_are_those_of_the_runs(evaluated):
     rows = {row["dataset"]: row for row in csv.DictReader((evaluated / "table.csv").open())}
-    for name, prefix in (("prom/prom_core_tata", "clean "), ("tf/0", "")):
-        summaries = [r["summary"] for r in read(evaluated)["runs"] if r["dataset"] == name]
+    for name, prefix in (("prom/prom_core_tata", "clean_"), ("tf/0", "")):
+        summaries = [r["summary"] for r in read(evaluated)["records"] if r["dataset"] == name]
         for key, column in (("test_auc", "auc"), (f"{prefix}test_auc", "clean auc")):
             values = [100 * summary[key] for summary in summaries]
             assert float(rows[name][column]) == pytest.approx(statistics.mean(values), abs=1e-3)
             assert float(rows[name][f"{column} sd"]) == pytest.approx(statistics.stdev(values), abs=1e-3)
     assert rows["tf/0"]["DNABERT-2"] == "71.9900"
-    assert "| average, 2 of 28 sets |" in (evaluated / "table.md").read_text()
+    assert "| average (2 of 28) |" in (evaluated / "table.md").read_text()
 
 
 def test_each_set_is_trained_with_its_own_settings(gue, tmp_path):
@@ -152,10 +151,10 @@ def test_models_are_kept_when_asked(gue, tmp_path):
 def test_seeds_may_be_added_later(gue, tmp_path, at_step):
     out = tmp_path / "run"
     assert run(command(gue, out, "datasets=[tf/0]")) == 0
-    first = read(out)["runs"]
+    first = read(out)["records"]
     assert run(command(gue, out, "datasets=[tf/0]", "seeds=2")) == 0
-    assert read(out)["runs"][0] == first[0]
-    assert len(read(out)["runs"]) == 2
+    assert read(out)["records"][0] == first[0]
+    assert len(read(out)["records"]) == 2
 
 
 def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
@@ -177,7 +176,7 @@ def test_interrupted_and_resumed_gives_the_same_results(
     with pytest.raises(SystemExit) as left:
         run(command(gue, out, "seeds=2"))
     assert left.value.code == 143
-    assert len(read(out)["runs"]) == finished
+    assert len(read(out)["records"]) == finished
     monkeypatch.undo()
     assert run(command(gue, out, "seeds=2")) == 0
     for name in ("results.json", "table.md", "table.csv"):
@@ -186,20 +185,21 @@ def test_interrupted_and_resumed_gives_the_same_results(
 
 def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
     out = tmp_path / "run"
-    training.share_folder(out, load_recipe("evaluate").config_schema(), "evaluate")
+    schema = load_recipe("evaluate").config_schema
+    share_folder(out, load_config(schema, None, [f"data.dir={gue}"]), "evaluate")
     folder = out / "tf" / "0" / "seed0"
     schema = load_recipe("finetune").config_schema
-    with open_run(folder, schema(), "finetune"):
+    with open_run(folder, load_config(schema, None, ["data.dir=x"]), "finetune"):
         assert run(command(gue, out)) == 0
-    assert [r["dataset"] for r in read(out)["runs"]] == ["prom/prom_core_tata"]
+    assert [r["dataset"] for r in read(out)["records"]] == ["prom/prom_core_tata"]
     assert "1 of 3 runs are with other processes" in capsys.readouterr().err
     assert run(command(gue, out)) == 0
-    assert [r["dataset"] for r in read(out)["runs"]] == ["prom/prom_core_tata", "tf/0"]
+    assert [r["dataset"] for r in read(out)["records"]] == ["prom/prom_core_tata", "tf/0"]
 
 
 def test_leaks_are_excluded_by_option(evaluated, gue, capsys):
     assert run(command(gue, evaluated, "seeds=2", "exclude_leaks=true")) == 0
-    assert "without test rows that stand in train" in capsys.readouterr().out
+    assert "without test rows that are in train" in capsys.readouterr().out
     row = next(csv.DictReader((evaluated / "table.csv").open()))
     assert (row["mcc"], row["auc"]) == (row["clean mcc"], row["clean auc"])
     assert run(command(gue, evaluated, "seeds=2")) == 0  # as the other tests expect it
@@ -230,8 +230,8 @@ def test_broken_sets_are_skipped_and_the_others_run(broken, tmp_path, capsys):
     make_set(broken / "good")
     assert run(command(broken, tmp_path / "run", config="tiny")) == 0
     found = read(tmp_path / "run")
-    assert [record["dataset"] for record in found["runs"]] == ["good"]
-    reasons = {skipped["dataset"]: skipped["reason"] for skipped in found["skipped"]}
+    assert [record["dataset"] for record in found["records"]] == ["good"]
+    reasons = found["skipped"]
     assert set(reasons) == set(BROKEN)
     for name, (_, _, reason) in BROKEN.items():
         assert reasons[name].startswith(reason)
@@ -241,7 +241,7 @@ def test_broken_sets_are_skipped_and_the_others_run(broken, tmp_path, capsys):
 
 def test_when_every_set_is_broken_it_is_an_error(broken, tmp_path, capsys):
     assert run(command(broken, tmp_path / "run", config="tiny")) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("error: no data set could be used in ")
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: no dataset could be used in ")
     assert len(read(tmp_path / "run")["skipped"]) == len(BROKEN)
 
 
@@ -250,7 +250,7 @@ def test_long_sequences_are_cut_and_counted(tmp_path, capsys):
     assert (
         run(command(tmp_path / "data", tmp_path / "run", "finetune.data.max_tokens=20", config="tiny")) == 0
     )
-    assert read(tmp_path / "run")["runs"][0]["summary"]["sequences_cut"] == 48
+    assert read(tmp_path / "run")["records"][0]["summary"]["sequences_cut"] == 48
     assert "a: " in (out := capsys.readouterr().out)
     assert "48 sequences cut" in out
 
@@ -268,15 +268,15 @@ def test_collapse_is_marked(tmp_path, capsys):
 
 def test_our_few_shot_draws_differ_by_seed_and_keep_clear_of_the_test_set(gue, tmp_path):
     out = tmp_path / "run"
-    arguments = ["shots=[3,100]", "draws=2", "datasets=[*tata]"]
+    arguments = ["draws=2", "datasets=[*tata@3,*tata@100]"]
     assert run(command(gue, out, *arguments, config="few_shot")) == 0
     found = read(out)
-    assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [(3, None, 0), (3, None, 1)]
-    assert [r["summary"]["train_sequences"] for r in found["runs"]] == [6, 6]
-    assert [r["summary"]["test_sequences_in_train"] for r in found["runs"]] == [0, 0]
-    (skipped,) = found["skipped"]
-    assert skipped["dataset"] == "prom/prom_core_tata, 100-shot"
-    assert skipped["reason"].startswith("fewer rows than shots in data.shots")
+    assert [(r["shots"], r["draw"], r["seed"]) for r in found["records"]] == [(3, None, 0), (3, None, 1)]
+    assert [r["summary"]["train_sequences"] for r in found["records"]] == [6, 6]
+    assert [r["summary"]["test_sequences_in_train"] for r in found["records"]] == [0, 0]
+    ((dataset, reason),) = found["skipped"].items()
+    assert dataset == "prom/prom_core_tata, 100-shot"
+    assert reason.startswith("fewer rows than shots in data.shots")
     assert (out / "prom" / "prom_core_tata" / "3-shot" / "seed1" / "summary.json").is_file()
 
 
@@ -289,19 +289,19 @@ def test_published_draws_are_read_as_they_are(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("sequence\tlabel\n" + "".join(f"{row}\t{i % 3}\n" for i, row in enumerate(rows)))
     out = tmp_path / "run"
-    arguments = ["shots=[3,10,50]", "seeds=2", "finetune.epochs=1"]
+    arguments = ["datasets=[*@3,*@10,*@50]", "seeds=2", "finetune.epochs=1"]
     assert run(command(tmp_path / "data", out, *arguments, config="few_shot")) == 0
     found = read(out)
     # 18 rows of 3 classes are two draws of 3, and no draw of 10.
-    assert [(r["shots"], r["draw"], r["seed"]) for r in found["runs"]] == [
+    assert [(r["shots"], r["draw"], r["seed"]) for r in found["records"]] == [
         (3, 0, 0),
         (3, 0, 1),
         (3, 1, 0),
         (3, 1, 1),
     ]
-    assert {r["summary"]["train_sequences"] for r in found["runs"]} == {9}
-    assert [skipped["dataset"] for skipped in found["skipped"]] == ["Splice-40, 10-shot"]
-    assert found["not found"] == ["Splice-40, 50-shot"]
+    assert {r["summary"]["train_sequences"] for r in found["records"]} == {9}
+    assert list(found["skipped"]) == ["Splice-40, 10-shot"]
+    assert found["absent"] == ["Splice-40, 50-shot"]
 
 
 def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
@@ -321,19 +321,19 @@ def test_an_edited_recipe_is_used(gue, tmp_path):
     )
     out = tmp_path / "run"
     assert run(command(gue, out, f"finetune.recipe={tmp_path / 'mine.py'}", "datasets=[tf/0]")) == 0
-    assert read(out)["runs"][0]["summary"]["edited"] is True
+    assert read(out)["records"][0]["summary"]["edited"] is True
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("model=logo_tyni", "error: no model 'logo_tyni' in model: it is neither a folder nor a registered model; did"),
-        ("datasets=[promm*]", "error: no data set 'promm*' in datasets; "),
-        ("finetune.optim.lr=-1", "error: `lr` must be above 0, but is -1.0 in command line (optim.lr)"),
+        ("model=logo_tyni", "error: unknown model 'logo_tyni' in command line (model): it is neither a "),
+        ("datasets=[promm*]", "error: no dataset 'promm*' in datasets; "),
+        ("finetune.optim.lr=-1", "error: `lr` must be above 0, but is -1.0 in command line (finetune.optim.lr)"),
         ("finetune.optim.lrr=1", "error: unknown key 'lrr' in command line (finetune.optim.lrr); did you mean 'lr'?"),
-        ("finetune.recipe=finetun", "error: unknown recipe 'finetun'; did you mean 'finetune'?"),
+        ("finetune.recipe=finetun", "error: unknown recipe 'finetun' in command line (finetune.recipe); did you mean"),
         ("seeds=0", "error: `seeds` and `draws` must be 1 or more in command line (seeds)"),
-        ("shots=[10,10]", "error: `shots` must be different numbers, each 1 or more in command line (shots)"),
+        ("datasets=[tf/0@0]", "error: shots of 'tf/0@0' are not a positive number in datasets; write NAME@10"),
         ("datasets=[]", "error: `datasets` must name one or more in command line (datasets)"),
         ("data.dir=/no/such/folder", "error: no such folder in /no/such/folder; set data.dir"),
     ],
@@ -352,6 +352,6 @@ def test_every_shipped_config_runs_on_a_cpu(name, gue, tmp_path):
         "finetune.epochs=1",
     ]  # fmt: skip
     if name == "evaluate/few_shot":
-        overrides += ["shots=[2]", "draws=1"]
+        overrides += ["datasets=[tf/0@2]", "draws=1"]
     recipe.main(load_config(recipe.config_schema, shipped_configs()[name], overrides), tmp_path / "run")
-    assert len(read(tmp_path / "run")["runs"]) == 1
+    assert len(read(tmp_path / "run")["records"]) == 1

@@ -84,10 +84,10 @@ def test_a_signal_stops_in_order_and_the_run_goes_on_to_the_bit(
         run(command(small_labelled, out))
     assert left.value.code == code
     lines = capfd.readouterr().err.splitlines()
-    assert f"{number.name}: stopping after this step; once more to exit at once" in lines
+    assert f"{number.name}: stopping after this step; send it again to exit at once" in lines
     saved = out / "checkpoints" / f"step_{step:08d}"
     assert lines[-1] == (
-        f"stopped by {number.name}: step {step} of 60 is saved in {saved}; the same command goes on"
+        f"stopped by {number.name}: step {step} of 60 is saved in {saved}; the same command continues"
     )
     assert [r["step"] for r in figures(out) if "loss" in r][-1] == step
     monkeypatch.undo()

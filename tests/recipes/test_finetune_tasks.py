@@ -86,11 +86,8 @@ def predict(out, data, task, tmp_path):
 def test_the_planted_signal_is_found(finished):
     task, out = finished
     scores = summary(out)
-    assert {name.removeprefix("test_") for name in scores if is_metric(name)} == {
-        "sequences",
-        "sequences in train",
-        *SCORES[task],
-    }
+    assert {name.removeprefix("test_") for name in scores if is_metric(name)} == SCORES[task]
+    assert {"test_sequences", "test_sequences_in_train"} <= scores.keys()
     best = {"regression": "pearson", "multi_label": "auc", "token_classification": "mcc"}[task]
     assert scores[f"test_{best}"] > 0.9
 

@@ -54,7 +54,7 @@ def test_leaves_everything_a_run_should(finished):
 def test_a_finished_run_says_so_and_does_nothing(finished, small_genome, capsys):
     before = (finished / "metrics.jsonl").read_bytes()
     assert run(command(small_genome, finished)) == 0
-    assert "has finished already" in capsys.readouterr().out
+    assert "has finished already" in capsys.readouterr().err
     assert (finished / "metrics.jsonl").read_bytes() == before
 
 

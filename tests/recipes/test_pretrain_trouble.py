@@ -83,7 +83,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_bit(
     assert left.value.code == code
     saved = out / "checkpoints" / f"step_{step:08d}"
     assert capfd.readouterr().err.splitlines()[-1] == (
-        f"stopped by {number.name}: step {step} of 20 is saved in {saved}; the same command goes on"
+        f"stopped by {number.name}: step {step} of 20 is saved in {saved}; the same command continues"
     )
     assert max(r["step"] for r in figures(out)) == step
     monkeypatch.undo()
@@ -143,7 +143,7 @@ def test_a_hopeless_run_gives_up(small_genome, tmp_path, capfd):
     """No fake: a learning rate that leaves no weight finite."""
     overrides = ["optim.lr=1e38", "optim.warmup=0", "trouble.nonfinite=skip", "trouble.patience=3"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 2
-    assert "nor at the 2 steps before" in capfd.readouterr().err.splitlines()[-1]
+    assert "and at the 2 steps before it" in capfd.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("background", ["false", "true"])
@@ -181,7 +181,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         (
             IndexError("5 of 3"),
             1,
-            "error: internal: RuntimeError: a data thread died of IndexError: 5 of 3; run",
+            "error: internal: IndexError: 5 of 3; run",
         ),
     ],
 )

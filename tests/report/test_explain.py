@@ -12,7 +12,7 @@ import pytest
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import encode
-from cmgems.inference import AttentionMaps
+from cmgems.inference import AttentionMaps, ExplainedSequence
 from cmgems.motifs import Motif, Site, Word
 from cmgems.report import explain, motifs
 from cmgems.report.logo import check_logos
@@ -28,7 +28,7 @@ def sequence():
     importance_L[[2, 9]] = 1.0, -0.5
     importance_L[23] = np.nan
     shares_SS = rng.dirichlet(np.ones(24), (2, 24)).astype(np.float32)
-    return explain.ExplainedSequence(
+    return ExplainedSequence(
         name="<first>", bases="ACGT" * 6, note="promoter: 0.9", attention_L=rng.random(24) * 2,
         importance_L=importance_L, meaning="change of log-odds", level=0.0,
         maps=AttentionMaps(shares_SS, shares_SS, layer=2),
@@ -86,7 +86,7 @@ def test_a_long_sequence_has_no_letters(sequence, tmp_path):
 def test_words_say_where_it_is_highest(sequence):
     attention_L = np.zeros(24)
     attention_L[[3, 7, 20]] = 5
-    text = replace(sequence, attention_L=attention_L).in_words()
+    text = explain.in_words(replace(sequence, attention_L=attention_L))
     assert text.startswith("Attention is highest at 4, 8, 21. Importance is highest at 1, 2, 3.")
 
 

@@ -102,7 +102,7 @@ def test_the_panel_says_that_a_signal_has_come(terminal):
 def test_a_signal_in_plain_mode(pipe, capfd):
     with show_steps("pretrain", 0, 40, 10) as shown, stop_signals(shown.announce):
         signal.raise_signal(signal.SIGINT)
-    assert capfd.readouterr().err == "SIGINT: stopping after this step; once more to exit at once\n"
+    assert capfd.readouterr().err == "SIGINT: stopping after this step; send it again to exit at once\n"
 
 
 def test_a_step_in_short():

@@ -38,7 +38,7 @@ def test_a_folder_of_many_runs_is_of_one_recipe(tmp_path):
 @pytest.mark.parametrize("name", ["config.yaml", "summary.json"])
 def test_a_damaged_file_is_named(tmp_path, name):
     with open_run(tmp_path, Config(), "pretrain") as run:
-        run.finish("done", {"steps": 3})
+        run.finish({"steps": 3})
     (tmp_path / name).write_text("[")
     with (
         pytest.raises(CmgemsError, match=f"cannot read the run in .*{name}"),
@@ -61,7 +61,7 @@ def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
 
 def test_another_config_is_refused_of_a_finished_run_without_checkpoints(tmp_path):
     with open_run(tmp_path, Config(), "pretrain") as run:
-        run.finish("done", {"steps": 3})
+        run.finish({"steps": 3})
     with pytest.raises(CmgemsError, match="another config"), open_run(tmp_path, Config(rate=0.3), "pretrain"):
         pass
     assert config_difference(tmp_path, Config(), "finetune") == (

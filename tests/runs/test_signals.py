@@ -27,8 +27,10 @@ def test_the_first_signal_is_remembered_and_handlers_come_back(number, code, cap
             stop.leave("step 3 is saved")
     assert left.value.code == code
     assert [signal.getsignal(n) for n in signals_module.SIGNALS] == before
-    assert said == [f"{number.name}: stopping after this step; once more to exit at once"]
-    assert capsys.readouterr().err == f"stopped by {number.name}: step 3 is saved; the same command goes on\n"
+    assert said == [f"{number.name}: stopping after this step; send it again to exit at once"]
+    assert (
+        capsys.readouterr().err == f"stopped by {number.name}: step 3 is saved; the same command continues\n"
+    )
 
 
 SCRIPT = """

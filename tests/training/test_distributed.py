@@ -171,9 +171,15 @@ from __future__ import annotations
 import os, signal, time
 from dataclasses import dataclass, field
 from pathlib import Path
-import torch
+import numpy as np
+from cmgems.distributed import open_world
 from cmgems.errors import DataError
-from cmgems.training import ParallelConfig, open_run, open_world
+from cmgems.pretraining.nodes import WindowNode, masked_stream
+from cmgems.runs import open_run
+from cmgems.training import ParallelConfig
+
+def fail(batch):
+    raise DataError("damaged store", where="store", why="a: b", fix="build it again")
 
 @dataclass(frozen=True)
 class Config:
@@ -189,15 +195,32 @@ def main(config: Config, out: Path) -> None:
         if world.rank == 1:
             if config.how == "one":
                 raise RuntimeError("out of paper")
+            if config.how == "data thread":
+                windows = WindowNode(lambda epoch: (np.arange(4), np.full(4, 6)), 1, lambda bases: 8)
+                stream = masked_stream(windows, fail, None, 1, prefetch=2)
+                stream.reset()
+                next(stream)
             if config.how == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             if config.how == "restart" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
                 raise RuntimeError("try again")
         while config.how != "restart" and config.how != "fine":
-            world.sum(1.0, torch.device("cpu"))
+            world.sum(1.0)
             time.sleep(0.01)
-        assert world.sum(1.0, torch.device("cpu")) == 2
+        assert world.sum(1.0) == 2
 '''
+
+
+def test_a_mistake_met_by_a_data_thread_of_rank_1_is_told_whole(tmp_path):
+    recipe = tmp_path / "fails.py"
+    recipe.write_text(RECIPE)
+    command = ["run", str(recipe), "how=data thread", "-o", str(tmp_path / "run"), "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cmgems", *command], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 2, done.stderr[-3000:]
+    told = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert told == ["error: damaged store in store: a: b; build it again"]
 
 
 @pytest.mark.slow

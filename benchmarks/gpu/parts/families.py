@@ -22,12 +22,8 @@ def main() -> None:
             "accumulation=1",
             f"data.batch_size={setting.pick(rows, 4)}",
         ]
-        words += [
-            f"steps={setting.pick(10, 3)}",
-            "masking.curriculum=random_span",
-            "log.every=1",
-            "validation.sequences=50",
-        ]
+        words += [f"steps={setting.pick(10, 3)}", "masking.curriculum=random_span"]
+        words += ["log.every=1", "validation.sequences=50", *["model.layers=2"] * setting.options.quick]
         subprocess.run(cmgems("run", "pretrain", "--config", family, *words, "-o", out), check=True)
         say("run", model=family, strategy="random_span", **figures(out))
 

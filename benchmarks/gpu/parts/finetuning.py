@@ -24,7 +24,7 @@ SETS: dict[str, list[tuple[str, list[str]]]] = {
         ("fewshot", ["datasets=[Splice-40]", "shots=[100]", "draws=1"]),
     ],
 }
-SCORES = ("test mcc", "test accuracy", "test auc")
+SCORES = ("test_mcc", "test_accuracy", "test_auc")
 UNTRAINED = "none"
 
 

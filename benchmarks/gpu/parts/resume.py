@@ -10,16 +10,15 @@ from typing import Any
 from runs import command, figures
 from setting import arguments, say, start
 
-from cmgems.training import Checkpoints, read_metrics
+from cmgems.runs import RunReader
+from cmgems.runs.layout import step_of
 
 EVERY = 20  # steps between checkpoints
 
 
 def records(out: Path) -> dict[int, dict[str, Any]]:
     """What is logged of each step so far."""
-    path = out / "metrics.jsonl"
-    found = read_metrics(path) if path.is_file() else []
-    return {record["step"]: record for record in found if "masked_share" in record}
+    return {record["step"]: record for record in RunReader(out).records if "masked_share" in record}
 
 
 def killed(words: list[str], out: Path, at: int) -> dict[int, dict[str, Any]]:
@@ -43,7 +42,7 @@ def main() -> None:
     out, every = setting.work / "resume", setting.pick(EVERY, 4)
     words = command(setting, "logo", "cm_gems", 3 * every, out, f"checkpoint.every={every}")
     before = killed(words, out, at=every + every // 2)
-    saved = max(int(path.name.split("_")[1]) for path in Checkpoints(out / "checkpoints").all())
+    saved = max(filter(None, map(step_of, RunReader(out).checkpoints.all())))
     subprocess.run(words, check=True)
     after = records(out)
     again = [step for step in before if step > saved]

@@ -1,4 +1,4 @@
-"""Sequences as rows of token ids that a model takes, window by window, similar lengths together."""
+"""Sequences as rows of token ids that a model takes, window by window."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
 from cmgems.genome import reverse_complement
 from cmgems.genome.alphabet import Codes
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.windows import Window, split
-from cmgems.tasks.predict import model_inputs
 from cmgems.tokenization.token_map import TokenMap
-from cmgems.training.compute import Compute
 
 USUAL_TOKEN_BP = (
     4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried
@@ -71,7 +67,7 @@ class Cutter:
         if overlap_bp < self.tokens.least_overlap < self.window_bp:
             raise CmgemsError(
                 "overlap out of range",
-                where="--overlap",
+                where="overlap",
                 why=f"it is {overlap_bp} bp, a token is {self.tokens.least_overlap} bp",
                 fix=f"give {self.tokens.least_overlap} bp or more",
             )
@@ -137,7 +133,7 @@ class Cutter:
             length = _shorter(length)
 
     def chunks(self, sequences: Sequence[NamedSequence], batch_size: int) -> Iterator[list[Piece]]:
-        """The windows of all sequences in their order, no sequence parted over two chunks."""
+        """The windows of all sequences in their order, no sequence divided between two chunks."""
         chunk: list[Piece] = []
         for index, sequence in enumerate(sequences):
             chunk.extend(self.pieces(index, sequence.codes))
@@ -146,24 +142,6 @@ class Cutter:
                 chunk = []
         if chunk:
             yield chunk
-
-    def batches(
-        self, pieces: Sequence[Piece], batch_size: int, compute: Compute
-    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor | None]]:
-        """(indices into ``pieces``, ids_BS, attention_BS) of each batch, shortest rows first, on the device."""
-        order = np.argsort([len(piece.ids_S) for piece in pieces], kind="stable").tolist()
-        for first in range(0, len(order), batch_size):
-            chosen = order[first : first + batch_size]
-            yield chosen, *self.inputs([pieces[i].ids_S for i in chosen], compute)
-
-    def inputs(
-        self, rows: Sequence[npt.NDArray[np.int32]], compute: Compute
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """ids_BS int64 and attention_BS bool, None if no token is padding (the models' fast case), on the device."""
-        if len({len(row) for row in rows}) == 1:
-            return torch.from_numpy(np.stack(rows)).to(compute.device).long(), None
-        pad_id = self.tokens.tokenizer.pad_id
-        return model_inputs(pad_rows(rows, pad_id, self.max_positions), pad_id, compute)
 
 
 def _shorter(length: int) -> int:

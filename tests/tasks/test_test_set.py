@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from cmgems.data import LabelledSet
-from cmgems.evaluation.scoring import collapse_warning, summarise_test
 from cmgems.tasks.tasks import Classification, TokenClassification
+from cmgems.tasks.test_set import collapse_warning, summarise_test
 
 
 def labelled(rows, labels):

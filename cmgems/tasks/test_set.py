@@ -1,4 +1,4 @@
-"""What a fine-tuned model's answers for the test set are worth: scores, leaked rows, collapse."""
+"""What the test set says about a fine-tuned model: metrics, leaked rows, collapse."""
 
 from __future__ import annotations
 

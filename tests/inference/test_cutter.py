@@ -68,19 +68,7 @@ def test_around(side_by_side):
     assert len(ids_S) <= 12
 
 
-def test_batches_hold_every_piece_once_padded_only_where_lengths_differ(tokens, short, compute, named):
-    (chunk,) = short.chunks(named, 4)
-    seen = []
-    for chosen, ids_BS, attention_BS in short.batches(chunk, 4, compute):
-        seen += chosen
-        lengths = {len(chunk[i].ids_S) for i in chosen}
-        assert (attention_BS is None) == (len(lengths) == 1)
-        for i, row_S in zip(chosen, ids_BS.numpy(), strict=True):
-            assert (row_S[row_S != tokens.tokenizer.pad_id] == chunk[i].ids_S).all()
-    assert sorted(seen) == list(range(len(chunk)))
-
-
-def test_chunks_part_no_sequence():
+def test_chunks_divide_no_sequence():
     cutter = Cutter(TokenMap(KmerTokenizer(3)), 12)
     rng = np.random.default_rng(0)
     sequences = [NamedSequence(str(i), rng.integers(0, 4, 100).astype(np.uint8), "") for i in range(9)]

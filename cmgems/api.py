@@ -1,0 +1,85 @@
+"""The functions of ``import cmgems`` that need several rooms: :func:`load` and :func:`run`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cmgems.config import load_config
+from cmgems.export import read_huggingface
+from cmgems.inference.model import Device, Model
+from cmgems.models import load_model
+from cmgems.plugins import load_plugins
+from cmgems.recipes import find_config, load_recipe
+
+
+def load(
+    path: str | Path,
+    *,
+    device: Device = "auto",
+    batch_size: int = 64,
+    overlap: int | None = None,
+    tokenizer: str | None = None,
+    plugins: Sequence[Path] = (),
+) -> Model:
+    """A trained model, ready to use.
+
+    Args:
+        path: A run folder (its best, final or newest weights), a checkpoint, a model folder, or a Hugging Face folder,
+            exported by cmgems or published (DNABERT, DNABERT-2, Nucleotide Transformer).
+        device: "auto" takes the GPU if there is one. Arithmetic is in fp32.
+        batch_size: Rows in a forward pass.
+        overlap: What neighbouring windows of a sequence longer than the model share at least (bp); None for half a
+            window.
+        tokenizer: Name of a registered tokenizer, for a Hugging Face folder that does not tell.
+        plugins: Python files that register the model or tokenizer.
+
+    Raises:
+        CheckpointError: if there is no model, or it is damaged.
+        CmgemsError: if its model or tokenizer is not registered, there is no such device, or an option is out of range.
+    """
+    load_plugins(plugins)
+    folder = Path(path)
+    is_huggingface = (folder / "config.json").is_file()
+    saved = read_huggingface(folder, tokenizer) if is_huggingface else load_model(folder)
+    return Model.of(saved, device=device, batch_size=batch_size, overlap=overlap)
+
+
+def run(
+    recipe: str | Path,
+    config: str | Path | None = None,
+    *,
+    out: str | Path,
+    overrides: Mapping[str, object] | None = None,
+    plugins: Sequence[Path] = (),
+) -> Path:
+    """Run a recipe in this process, as ``cmgems run`` does; the same call again resumes it.
+
+    Args:
+        recipe: Name of a recipe ("pretrain"), or a ``.py`` file.
+        config: Name of a config ("logo"), or a ``.yaml`` file; None for the recipe's defaults.
+        out: The run folder.
+        overrides: Values of the config by key ("data.store").
+        plugins: Python files that register components.
+
+    Returns:
+        The run folder, for :func:`load`.
+
+    Raises:
+        ConfigError: with all problems of the config.
+        CmgemsError: if there is no such recipe or config, or the run fails.
+    """
+    load_plugins(plugins)
+    loaded = load_recipe(recipe)
+    path = None if config is None else find_config(str(config), loaded.name)
+    values = load_config(
+        loaded.config_schema, path, [f"{key}={_text(value)}" for key, value in (overrides or {}).items()]
+    )
+    loaded.main(values, Path(out))
+    return Path(out)
+
+
+def _text(value: object) -> str:
+    """A value as it would be written on the command line."""
+    return str(value) if isinstance(value, str | Path) else json.dumps(value)

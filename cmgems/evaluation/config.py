@@ -1,0 +1,54 @@
+"""The part of a config that says on what a model is evaluated, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from cmgems.config import RecipeSettings
+from cmgems.errors import CmgemsError
+from cmgems.runs import LogConfig
+from cmgems.training import ComputeConfig
+
+
+@dataclass(frozen=True)
+class DatasetsConfig:
+    """Attributes: dir: Folder of datasets, at any depth."""
+
+    dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How a model is evaluated.
+
+    Attributes:
+        data: Where the datasets are.
+        benchmark: `gue` takes GUE's 28 datasets and no others; null every one there is.
+        datasets: `NAME` for a whole set, `NAME@10` for ten training examples of each class. NAME is a name, its last
+            parts, or a glob (`prom*`).
+        seeds: Runs of each whole set, and of each published draw.
+        draws: Few-shot training sets, published or drawn.
+        exclude_leaks: Score without the test rows that are in train; they are counted either way.
+        keep_models: Keep weights and checkpoints of finished runs.
+        finetune: The recipe of every run, and values of its config that replace the benchmark's.
+        compute, log: Those of every run.
+    """
+
+    data: DatasetsConfig
+    benchmark: Literal["gue"] | None = None
+    datasets: tuple[str, ...] = ("*",)
+    seeds: int = 1
+    draws: int = 10
+    exclude_leaks: bool = False
+    keep_models: bool = False
+    finetune: RecipeSettings = field(default_factory=lambda: RecipeSettings("finetune"))
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    log: LogConfig = field(default_factory=lambda: LogConfig(every=100))
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or self.draws < 1:
+            raise CmgemsError("`seeds` and `draws` must be 1 or more")
+        if not self.datasets:
+            raise CmgemsError("`datasets` must name one or more")
