@@ -13,7 +13,7 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,7 @@ from cmgems.runs import (
     CheckpointConfig,
     LogConfig,
     MetricLog,
+    Run,
     layout,
     open_run,
     show_steps,
@@ -43,14 +44,16 @@ from cmgems.runs import (
 from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.predict import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
-from cmgems.tokenization import TOKENIZERS, Tokenizer
+from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
+    Compute,
     ComputeConfig,
     OptimConfig,
     Saver,
     apply_gradients,
     build_optimizer,
     learning_rate,
+    load_weights,
     out_of_memory,
     profiled,
     start_compute,
@@ -100,153 +103,171 @@ class Config:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
-def read_data(
-    config: Config, tokenizer: Tokenizer, max_positions: int
-) -> tuple[LabelledSet, LabelledSet | None, LabelledSet, int]:
-    """The training, dev and test sets, and how many of their sequences are cut; what is odd is printed."""
-    splits = read_splits(config.data, tokenizer, max_positions, config.task.build(TASKS).labels)
-    for note in data_notes(config.data, splits):
-        print(f"warning: {note}", file=sys.stderr)
-    train = draw_shots(config.data, splits["train"], splits["test"], config.seed)
-    # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
-    dev = splits.get("dev") if config.data.shots is None else None
-    return train, dev, splits["test"], sum(split.cut for split in splits.values())
+@dataclass(frozen=True)
+class Data:
+    """The labelled sets, and how many of their sequences are cut."""
+
+    train: LabelledSet
+    dev: LabelledSet | None
+    test: LabelledSet
+    cut: int
+
+    @classmethod
+    def read(cls, config: Config, source: ModelSource) -> Data:
+        """Read them, and print what is odd about them."""
+        kind, limit = config.task.build(TASKS).labels, source.config.max_positions
+        splits = read_splits(config.data, source.tokenizer, limit, kind)
+        for note in data_notes(config.data, splits):
+            print(f"warning: {note}", file=sys.stderr)
+        train = draw_shots(config.data, splits["train"], splits["test"], config.seed)
+        # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
+        dev = splits.get("dev") if config.data.shots is None else None
+        return cls(train, dev, splits["test"], sum(split.cut for split in splits.values()))
+
+
+class Learner:
+    """The model: an optimizer step, predictions, and how it is saved."""
+
+    def __init__(self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute) -> None:
+        self.config, self.source, self.compute, self.names = config, source, compute, train.names
+        self.task = config.task.build(TASKS).fit(train.targets)
+        self.model = source.with_head(self.task.head, len(train.names))
+        if config.lora is not None:
+            add_lora(self.model, config.lora)
+        self._saved_form = copy.deepcopy(self.model)
+        self.model.to(compute.device)
+        compute.recompute_layers(self.model)
+        self._called = compute.compile(self.model)
+        self.optimizer = build_optimizer(self.model, config.optim)
+        self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.steps = min(config.epochs * self.steps_per_epoch, config.max_steps or sys.maxsize)
+
+    def batches(self, train: LabelledSet, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(ids_BS, labels) of every step after ``start``, epoch after epoch."""
+        limit, tokenizer = self.source.config.max_positions, self.source.tokenizer
+        multiple = self.compute.row_multiple(limit)
+        for epoch in range(start // self.steps_per_epoch, self.config.epochs):
+            order = (self.config.seed, epoch)
+            of_epoch = labelled_batches(train, self.config.batch_size, tokenizer, limit, order, multiple)
+            yield from islice(of_epoch, max(0, start - epoch * self.steps_per_epoch), None)
+
+    def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> tuple[float, float]:
+        """Take optimizer step ``step``, from 0; returns its loss and learning rate."""
+        self.model.train()
+        rows, columns = ids_BS.shape
+        advice = "lower batch_size or data.max_tokens, or set compute.recompute=true"
+        with out_of_memory(f"a batch of {rows} x {columns} tokens", advice):
+            with self.compute.autocast():
+                logits = self._called(*model_inputs(ids_BS, self.source.tokenizer.pad_id, self.compute))
+            loss = self.task.loss(logits, torch.from_numpy(labels).to(self.compute.device))
+            if not math.isfinite(loss.item()):
+                raise CmgemsError(
+                    "the loss is not finite",
+                    why=f"it is {loss.item()} in step {step + 1}",
+                    fix="lower optim.lr or set compute.precision=fp32",
+                )
+            loss.backward()
+            lr = learning_rate(self.config.optim, step, self.steps)
+            apply_gradients(self.model, self.optimizer, self.config.optim, lr)
+        return loss.item(), lr
+
+    def predict(self, labelled: LabelledSet) -> np.ndarray:
+        """The task's predictions for all sequences of a set."""
+        limit, tokenizer = self.source.config.max_positions, self.source.tokenizer
+        with out_of_memory("prediction", "lower data.max_tokens or choose a smaller model"):
+            logits_NC = predict_logits(self.model, labelled.ids, tokenizer, limit, self.compute)
+        return self.task.predictions(logits_NC)
+
+    def saved_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What the model folder holds for these trained weights: adapters merged, targets in their units."""
+        form = self._saved_form
+        form.load_state_dict(weights, strict=False)  # without those that are not trained
+        self.task.finish_training(form)
+        return (form if self.config.lora is None else merge_lora(form)).state_dict()
+
+    def write_model(self, folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
+        """Write a model folder."""
+        epochs = math.ceil(step / self.steps_per_epoch)
+        facts = {"recipe": "finetune", "epochs": epochs, "data": self.config.data.dir.name}
+        self.source.save(folder, weights, self.task.head, self.names, facts)
+
+
+def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
+    """Train from the newest checkpoint, or from the start; returns the best step."""
+    saver = Saver(
+        run.checkpoints,
+        config.checkpoint,
+        learner.model,
+        learner.optimizer,
+        ALONE,
+        learner.write_model,
+        learner.saved_weights,
+    )
+    state: dict[str, Any] = {"step": 0, "best_step": None, "best": None}
+    if (saved := saver.resume()) is not None:
+        state = {key: saved[key] for key in state}
+    start, steps = state["step"], learner.steps
+    with (
+        MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
+        show_steps("finetune", start, steps, config.log.every) as display,
+        profiled(config.log.profile, run.folder, display.note) as profile_step,
+        saver,
+        stop_signals(display.announce) as stop,
+    ):
+        outputs = shorten(", ".join(learner.names), 80, placeholder=" ...")
+        size = f"{len(data.train)} training sequences; {config.task.name} of {outputs}"
+        display.note(f"{learner.compute.describe()}; {size}; {run.folder}")
+        for step, batch in zip(range(start + 1, steps + 1), learner.batches(data.train, start), strict=False):
+            began = time.perf_counter()
+            loss, lr = learner.step(*batch, step - 1)
+            profile_step()
+            epoch = math.ceil(step / learner.steps_per_epoch)
+            display.step(step, f"epoch {epoch}  loss {loss:.4f}")
+            if step % config.log.every == 0 or step == steps:
+                log.write({"step": step, "loss": loss, "lr": lr, "seconds": time.perf_counter() - began})
+
+            epoch_ends = step == steps or (data.dev is not None and step % learner.steps_per_epoch == 0)
+            if epoch_ends:
+                value = 0.0
+                if data.dev is not None:
+                    scores = learner.task.metrics(data.dev.targets, learner.predict(data.dev))
+                    value = learner.task.selection_value(scores)
+                    log.write({"step": step, **{f"dev_{name}": score for name, score in scores.items()}})
+                    found = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+                    display.note(f"epoch {epoch}: dev {found}")
+                if state["best_step"] is None or value > state["best"]:
+                    state |= {"best_step": step, "best": value}
+            stopping = bool(stop)
+            if epoch_ends or stopping or step % config.checkpoint.every == 0:
+                saver.save(step, {**state, "step": step}, keep=state["best_step"])
+            if stopping:
+                saver.wait()
+                stop.leave(f"step {step} of {steps} is saved in {run.checkpoints.path(step)}")
+    return int(state["best_step"])
 
 
 def main(config: Config, out: Path) -> None:
-    """Train from the newest checkpoint in ``out``, or from the start, then score the test set."""
+    """Train what is left of the run in ``out``, then score the test set with the best epoch."""
     with open_run(out, config, "finetune") as run:
         if run.summary is not None:
             print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed)
         source = ModelSource.of(config.model, config.tokenizer, config.dropout)
-        tokenizer, max_positions = source.tokenizer, source.config.max_positions
-        train, dev, test, cut = read_data(config, tokenizer, max_positions)
-        task = config.task.build(TASKS).fit(train.targets)
+        data = Data.read(config, source)
+        learner = Learner(config, source, data.train, compute)
+        best = train(config, run, learner, data)
 
-        model = source.with_head(task.head, len(train.names))
-        if config.lora is not None:
-            add_lora(model, config.lora)
-        saved_form = copy.deepcopy(model)
-        model.to(compute.device)
-        compute.recompute_layers(model)
-        called = compute.compile(model)
-        optimizer = build_optimizer(model, config.optim)
-        steps_per_epoch = math.ceil(len(train) / config.batch_size)
-        steps = min(config.epochs * steps_per_epoch, config.max_steps or sys.maxsize)
-        epochs = math.ceil(steps / steps_per_epoch)
-
-        def finished(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-            saved_form.load_state_dict(weights, strict=False)  # without those that are not trained
-            task.finish_training(saved_form)
-            return (saved_form if config.lora is None else merge_lora(saved_form)).state_dict()
-
-        def write_model(folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
-            facts = {
-                "recipe": "finetune",
-                "epochs": math.ceil(step / steps_per_epoch),
-                "data": config.data.dir.name,
-            }
-            source.save(folder, weights, task.head, train.names, facts)
-
-        def predict(labelled: LabelledSet) -> np.ndarray:
-            with out_of_memory("prediction", "lower data.max_tokens or choose a smaller model"):
-                logits_NC = predict_logits(model, labelled.ids, tokenizer, max_positions, compute)
-            return task.predictions(logits_NC)
-
-        def train_step(ids_BS: np.ndarray, labels: np.ndarray, step: int) -> tuple[float, float]:
-            """Loss and learning rate of optimizer step ``step``, from 0."""
-            rows, columns = ids_BS.shape
-            advice = "lower batch_size or data.max_tokens, or set compute.recompute=true"
-            with out_of_memory(f"a batch of {rows} x {columns} tokens", advice):
-                with compute.autocast():
-                    logits = called(*model_inputs(ids_BS, tokenizer.pad_id, compute))
-                loss = task.loss(logits, torch.from_numpy(labels).to(compute.device))
-                if not math.isfinite(loss.item()):
-                    raise CmgemsError(
-                        "the loss is not finite",
-                        why=f"it is {loss.item()} in step {step + 1}",
-                        fix="lower optim.lr or set compute.precision=fp32",
-                    )
-                loss.backward()
-                lr = learning_rate(config.optim, step, steps)
-                apply_gradients(model, optimizer, config.optim, lr)
-            return loss.item(), lr
-
-        state: dict[str, Any] = {"step": 0, "best_step": None, "best": None}
-        saver = Saver(run.checkpoints, config.checkpoint, model, optimizer, ALONE, write_model, finished)
-        if (saved := saver.resume()) is not None:
-            state = {key: saved[key] for key in state}
-        start: int = state["step"]
-
-        def score_epoch(epoch: int, step: int) -> None:
-            """Remember the step if it is the best so far."""
-            if dev is None:
-                state["best_step"] = step
-                return
-            scores = task.metrics(dev.targets, predict(dev))
-            log.write({"step": step, **{f"dev_{name}": value for name, value in scores.items()}})
-            told = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-            display.note(f"epoch {epoch}: dev {told}")
-            value = task.selection_value(scores)
-            if state["best_step"] is None or value > state["best"]:
-                state["best_step"], state["best"] = step, value
-
-        with (
-            MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
-            show_steps("finetune", start, steps, config.log.every) as display,
-            profiled(config.log.profile, out, display.note) as profile_step,
-            saver,
-            stop_signals(display.announce) as stop,
-        ):
-            names = shorten(", ".join(train.names), 80, placeholder=" ...")
-            display.note(
-                f"{compute.describe()}; {len(train)} training sequences; {config.task.name} of {names}; {out}"
-            )
-            step = start
-            for epoch in range(start // steps_per_epoch, epochs):
-                model.train()
-                batches = labelled_batches(
-                    train,
-                    config.batch_size,
-                    tokenizer,
-                    max_positions,
-                    shuffle=(config.seed, epoch),
-                    multiple=compute.row_multiple(max_positions),
-                )
-                first, last = epoch * steps_per_epoch, min((epoch + 1) * steps_per_epoch, steps)
-                for ids_BS, labels in islice(batches, step - first, last - first):
-                    began = time.perf_counter()
-                    loss, lr = train_step(ids_BS, labels, step)
-                    profile_step()
-                    step += 1
-                    display.step(step, f"epoch {epoch + 1}  loss {loss:.4f}")
-                    if step % config.log.every == 0 or step == steps:
-                        seconds = time.perf_counter() - began
-                        log.write({"step": step, "loss": loss, "lr": lr, "seconds": seconds})
-                    scored = step == last and (dev is not None or step == steps)
-                    if scored:
-                        score_epoch(epoch + 1, step)
-                    stopping = bool(stop)
-                    if scored or step % config.checkpoint.every == 0 or stopping:
-                        saver.save(step, state | {"step": step}, keep=state["best_step"])
-                    if stopping:
-                        saver.wait()
-                        where = run.checkpoints.path(step)
-                        stop.leave(f"step {step} of {steps} is saved in {where}")
-
-        best = state["best_step"]
-        saver.load_weights(best)
+        load_weights(run.checkpoints.path(best), learner.model)
         run.keep_model(run.checkpoints.path(best), layout.BEST)
-        report = summarise_test(task, train, test, predict(test))
+        report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(
             {
-                summary.TRAIN_SEQUENCES: len(train),
-                summary.BEST_EPOCH: math.ceil(best / steps_per_epoch),
-                summary.SEQUENCES_CUT: cut,
+                summary.TRAIN_SEQUENCES: len(data.train),
+                summary.BEST_EPOCH: math.ceil(best / learner.steps_per_epoch),
+                summary.SEQUENCES_CUT: data.cut,
                 **report,
-            }
+            },
         )

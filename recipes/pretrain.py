@@ -10,19 +10,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from cmgems.config import Component, component
-from cmgems.distributed import open_world
+from cmgems.distributed import World, open_world
 from cmgems.errors import CmgemsError
-from cmgems.masking import Masker, MaskingConfig
+from cmgems.masking import MaskedBatch, Masker, MaskingConfig
 from cmgems.models import MODELS, ModelSource
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.runs import (
     CheckpointConfig,
+    Display,
     LogConfig,
     MetricLog,
+    Run,
     layout,
     open_run,
     perplexity,
@@ -33,6 +36,7 @@ from cmgems.runs import (
 )
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
+    Compute,
     ComputeConfig,
     MaskedLMLoss,
     Meter,
@@ -89,6 +93,137 @@ class Config:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
+class Pretraining:
+    """What a run works with, and the state that its checkpoints hold."""
+
+    def __init__(self, config: Config, compute: Compute, world: World, run: Run) -> None:
+        self.config, self.compute, self.world, self.run = config, compute, world, run
+        self.source = ModelSource.of(config.model, config.tokenizer)
+        tokenizer, self.model = self.source.tokenizer, self.source.masked_lm()
+        self.model.to(compute.device)
+        loss = MaskedLMLoss(self.model)
+        self.loss = prepare_model(self.model, config.parallel, compute, world, loss)
+        self.optimizer = build_optimizer(self.model, config.optim)
+
+        self.data = PretrainingData(config.data, tokenizer, self.source.config.max_positions, config.seed)
+        self.masker = Masker(config.masking, tokenizer, config.steps, config.seed)
+        self.stream = self.data.stream(self.masker, config.accumulation, world.rank, world.size)
+        self.validation = self.data.validation_batches(config.validation)
+
+        self.start, self.watch = 0, Watch()
+        self.state: dict[str, Any] = {"tokens": 0, "seconds": 0.0}
+        checkpoints = run.checkpoints, config.checkpoint
+        self.saver = Saver(*checkpoints, self.model, self.optimizer, world, self.write_model)
+        saved = self.saver.resume()
+        if saved is not None:
+            self.start, self.state, self.watch = saved["step"], saved["state"], Watch(**saved["watch"])
+        self.stream.reset(None if saved is None else saved["stream"])
+
+    def write_model(self, folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
+        """Write a model folder."""
+        facts = {
+            "recipe": "pretrain",
+            "steps": step,
+            "curriculum": self.config.masking.curriculum.name,
+            "genome_sha256": self.data.store.sha256,
+        }
+        self.source.save(folder, weights, "masked_lm", training=facts)
+
+    def save(self, step: int, *, validated: bool) -> None:
+        """Save a checkpoint; ``validated`` says whether this very step was."""
+        stream, watch = self.stream.state_dict(), asdict(self.watch)
+        place = {"step": step, "state": self.state, "watch": watch, "stream": stream}
+        self.saver.save(step, place, self.state["validation_loss"] if validated else None)
+
+    def train_step(self, step: int, meter: Meter) -> tuple[list[MaskedBatch], dict[str, Any], str]:
+        """Take optimizer step ``step``, from 0; returns its batches, its record and what went wrong, mostly ""."""
+        config = self.config
+        meter.start()
+        batches = [next(self.stream) for _ in range(config.accumulation)]
+        meter.data_arrived()
+        lr = learning_rate(config.optim, step, config.steps)
+        with memory_advice(batches, config.data.batch_size, config.accumulation):
+            parts = self.optimizer, config.optim, lr, self.compute, self.world
+            result = train_step(self.model, self.loss, batches, *parts)
+        trouble = self.watch.check(result, batches[0].strategy, config.trouble)
+        record = {"step": step + 1, **meter.record(result, batches, lr)}
+        record |= {"skipped": self.watch.skipped, "spikes": self.watch.spikes}
+        self.state["tokens"] += result.tokens
+        self.state["seconds"] += record["seconds"]
+        return batches, record, trouble
+
+    def validate(self, step: int, log: MetricLog, display: Display) -> None:
+        """Measure the loss under the fixed mask; the curriculum may switch."""
+        nats = self.state["validation_loss"] = validate(self.model, self.validation, self.compute, self.world)
+        phase = self.masker.state.switched_at
+        self.masker.observe(step, perplexity(nats))
+        record = {"step": step, "validation_loss": nats, "perplexity": perplexity(nats)}
+        log.write(record)
+        display.note(f"step {step}: fixed-mask validation loss {nats:.4f}", record)
+        if self.masker.state.switched_at != phase:
+            switch = {"step": step, "switch": self.masker.strategy(step)[0]}
+            log.write(switch)
+            display.note(f"step {step}: perplexity is flat, masking is now {switch['switch']}", switch)
+
+    def finish(self) -> None:
+        """Draw the loss and write the summary."""
+        from cmgems.report import plot_pretraining  # matplotlib takes a second to import
+
+        entropy, state, out = unigram_entropy(self.validation), self.state, self.run.folder
+        plot_pretraining(self.run.metrics_path, out / layout.LOSS_PLOT, entropy)
+        self.run.finish(
+            {
+                summary.STEPS: self.config.steps,
+                summary.VALIDATION_LOSS: state["validation_loss"],
+                summary.UNIGRAM_ENTROPY: entropy,
+                summary.SWITCHED_AT: self.masker.state.switched_at,
+                summary.TOKENS: state["tokens"],
+                summary.TOKENS_PER_SECOND: state["tokens"] / max(state["seconds"], 1e-9),
+                summary.SKIPPED_STEPS: self.watch.skipped,
+                summary.LOSS_SPIKES: self.watch.spikes,
+            },
+        )
+
+
+def train(config: Config, work: Pretraining, run: Run, world: World) -> None:
+    """Take the steps that are left."""
+    start, steps = work.start, config.steps
+    meter = Meter(work.model, work.source.config, work.compute)
+    sinks = config.log.tensorboard, config.log.wandb
+    profiled_steps = config.log.profile if world.is_main else None
+    with (
+        MetricLog(run.metrics_path, start, *sinks, active=world.is_main) as log,
+        show_steps("pretrain", start, steps, config.log.every, world.is_main) as display,
+        profiled(profiled_steps, run.folder, display.note) as profile_step,
+        work.saver,
+        stop_signals(display.announce) as stop,
+    ):
+        display.note(f"{work.compute.describe()}; {start} of {steps} steps done; {run.folder}", work.state)
+        for done in range(start + 1, steps + 1):
+            batches, record, trouble = work.train_step(done - 1, meter)
+            profile_step()
+            display.step(done, step_text(record), record)
+            if done % config.log.every == 0 or done == steps:
+                log.write(record)
+            if trouble:
+                log.write({"step": done, "trouble": trouble})
+                display.note(f"step {done}: {trouble}")
+                size = config.data.batch_size
+                stop_if_diverged(work.watch, config.trouble, batches, size, run.folder, done, world)
+
+            validated = done % config.validation.every == 0 or done == steps
+            if validated:
+                work.validate(done, log, display)
+            stopping = stop.agreed(world)
+            if done % config.checkpoint.every == 0 or done == steps or stopping:
+                work.save(done, validated=validated)
+            if stopping:
+                work.saver.wait()
+                world.wait()  # a launcher ends the others as soon as one has left
+                where = run.checkpoints.path(done)
+                stop.leave(f"step {done} of {steps} is saved in {where}", world)
+
+
 def main(config: Config, out: Path) -> None:
     """Train from the newest checkpoint in ``out``, or from the start, to the last step."""
     with open_world() as world, open_run(out, config, "pretrain", world) as run:
@@ -97,113 +232,8 @@ def main(config: Config, out: Path) -> None:
                 print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
-
-        source = ModelSource.of(config.model, config.tokenizer)
-        tokenizer, model = source.tokenizer, source.masked_lm()
-        model.to(compute.device)
-        loss = prepare_model(model, config.parallel, compute, world, MaskedLMLoss(model))
-        optimizer = build_optimizer(model, config.optim)
-
-        data = PretrainingData(config.data, tokenizer, source.config.max_positions, config.seed)
-        masker = Masker(config.masking, tokenizer, config.steps, config.seed)
-        stream = data.stream(masker, config.accumulation, world.rank, world.size)
-        validation = data.validation_batches(config.validation)
-        entropy = unigram_entropy(validation)
-
-        def write_model(folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
-            facts = {
-                "recipe": "pretrain",
-                "steps": step,
-                "curriculum": config.masking.curriculum.name,
-                "genome_sha256": data.store.sha256,
-            }
-            source.save(folder, weights, "masked_lm", training=facts)
-
-        start, state, watch = 0, {"tokens": 0, "seconds": 0.0}, Watch()
-        saver = Saver(run.checkpoints, config.checkpoint, model, optimizer, world, write_model)
-        saved = saver.resume()
-        if saved is not None:
-            start, state, watch = saved["step"], saved["state"], Watch(**saved["watch"])
-        stream.reset(None if saved is None else saved["stream"])
-
-        def run_validation(step: int) -> None:
-            nats = state["validation_loss"] = validate(model, validation, compute, world)
-            phase = masker.state.switched_at
-            masker.observe(step, perplexity(nats))
-            record = {"step": step, "validation_loss": nats, "perplexity": perplexity(nats)}
-            log.write(record)
-            display.note(f"step {step}: fixed-mask validation loss {nats:.4f}", record)
-            if masker.state.switched_at != phase:
-                switch = {"step": step, "switch": masker.strategy(step)[0]}
-                log.write(switch)
-                display.note(f"step {step}: perplexity is flat, masking is now {switch['switch']}", switch)
-
-        meter = Meter(model, source.config, compute)
-        with (
-            MetricLog(
-                run.metrics_path, start, config.log.tensorboard, config.log.wandb, active=world.is_main
-            ) as log,
-            show_steps("pretrain", start, config.steps, config.log.every, world.is_main) as display,
-            profiled(config.log.profile if world.is_main else None, out, display.note) as profile_step,
-            saver,
-            stop_signals(display.announce) as stop,
-        ):
-            display.note(f"{compute.describe()}; {start} of {config.steps} steps done; {out}", state)
-            for step in range(start, config.steps):
-                meter.start()
-                batches = [next(stream) for _ in range(config.accumulation)]
-                meter.data_arrived()
-                lr = learning_rate(config.optim, step, config.steps)
-                with memory_advice(batches, config.data.batch_size, config.accumulation):
-                    result = train_step(model, loss, batches, optimizer, config.optim, lr, compute, world)
-                profile_step()
-
-                done = step + 1
-                trouble = watch.check(result, batches[0].strategy, config.trouble)
-                record = {"step": done, **meter.record(result, batches, lr)}
-                record |= {"skipped": watch.skipped, "spikes": watch.spikes}
-                state["tokens"] += result.tokens
-                state["seconds"] += record["seconds"]
-                display.step(done, step_text(record), record)
-                if done % config.log.every == 0 or done == config.steps:
-                    log.write(record)
-                if trouble:
-                    log.write({"step": done, "trouble": trouble})
-                    display.note(f"step {done}: {trouble}")
-                    stop_if_diverged(watch, config.trouble, batches, config.data.batch_size, out, done, world)
-
-                validated = done % config.validation.every == 0 or done == config.steps
-                if validated:
-                    run_validation(done)
-                stopping = stop.agreed(world)
-                if done % config.checkpoint.every == 0 or done == config.steps or stopping:
-                    place = {
-                        "step": done,
-                        "state": state,
-                        "watch": asdict(watch),
-                        "stream": stream.state_dict(),
-                    }
-                    saver.save(done, place, state["validation_loss"] if validated else None)
-                if stopping:
-                    saver.wait()
-                    world.wait()  # a launcher ends the others as soon as one has left
-                    where = run.checkpoints.path(done)
-                    stop.leave(f"step {done} of {config.steps} is saved in {where}", world)
-
-        saver.keep_model(out / layout.FINAL, config.steps)
+        work = Pretraining(config, compute, world, run)
+        train(config, work, run, world)
+        work.saver.keep_model(out / layout.FINAL, config.steps)
         if world.is_main:
-            from cmgems.report import plot_pretraining  # matplotlib takes a second to import
-
-            plot_pretraining(run.metrics_path, out / layout.LOSS_PLOT, entropy)
-            run.finish(
-                {
-                    summary.STEPS: config.steps,
-                    summary.VALIDATION_LOSS: state["validation_loss"],
-                    summary.UNIGRAM_ENTROPY: entropy,
-                    summary.SWITCHED_AT: masker.state.switched_at,
-                    summary.TOKENS: state["tokens"],
-                    summary.TOKENS_PER_SECOND: state["tokens"] / max(state["seconds"], 1e-9),
-                    summary.SKIPPED_STEPS: watch.skipped,
-                    summary.LOSS_SPIKES: watch.spikes,
-                }
-            )
+            work.finish()

@@ -8,6 +8,7 @@ from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer,
 from cmgems.training.parallel import ParallelConfig, prepare_model
 from cmgems.training.profiling import profiled
 from cmgems.training.saver import Saver
+from cmgems.training.state import load_weights
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
 from cmgems.training.watch import TroubleConfig, Watch
 
@@ -25,6 +26,7 @@ __all__ = [
     "apply_gradients",
     "build_optimizer",
     "learning_rate",
+    "load_weights",
     "memory_advice",
     "out_of_memory",
     "prepare_model",

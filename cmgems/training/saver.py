@@ -25,7 +25,6 @@ from cmgems.training.state import (
     MODEL,
     frozen_sha256,
     gather_random_tensors,
-    load_weights,
     load_whole,
     model_tensors,
     optimizer_tensors,
@@ -109,14 +108,6 @@ class Saver:
                 why="the weights that are not trained are not those it was trained beside",
                 fix="start from the same pretrained model, or use another -o",
             )
-
-    def load_weights(self, step: int) -> None:
-        """Take over the weights of a whole checkpoint, and nothing else of it; not of a sharded run.
-
-        Raises:
-            CheckpointError: if it is of another model.
-        """
-        load_weights(self.checkpoints.path(step), self.model)
 
     def save(
         self, step: int, state: dict[str, Any], score: float | None = None, keep: int | None = None

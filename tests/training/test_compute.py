@@ -4,7 +4,7 @@ import torch
 
 from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
-from cmgems.training import ComputeConfig, start_compute
+from cmgems.training import ComputeConfig, resolve_compute, start_compute
 from cmgems.training.compute import RECOMPILE_LIMIT
 
 
@@ -70,3 +70,12 @@ def test_the_seed_decides_the_weights():
 def test_packed_rows_do_not_compile_on_a_cpu():
     with pytest.raises(CmgemsError, match=r"compute\.packing"):
         start_compute(ComputeConfig(device="cpu", compile="on", packing="on"), seed=0)
+
+
+def test_resolving_changes_nothing():
+    torch.manual_seed(1)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    found = resolve_compute(ComputeConfig(device="cpu", threads=threads + 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert found == resolve_compute(ComputeConfig(device="cpu"))
