@@ -10,7 +10,6 @@ from typing import Any
 
 from setting import Setting, cmgems
 
-from cmgems.evaluation.comparison import masking_overrides
 from cmgems.runs import RunReader
 from cmgems.runs.summary import SWITCHED_AT
 
@@ -23,7 +22,13 @@ BATCHING = {
 
 def command(setting: Setting, model: str, strategy: str, steps: int, out: Path, *more: str) -> list[str]:
     """That of a run of the paper's config; ``more`` wins over what all runs share."""
-    words = [*setting.data, *BATCHING[model], *masking_overrides(strategy), f"steps={steps}", "log.every=1"]
+    words = [
+        *setting.data,
+        *BATCHING[model],
+        f"masking.curriculum={strategy}",
+        f"steps={steps}",
+        "log.every=1",
+    ]
     words += ["data.batch_size=10", "validation.sequences=50", "model.layers=2"] * setting.options.quick
     return cmgems("run", "pretrain", "--config", model, *words, *more, "-o", out)
 

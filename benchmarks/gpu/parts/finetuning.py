@@ -5,7 +5,6 @@ One process a model, all at once: small models leave a GPU idle. Scores are said
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from pathlib import Path
@@ -13,31 +12,38 @@ from typing import Any
 
 from setting import arguments, cmgems, say, start
 
+from cmgems.evaluation.results import FILE as RESULTS
+from cmgems.evaluation.results import read_results
+
 # Folder below `labels`, then overrides of the evaluate recipe; the most valuable first.
 SETS: dict[str, list[tuple[str, list[str]]]] = {
     "logo": [
-        ("fewshot", ["datasets=[Prom-core,Splice-40,Silencer]", "shots=[10]", "draws=2", "seeds=3"]),
-        ("fewshot", ["datasets=[Prom-core,Splice-40]", "shots=[100]", "draws=1", "seeds=2"]),
+        ("fewshot", ["datasets=[Prom-core@10,Splice-40@10,Silencer@10]", "draws=2", "seeds=3"]),
+        ("fewshot", ["datasets=[Prom-core@100,Splice-40@100]", "draws=1", "seeds=2"]),
     ],
     "dnabert": [
-        ("gue", ["datasets=[prom_core_tata]", "benchmark=gue"]),
-        ("fewshot", ["datasets=[Splice-40]", "shots=[100]", "draws=1"]),
+        ("gue", ["datasets=[prom_core_tata]"]),
+        ("fewshot", ["datasets=[Splice-40@100]", "draws=1"]),
     ],
 }
 SCORES = ("test_mcc", "test_accuracy", "test_auc")
 UNTRAINED = "none"
 
 
-def scores(results: Path) -> dict[str, dict[str, Any]]:
-    """The finished fine-tunings of an evaluation, by set, shots, draw and seed."""
-    if not results.is_file():
+def scores(out: Path) -> dict[str, dict[str, Any]]:
+    """The finished fine-tunings of an evaluation, by dataset and repeat."""
+    if not (out / RESULTS).is_file():
         return {}
-    found = {}
-    for run in json.loads(results.read_text())["runs"]:
-        names = {key: run.get(key) for key in ("dataset", "shots", "seed", "draw")}
-        summary = {score: run["summary"].get(score) for score in SCORES}
-        found[json.dumps(names)] = {**names, **summary}
-    return found
+    return {
+        f"{record.title} {record.repeat}": {
+            "dataset": record.dataset,
+            "shots": record.shots,
+            "seed": record.seed,
+            "draw": record.draw,
+            **{score: record.summary.get(score) for score in SCORES},
+        }
+        for record in read_results(out).records
+    }
 
 
 def main() -> None:
@@ -65,7 +71,7 @@ def main() -> None:
         while True:
             over = all(process.poll() is not None for _, process in running.values())
             for name, (out, _) in running.items():
-                for key, score in scores(out / "results.json").items():
+                for key, score in scores(out).items():
                     if (name, key) not in said:
                         say("fine-tuning", model=model, strategy=name, **score)
                         said.add((name, key))

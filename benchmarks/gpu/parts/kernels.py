@@ -14,8 +14,6 @@ def main() -> None:
     )
     for strategy in ("random_span", "genemask", "cm_gems", "annealed"):
         curriculum = [f"masking.curriculum={strategy}"]
-        if strategy in ("random_span", "genemask"):
-            curriculum = ["masking.curriculum=fixed", f"masking.curriculum.masking={strategy}"]
         data = [
             f"data.store={options.prepared / 'store'}",
             f"masking.table={options.prepared / 'pmi.safetensors'}",
