@@ -23,15 +23,15 @@ shared=(data.store=store masking.table=pmi.safetensors data.split.by=contig data
 switching=cm_gems+curriculum.threshold=30
 by_position=$switching+rank_by=position
 
-compare() { # MODEL STRATEGIES TASKS
-  local model=$1 strategies=$2 tasks=$3
+compare() { # MODEL STRATEGIES DATASETS
+  local model=$1 strategies=$2 datasets=$3
   for seed in 0 1 2; do
     cmgems run pretrain --config logo_small "${shared[@]}" model="$model" steps=2500 masking.curriculum=uniform \
       seed=$seed -o "warm/$model-seed$seed"
   done
   cmgems compare --strategies "$strategies" --seeds 3 --config logo_small --steps 2000 "${shared[@]}" \
     "model=warm/$model-seed{seed}" optim.lr=1e-3 optim.warmup=100 validation.every=200 \
-    --data "$data" --tasks "$tasks" --finetune compute.threads=1 --finetune log.every=200 -o "$model"
+    --data "$data" --datasets "$datasets" --finetune compute.threads=1 --finetune log.every=200 -o "$model"
 }
 
 for part in "${@:-few_shot}"; do

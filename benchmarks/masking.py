@@ -153,7 +153,7 @@ def main() -> None:
             f"## {rows} sequences of up to {TOKENS} tokens\n\n" + table(header, rows_of(found, rows))
         )
     note = (
-        "The papers' loops are written anew from their description: each sequence and each token in turn, ranks by "
+        "The papers' loops are our own, written from their description: each sequence and each token in turn, ranks by "
         "decoding a token to its k-mer and looking that up. Tokens count padding."
     )
     packages = ["torch", "numpy", "numba", "transformers"]

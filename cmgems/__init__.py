@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cmgems.motifs import discover_motifs
     from cmgems.pmi import PMITable
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CmgemsError",

@@ -1,6 +1,6 @@
-"""Writing files so that nothing half-written is ever left under a final name.
+"""Write files so that no final name ever holds a half-written file.
 
-Write beside, fsync, rename: a reader sees the old file or the new one, whole.
+Write beside, fsync, rename: a reader sees the whole old file or the whole new one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _beside(path: Path, prefix: str = "") -> Path:
         raise CmgemsError(
             "cannot write",
             where=path,
-            why="the path ends in no name",
+            why="the path does not end in a name",
             fix="give a file or folder by its name",
         )
     return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{prefix}{path.name}")
@@ -74,7 +74,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        with suppress(OSError):  # never hide what went wrong above
+        with suppress(OSError):  # do not hide an error from above
             partial.unlink(missing_ok=True)
 
 
@@ -84,7 +84,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
     Args:
         path: The folder to make; it must not exist yet.
-        replace: It exists, and stays until the new one can take its place.
+        replace: It exists, and stays until the new one takes its place.
 
     Raises:
         CmgemsError: as for :func:`atomic_path`.

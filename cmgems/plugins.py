@@ -1,7 +1,7 @@
 """Components from outside the package.
 
 A plugin is a Python module that adds names to the registries when it is imported. It is found by the entry
-point group ``cmgems.plugins`` of an installed package, or is a loose file named on the command line.
+point group ``cmgems.plugins`` of an installed package, or is a file named on the command line.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _loaded: set[str] = set()
 
 
 def load_plugins(paths: Sequence[Path] = ()) -> None:
-    """Load every installed plugin and the loose files ``paths``, each once in a process.
+    """Load every installed plugin and the files ``paths``, each once in a process.
 
     An entry point that names a function has it called without arguments; one that names a module is imported.
 
@@ -74,7 +74,7 @@ def import_file(path: Path, kind: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise CmgemsError(f"{kind} is not a Python file", where=path, fix="its name must end in .py")
     module = importlib.util.module_from_spec(spec)
-    # dataclasses and typing look the module of a class up here.
+    # dataclasses and typing look up the module of a class here.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

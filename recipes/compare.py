@@ -27,7 +27,7 @@ class Config:
 
     Attributes:
         strategies: A curriculum or masking strategy each, with options of the section `masking` after a `+`:
-            `cm_gems`, `genemask+rate=0.3`, `cm_gems+curriculum.threshold=20`; `none` for models not pretrained.
+            `cm_gems`, `genemask+rate=0.3`, `cm_gems+curriculum.threshold=20`; `none` for the model before pretraining.
         baseline: The strategy with which the others are compared, run by run.
         seeds: Pretraining runs of each strategy, with seeds from 0.
         pretrain: The recipe of all pretraining runs, its config, and values of it (`steps: 1000`). The strategies

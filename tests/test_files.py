@@ -88,7 +88,7 @@ def test_a_folder_is_replaced_last(
 @pytest.mark.parametrize("path", [".", "..", "/"])
 def test_a_path_must_have_a_name(path: str) -> None:
     for writer in (files.atomic_path, files.atomic_folder):
-        with pytest.raises(CmgemsError, match="ends in no name"), writer(Path(path)):
+        with pytest.raises(CmgemsError, match="does not end in a name"), writer(Path(path)):
             pass
 
 

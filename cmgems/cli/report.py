@@ -17,7 +17,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML file to write.")] = Path("report.html"),
     plugin: Plugins = None,
 ) -> None:
-    """Write one web page about runs: curves, masks, the embedding, scores. It needs no network, nor a finished run.
+    """Write one web page about runs: curves, masks, the embedding, scores. Runs may be unfinished.
 
     Example: cmgems report runs/logo runs/ft -o report.html
     """

@@ -24,8 +24,8 @@ class WrittenDraws:
         classes: The labels.
         shots: The numbers of shots drawn.
         skipped: Why there are no draws of a number of shots.
-        repeated: Training rows left out because their sequence stands in an earlier row.
-        leaked: Training rows left out because it stands in the test set.
+        repeated: Training rows left out because their sequence is in an earlier row.
+        leaked: Training rows left out because their sequence is in the test set.
         test_rows: Rows in the test file.
     """
 
@@ -43,8 +43,8 @@ def write_draws(
     """Draw few training examples of a labelled set, clear of its test set and of repeated rows, and write them.
 
     The layout is that of the published few-shot sets: ``out/<shots>/train.csv`` holds the draws one after the other,
-    each ``shots * classes`` rows long, ``out/test.csv`` stands beside, and ``data.dir=out/10 data.shots=10
-    data.draw=3`` reads one. Draw d is made from (seed, d) and the set alone, whichever other draws are asked for.
+    each ``shots * classes`` rows long, ``out/test.csv`` is beside them, and ``data.dir=out/10 data.shots=10
+    data.draw=3`` reads one. Draw d is made from (seed, d) and the set alone, whichever other draws are made.
 
     Raises:
         CmgemsError: if ``out`` exists, or a number is out of range.

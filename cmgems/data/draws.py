@@ -26,7 +26,8 @@ def draw_shots(config: LabelledConfig, train: LabelledSet, test: LabelledSet, se
     Args:
         config: The run's data section.
         train: Everything in the training file.
-        test: What our own draws keep clear of. A published draw is taken as it is; ``leaked_rows`` counts its leaks.
+        test: Our own draws hold none of its sequences. A published draw is taken as it is; ``leaked_rows`` counts its
+            leaks.
         seed: Decides our own draws.
 
     Raises:
@@ -40,7 +41,7 @@ def draw_shots(config: LabelledConfig, train: LabelledSet, test: LabelledSet, se
 
 
 def few_shot(labelled: LabelledSet, shots: int, seed: int, test: LabelledSet | None = None) -> LabelledSet:
-    """``shots`` examples of each class, drawn by ``seed``, no sequence twice and none that stands in ``test``.
+    """``shots`` examples of each class, drawn by ``seed``, no sequence twice and none that is in ``test``.
 
     Raises:
         CmgemsError: if the labels are not one class a sequence.
@@ -58,7 +59,7 @@ def draw_rows(
     shots: int,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Sorted indices of ``shots`` rows of each class, none of them barred.
+    """Sorted indices of ``shots`` rows of each class, without those of ``excluded_N``.
 
     Raises:
         DataError: if a class has fewer.
@@ -67,13 +68,13 @@ def draw_rows(
     for index, label in enumerate(names):
         members = np.flatnonzero((classes_N == index) & ~excluded_N)
         if len(members) < shots:
-            barred = int(np.sum(excluded_N & (classes_N == index)))
+            excluded = int(np.sum(excluded_N & (classes_N == index)))
             raise DataError(
                 "fewer rows than shots",
                 where="data.shots",
                 why=f"{len(members)} training examples of class {label!r}"
-                + (f", besides {barred} that repeat a row or stand in the test set" if barred else "")
-                + f"; {shots} shots are asked for",
+                + (f", and {excluded} more that repeat a row or are in the test set" if excluded else "")
+                + f"; {shots} shots were requested",
                 fix="ask for fewer, or give more rows",
             )
         drawn.append(generator.choice(members, shots, replace=False))
@@ -85,7 +86,7 @@ def published_draw(labelled: LabelledSet, shots: int, draw: int) -> LabelledSet:
 
     Raises:
         CmgemsError: if the labels are not one class a sequence.
-        DataError: if the classes do not hold the same whole number of draws, or fewer than asked for.
+        DataError: if the classes do not hold the same whole number of draws, or too few.
     """
     classes_N = _classes(labelled)
     counts = {label: int(np.sum(classes_N == index)) for index, label in enumerate(labelled.names)}
@@ -94,7 +95,7 @@ def published_draw(labelled: LabelledSet, shots: int, draw: int) -> LabelledSet:
         raise DataError(
             "no such draw",
             where="data.draw",
-            why=f"{draw} is asked for, the training set holds {draws} of {shots} shots, numbered from 0",
+            why=f"{draw} was requested, the training set holds {draws} of {shots} shots, numbered from 0",
             fix=f"choose 0 to {draws - 1}, or set data.draw=null to draw by the seed",
         )
     drawn = [

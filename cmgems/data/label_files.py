@@ -5,7 +5,7 @@ Two layouts are read, told apart by what the folder holds and the header says:
 - GUE: ``train.csv``, ``dev.csv``, ``test.csv`` with columns ``sequence,label``.
 - GeneMask: ``train.tsv`` (or ``.txt``), optionally dev, and test; tab-separated, the sequence as overlapping k-mers.
 
-In either, ``test`` may stand one folder up, as in the few-shot sets: ``10/train.tsv``, ``50/train.tsv``, ``test.tsv``.
+In either, ``test`` may be one folder up, as in the few-shot sets: ``10/train.tsv``, ``50/train.tsv``, ``test.tsv``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from cmgems.files import write_text
 
 SPLITS = ("train", "dev", "test")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-LONGEST_CELL = 1 << 30  # letters; Python's own limit, 131,072, is no whole contig
+LONGEST_CELL = 1 << 30  # letters; Python's own limit, 131,072, is shorter than a contig
 
 
 class Row(NamedTuple):
-    """One labelled sequence as it stands in a file.
+    """One labelled sequence of a file.
 
     Attributes:
         path: The file.
@@ -67,7 +67,7 @@ def bases_of(text: str, where: str = "") -> str:
     for i, kmer in enumerate(kmers):
         if kmer != bases[i : i + k]:
             raise DataError(
-                "words that are no overlapping k-mers",
+                "words that are not overlapping k-mers",
                 where=where,
                 why=f"{kmers[i - 1][:20]} is followed by {kmer[:20]}",
                 fix="write the sequence as one word, or as k-mers one base apart",
@@ -82,7 +82,7 @@ def read_rows(
 
     Args:
         path: Comma- or tab-separated, by its ending, with a header.
-        columns: Names of the label columns, case ignored where no column is spelt so.
+        columns: Names of the label columns, case is ignored if no column has exactly that name.
         may_be_empty: Whether an empty label means something.
 
     Raises:
@@ -103,7 +103,7 @@ def read_rows(
                 _check_width(cells, header, places, where)
                 text, *labels = [cells[i].strip() for i in places]
                 if not text or ("" in labels and not may_be_empty):
-                    raise DataError("sequence or label missing", where=where, fix="mend or drop the row")
+                    raise DataError("sequence or label missing", where=where, fix="fix or remove the row")
                 yield Row(path, line, bases_of(text, where), tuple(labels))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError("cannot read", where=path, why=str(error)) from error
@@ -143,7 +143,7 @@ def _check_width(cells: list[str], header: list[str], places: list[int], where: 
         fix = "quote cells that hold the delimiter"
         raise DataError("more cells than columns", where=where, why=widths, fix=fix)
     what = "sequence or label missing" if len(cells) <= max(places) else "fewer cells than columns"
-    raise DataError(what, where=where, why=widths, fix="mend or drop the row")
+    raise DataError(what, where=where, why=widths, fix="fix or remove the row")
 
 
 def _place(header: list[str], name: str, path: Path) -> int:
@@ -153,9 +153,9 @@ def _place(header: list[str], name: str, path: Path) -> int:
     if len(places) == 1:
         return places[0]
     raise DataError(
-        f"column {name!r} twice" if places else "columns missing",
+        f"column {name!r} appears twice" if places else "columns missing",
         where=f"{path}:1",
-        why="" if places else f"no {name!r}, it has {', '.join(header)[:60] or 'none'}",
+        why="" if places else f"no {name!r}; it has {', '.join(header)[:60] or 'none'}",
         fix="the first line names the columns: sequence and label, or those in data.labels, "
         f"with a {'comma' if path.suffix == '.csv' else 'tab'} between them",
     )

@@ -23,12 +23,12 @@ class LabelledConfig:
 
     Attributes:
         dir: Folder with train, dev and test files.
-        labels: Columns that hold the labels. A class stands in one; quantities, and labels as 0 and 1, in one each.
+        labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
         shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
             None for all.
         draw: Which of the draws of ``shots`` that the training file holds one after the other, from 0; None to draw
             by the seed.
-        max_tokens: Rows longer than this are cut, which is said aloud; None for as many as the model takes.
+        max_tokens: Rows longer than this are cut, with a warning; None for as many as the model takes.
     """
 
     dir: Path
@@ -94,7 +94,7 @@ def read_splits(
         kind: What the label columns hold; None for a class a sequence.
 
     Raises:
-        DataError: if a file is missing or bad, a split is empty, or a label stands only outside train.
+        DataError: if a file is missing or bad, a split is empty, or a label is not in train.
     """
     tokens = min(config.max_tokens or max_positions, max_positions)
     kind = kind or OneClass()
@@ -163,12 +163,12 @@ def _encode_together(sequences: list[str], tokenizer: Tokenizer) -> list[np.ndar
 
 
 def _refuse(row: Row, tokenizer: Tokenizer) -> None:
-    """Raise what the tokenizer has to say against a row, as found in that row."""
+    """Raise the tokenizer's error about a row, with the place of the row."""
     try:
         tokenizer.encode(row.bases)
     except DataError as error:
         place = f"{row.where}, {error.where}" if error.where else row.where
-        raise DataError(error.what, where=place, why=error.why, fix="mend it, or leave it out") from error
+        raise DataError(error.what, where=place, why=error.why, fix="fix it, or leave it out") from error
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int, multiple: int = 8) -> np.ndarray:

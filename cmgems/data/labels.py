@@ -95,7 +95,7 @@ class Quantities:
 class LabelSet:
     """Any number of labels a sequence, also none: float64 (N, C), 0 or 1.
 
-    One column holds the names of the labels, parted by ``;``; of several columns each holds 0 or 1 and its header is
+    One column holds the names of the labels, separated by ``;``; of several columns each holds 0 or 1 and its header is
     the name.
     """
 
@@ -127,7 +127,7 @@ class LabelSet:
 class ClassPerBase:
     """A class for every base, from one column: a list of int64 (bases,), indices into the names.
 
-    A cell is one character a base, or classes of any length parted by spaces. Ordered as in :class:`OneClass`.
+    A cell is one character a base, or classes of any length separated by spaces. Ordered as in :class:`OneClass`.
     """
 
     may_be_empty: ClassVar[bool] = False
@@ -147,7 +147,7 @@ def _check_one_column(columns: tuple[str, ...]) -> None:
         raise CmgemsError(
             "several label columns",
             where="data.labels",
-            why=f"{', '.join(columns)}; a class stands in one",
+            why=f"{', '.join(columns)}; a class takes one",
             fix="name one, or set task=multi_label or task=regression",
         )
 
@@ -180,7 +180,7 @@ def _look_up(index: dict[str, int], labels: Iterable[str], row: Row) -> list[int
             f"label {error.args[0]!r} not in train",
             where=row.where,
             why=f"train has {', '.join(list(index)[:NAMES_SHOWN])}{more}",
-            fix="mend or drop the row; numbers want task=regression",
+            fix="fix or remove the row; for numbers set task=regression",
         ) from None
 
 
@@ -198,7 +198,7 @@ def _of_bases(row: Row) -> Sequence[str]:
             "wrong number of labels",
             where=row.where,
             why=f"{len(labels)} for {len(row.bases)} bases",
-            fix="give every base one character, or one class parted by spaces",
+            fix="give every base one character, or classes separated by spaces",
         )
     return labels
 
@@ -210,7 +210,7 @@ def _number(cell: str, row: Row) -> float:
         value = math.nan
     if not abs(value) <= LARGEST:
         raise DataError(
-            "label that is no number", where=row.where, why=f"found {cell[:40]!r}", fix="mend or drop the row"
+            "label is not a number", where=row.where, why=f"found {cell[:40]!r}", fix="fix or remove the row"
         )
     return value
 

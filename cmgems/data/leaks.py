@@ -1,4 +1,4 @@
-"""Rows of a test set that were trained on, and rows that stand twice."""
+"""Rows of a test set that were trained on, and rows that repeat others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cmgems.data.labelled import LabelledSet
 
 
 def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
-    """Which test rows have a sequence that also stands in train, whatever their labels: bool (N,).
+    """Which test rows have a sequence that is also in train, whatever their labels: bool (N,).
 
     Whole sequences are compared letter by letter, in either case: cutting them to what a model takes would make rows
     equal that differ behind the cut, and the answer would depend on the model. The other strand is another sequence.
@@ -21,7 +21,7 @@ def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
 
 
 def excluded_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:
-    """Which training rows a draw keeps clear of: their sequence stands in test, or in an earlier row: bool (N,)."""
+    """Which training rows a draw leaves out: their sequence is in test, or in an earlier row: bool (N,)."""
     excluded_N = repeats(_comparable(train)[0])
     if test is not None:
         excluded_N |= leaked_rows(test, train)
@@ -29,13 +29,13 @@ def excluded_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:
 
 
 def found_in(rows: Sequence[Hashable], others: Sequence[Hashable]) -> np.ndarray:
-    """Which rows stand among others too: bool (N,)."""
+    """Which rows are among ``others``: bool (N,)."""
     known = set(others)
     return np.array([row in known for row in rows], np.bool_)
 
 
 def repeats(rows: Sequence[Hashable]) -> np.ndarray:
-    """Which rows stood there before: bool (N,)."""
+    """Which rows repeat an earlier one: bool (N,)."""
     first = {row: n for n, row in reversed(list(enumerate(rows)))}
     return np.array([first[row] != n for n, row in enumerate(rows)], np.bool_)
 

@@ -59,7 +59,7 @@ def _gaps(names: tuple[str, ...]) -> list[str]:
     if not all(name.isdecimal() for name in names):
         return []
     numbers = sorted(map(int, names))
-    if numbers[0] > 1 or numbers[-1] > 10 * len(numbers):  # codes of their own, no count
+    if numbers[0] > 1 or numbers[-1] > 10 * len(numbers):  # codes, not counted from 0 or 1
         return []
     return [str(number) for number in range(numbers[0], numbers[-1]) if number not in numbers]
 

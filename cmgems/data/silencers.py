@@ -1,9 +1,9 @@
-"""Silencers against the same sequences with pieces written over, the set of CM-GEMS (arXiv 2408.07180).
+"""Silencers and the same sequences with pieces written over, the set of CM-GEMS (arXiv 2408.07180).
 
 A sequence of L bp has pieces of ``L // 20`` bp. Its negative is the sequence after 12 draws: each time a piece of bases
 drawn at random, A, C, G and T alike, is written over a place drawn at random among all where it fits. Places may
 overlap, so 46 % of the bases are drawn anew and a third differ; in the published set it is a third too. Three things
-are not as there: a piece may reach the last base; a negative always differs from every positive; and it stands on the
+are not as there: a piece may reach the last base; a negative always differs from every positive; and it is on the
 same side of the split as its own, so that no model knows a test sequence by the two thirds it was trained on.
 
 All draws for a sequence are made from the seed and the sequence alone. The order of the file does not matter.
@@ -54,10 +54,12 @@ def silencer_set(fasta: Path, max_bp: int = 300, seed: int = 0) -> SilencerSet:
 
     Raises:
         CmgemsError: if ``max_bp`` is below 20.
-        DataError: if the file is no FASTA, or fewer than two silencers are left.
+        DataError: if the file is not FASTA, or fewer than two silencers are left.
     """
     if max_bp < PIECES:
-        raise CmgemsError("length out of range", where="--max-bp", why=f"{max_bp} bp make no {PIECES} pieces")
+        raise CmgemsError(
+            "length out of range", where="--max-bp", why=f"{max_bp} bp cannot make {PIECES} pieces"
+        )
     positives: set[str] = set()
     skipped: Counter[str] = Counter()
     for record in read_fasta(fasta):
@@ -102,7 +104,7 @@ def negative(codes_L: Codes, generator: np.random.Generator) -> Codes:
 
 
 def _unlike_any(bases: str, key: int, positives: set[str]) -> str:
-    """The first negative of ``bases`` that is no silencer itself."""
+    """The first negative of ``bases`` that is not itself a silencer."""
     generator = np.random.Generator(np.random.Philox(key=key))
     while (written := decode(negative(encode(bases.encode()), generator))) in positives:
         pass

@@ -1,8 +1,8 @@
-"""A synthetic genome with planted structure, for the demo and for tests that need no download.
+"""A synthetic genome with planted structure, for the demo and for tests without a download.
 
 It has what makes real vertebrate DNA worth learning: domains of different GC content, CpG depletion and CpG
 islands, families of interspersed repeats, microsatellites, and promoters with TATA box, initiator and GC
-boxes. Every contig is drawn from a generator of its own, so it does not depend on how many others there are.
+boxes. Every contig has a generator of its own, so it does not depend on the number of contigs.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def simulate(bases: int, seed: int) -> SimulatedGenome:
 
 
 def write_demo_data(folder: Path, bases: int = 2_000_000, seed: int = 0) -> DemoData:
-    """Write a synthetic genome and a labelled promoter set in which nothing of that genome occurs.
+    """Write a synthetic genome and a labelled promoter set that shares no window with it.
 
     The set has 300 bp windows: half of them (label 1) with a transcription start site at index 249, read in
-    its direction, the others without any part of a promoter. They come from contigs that are not in the FASTA
-    file but of the same species, so to say: with the same repeat families and composition.
+    its direction, the others with no part of a promoter. They come from contigs that are not in the
+    FASTA file but have the same repeat families and composition.
 
     Returns:
         The paths: ``folder/genome.fa.gz``, ``folder/promoters`` and ``folder/unknown.fa``.
@@ -114,7 +114,7 @@ def write_demo_data(folder: Path, bases: int = 2_000_000, seed: int = 0) -> Demo
 
 
 def _labelled_rows(count: int, seed: int) -> list[tuple[str, int]]:
-    """``count`` rows in random order, every second one of them a promoter."""
+    """``count`` rows in random order, half of them promoters."""
     contigs = 1 + count * BP_A_PROMOTER // 2 // CONTIG_BP * 5 // 4
     genome = _genome([(HELD_OUT_CONTIG + number, CONTIG_BP) for number in range(contigs)], seed)
     windows: dict[int, list[Codes]] = {1: [], 0: []}
@@ -215,7 +215,7 @@ def _deplete_cpg(rng: np.random.Generator, codes: Codes, share: float) -> Codes:
 
 
 def _add_repeats(rng: np.random.Generator, codes: Codes, families: list[Codes]) -> npt.NDArray[np.bool_]:
-    """Lay down old copies of the families: cut at the 5' end, mutated by 5 to 20 %, on either strand."""
+    """Write old copies of the families: cut at the 5' end, mutated by 5 to 20 %, on either strand."""
     masked = np.zeros(len(codes), dtype=np.bool_)
     target = REPEAT_SHARE * len(codes)
     while target > 0:
@@ -257,7 +257,7 @@ def _add_promoters(
 ) -> tuple[Positions, npt.NDArray[np.int8]]:
     """Write promoters into free places, about half of them inside islands."""
     count = len(codes) // BP_A_PROMOTER
-    chosen = islands[rng.integers(len(islands), size=int(0.7 * count))]  # some will find no room
+    chosen = islands[rng.integers(len(islands), size=int(0.7 * count))]  # some will not fit
     within = chosen[:, 0] + rng.integers(0, np.maximum(1, chosen[:, 1] - chosen[:, 0] - WINDOW_BP))
     anywhere = rng.integers(0, max(1, len(codes) - WINDOW_BP), 5 * count)
     taken = np.zeros(len(codes), dtype=np.bool_)
@@ -285,7 +285,7 @@ def _add_promoters(
 
 
 def _write_core(rng: np.random.Generator, window: Codes) -> None:
-    """Plant the motifs of a promoter around index 249, each with some probability only."""
+    """Plant the motifs of a promoter around index 249, each with some probability."""
 
     def plant(position: int, motifs: tuple[bytes, ...], probability: float) -> None:
         if rng.random() < probability:

@@ -136,7 +136,7 @@ def find_datasets(
 
 
 def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, list[int | None]]]:
-    """Names of datasets, and the numbers of shots asked for of each; None for the whole set."""
+    """Names of datasets, and the numbers of shots of each; None for the whole set."""
     chosen: dict[str, list[int | None]] = {}
     for text in wanted:
         pattern, at, number = text.partition("@")

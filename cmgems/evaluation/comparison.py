@@ -108,7 +108,7 @@ class Comparison:
 
     Attributes:
         out: The folder of the comparison.
-        strategies: In the order asked for.
+        strategies: In the order of the config.
         baseline: The strategy with which the others are compared.
         exclude_leaks: Whether scores leave out the test rows that are in train.
         pretrained: The pretraining runs.

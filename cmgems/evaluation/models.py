@@ -11,11 +11,11 @@ from cmgems.config import RecipeSettings, config_dict, load_config
 from cmgems.config.recipe_settings import Values
 from cmgems.errors import CmgemsError
 from cmgems.evaluation.runs import Evaluation, FineTuning
-from cmgems.masking import CURRICULA, STRATEGIES
+from cmgems.masking import CURRICULA
 from cmgems.registry import did_you_mean
 from cmgems.runs.layout import SUMMARY
 
-# The strategy of models that are not pretrained.
+# The strategy of models that are not pretrained here.
 UNTRAINED = "none"
 
 
@@ -27,7 +27,7 @@ class Model:
     OUT/finetune/cm_gems-seed0/prom/prom_core_tata/seed0/         a fine-tuning run from its weights
 
     Attributes:
-        strategy: How it masks, see :func:`masking_values`; ``none`` if it is not pretrained.
+        strategy: How it masks, see :func:`masking_values`; ``none`` if it is what pretraining starts from.
         seed: Of the pretraining.
         config: Of the pretrain recipe.
         run_folder: Of its pretraining run.
@@ -42,7 +42,7 @@ class Model:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it is pretrained at all."""
+        """Whether it is pretrained here."""
         return self.strategy != UNTRAINED
 
     @property
@@ -113,13 +113,12 @@ def masking_values(strategy: str) -> list[Values]:
         CmgemsError: if there is no such curriculum or strategy, or an option has no ``=``.
     """
     name, *options = strategy.split("+")
-    curricula = [known for known in CURRICULA.names() if known != "fixed"]
-    if name not in curricula and name not in STRATEGIES.names():
-        known = [*curricula, *STRATEGIES.names(), UNTRAINED]
-        raise CmgemsError(f"unknown strategy {name!r}", where="strategies", fix=did_you_mean(name, known))
+    known = [known for known in CURRICULA.names() if known != "fixed"]
+    if name not in known:
+        fix = did_you_mean(name, [*known, UNTRAINED])
+        raise CmgemsError(f"unknown strategy {name!r}", where="strategies", fix=fix)
     # `fixed` first: a new name drops the options that the base config gives to its own curriculum.
-    curriculum: list[Any] = ["fixed", name if name in curricula else {"name": "fixed", "masking": name}]
-    layers: list[Values] = [{"masking": {"curriculum": value}} for value in curriculum]
+    layers: list[Values] = [{"masking": {"curriculum": value}} for value in ("fixed", name)]
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:

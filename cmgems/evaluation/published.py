@@ -1,4 +1,4 @@
-"""Published scores of the GUE benchmark (arXiv 2306.15006), facts to stand beside ours.
+"""Published scores of the GUE benchmark (arXiv 2306.15006), to show beside ours.
 
 ``gue_published.csv`` holds MCC, macro-F1 for covid, in percent. DNABERT-2-FPT is DNABERT-2 pretrained further on the
 training sequences of GUE itself.

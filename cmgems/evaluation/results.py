@@ -65,7 +65,7 @@ class Results:
         model: What was evaluated, as the user named it.
         gue: Whether these are GUE's datasets.
         exclude_leaks: Whether the scores leave out test rows that are in train.
-        absent: Titles of datasets that were asked for and not found.
+        absent: Titles of datasets that were named and not found.
         skipped: Titles of datasets that could not be used, and why.
         records: One a run.
     """

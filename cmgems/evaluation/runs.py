@@ -69,7 +69,7 @@ class Evaluation:
 
     Attributes:
         datasets: Those found.
-        absent: Titles of datasets that were asked for and not found.
+        absent: Titles of datasets that were named and not found.
         skipped: Titles of datasets that cannot be used, and why; failing runs add to them.
         exclude_leaks: Whether scores leave out the test rows that are in train.
     """

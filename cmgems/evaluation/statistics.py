@@ -61,7 +61,9 @@ def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Differe
         ValueError: if they differ in length or are empty.
     """
     if len(ours) != len(theirs) or not ours:
-        raise ValueError(f"pairs wanted, but there are {len(ours)} and {len(theirs)} values")
+        raise ValueError(
+            f"pairs need as many values on both sides, but there are {len(ours)} and {len(theirs)}"
+        )
     differences = np.subtract(ours, theirs)
     mean = float(differences.mean())
     if len(differences) == 1:

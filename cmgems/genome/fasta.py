@@ -1,8 +1,8 @@
-"""Reading FASTA strictly: every byte is checked, and whatever is wrong is said in one line.
+"""Read FASTA strictly: every byte is checked, and an error names file, contig and position.
 
-Decompression (gzip, bgzip, zstd, bzip2, xz) is xopen's; the few lines of parsing are our own, because
-whole blocks handled by ``bytes`` methods are several times faster than a reader that goes line by line,
-and because no reader rejects proteins, gap characters or NUL bytes.
+xopen decompresses (gzip, bgzip, zstd, bzip2, xz). The few lines of parsing are our own: ``bytes`` methods on whole
+blocks are several times faster than a reader that goes line by line, and no reader rejects proteins, gap characters
+or NUL bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FastaRecord:
 
     Attributes:
         name: First word of the header line.
-        sequence: ASCII letters in the file's own case, no whitespace, only A, C, G, T and IUPAC codes.
+        sequence: ASCII letters in the file's own case, no whitespace, only A, C, G, T and other IUPAC codes.
     """
 
     name: str
@@ -45,7 +45,7 @@ def compression_of(path: Path) -> str | None:
     """How ``path`` is compressed ("gz", "zst", "bz2", "xz") by its first bytes, or None if it is not.
 
     Raises:
-        DataError: if it is no readable, non-empty file, or is named as compressed but is not.
+        DataError: if it is not a readable, non-empty file, or is named as compressed but is not.
     """
     if not path.exists():
         raise DataError("no such file", where=path, fix="check the path")
@@ -73,13 +73,13 @@ def compression_of(path: Path) -> str | None:
 
 
 def read_fasta(path: Path) -> Iterator[FastaRecord]:
-    """Read the contigs of a FASTA file one by one, plain or compressed (told by content, not by name).
+    """Read the contigs of a FASTA file one by one, plain or compressed (recognised by content, not by name).
 
     Memory is bounded by the longest contig.
 
     Raises:
-        DataError: if the file is missing, empty, truncated or no FASTA, or if a record has no name, no
-            sequence or a letter that is no nucleotide code; the message names contig and position (1-based).
+        DataError: if the file is missing, empty, truncated or not FASTA, or if a record has no name, no
+            sequence, or a letter that is not a nucleotide code; the message names contig and position (1-based).
     """
     for header, sequence in _raw_records(path, compression_of(path)):
         yield _checked(header, sequence, path)

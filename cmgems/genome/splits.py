@@ -1,7 +1,7 @@
-"""Holding out a part of the genome for validation, by block or by contig.
+"""Hold out a part of the genome for validation, by block or by contig.
 
-Neighbouring windows share repeats and composition, so validation windows drawn at random from among training
-windows look easier than they are. Held-out stretches are long instead, and no window crosses their borders.
+Neighbouring windows share repeats and composition, so validation windows drawn at random among training windows
+look easier than they are. Held-out stretches are long instead, and no window crosses their borders.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Split:
     """What to hold out.
 
     Attributes:
-        by: "block" cuts every contig into blocks and draws some of them; "contig" takes whole contigs.
-        fraction: Share of the valid bases to hold out, at least.
+        by: "block" cuts every contig into blocks and draws some of them; "contig" holds out whole contigs.
+        fraction: Smallest share of the valid bases to hold out.
         block_bp: Length of a block (bp).
-        contigs: With "contig": the ones to hold out; if none, they are drawn until ``fraction`` is met.
+        contigs: With "contig": the ones to hold out; if none, they are drawn until ``fraction`` is reached.
         seed: Of the draw.
     """
 
@@ -53,7 +53,7 @@ def split_runs(store: GenomeStore, split: Split) -> tuple[Positions, Positions]:
 
     Returns:
         ``(train_runs, validation_runs)``, each int64[., 2] in flat coordinates, sorted, disjoint; together
-        they cover every valid base. A run is cut only where training and validation meet.
+        they cover every valid base. A run is cut only at a border between training and validation.
 
     Raises:
         DataError: if either side would be empty, or a named contig is not in the store.

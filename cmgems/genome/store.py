@@ -1,4 +1,4 @@
-"""The genome store: FASTA read once into one flat file of 1-byte codes, memory-mapped ever after.
+"""The genome store: FASTA read once into one flat file of 1-byte codes, which is memory-mapped from then on.
 
 A store is a folder:
 
@@ -30,7 +30,7 @@ Positions = npt.NDArray[np.int64]
 
 FORMAT = "cmgems-genome"
 FORMAT_VERSION = 1
-SLICE_BASES = 1 << 20  # a slice and its temporaries stay in the processor's cache
+SLICE_BASES = 1 << 20  # a slice and its temporary arrays fit into the processor's cache
 BUILD_FIX = "make one with: cmgems genome build GENOME.fa -o STORE"
 
 
@@ -68,7 +68,7 @@ class GenomeStore:
         """Open the store in ``folder``; checks format and sizes, not the checksum (see :meth:`verify`).
 
         Raises:
-            DataError: if it is no genome store, of another format version, or damaged.
+            DataError: if it is not a genome store, of another format version, or damaged.
         """
         folder = Path(folder)
         index = _read_index(folder)
@@ -185,7 +185,7 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     """The index of a store of any version, None if it is damaged.
 
     Raises:
-        DataError: if ``folder`` is no store, or cannot be read.
+        DataError: if ``folder`` is not a store, or cannot be read.
     """
     path, index = folder / "index.json", None
     try:
@@ -202,7 +202,9 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
         if (folder / "codes.bin").is_file():
             return None
     if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise DataError("not a genome store", where=folder, why="index.json is not one's", fix=BUILD_FIX)
+        raise DataError(
+            "not a genome store", where=folder, why="index.json is of another kind", fix=BUILD_FIX
+        )
     return index
 
 
@@ -239,7 +241,7 @@ def _add_contigs(writer: _Writer, fasta: Path) -> None:
 
 
 class _Writer:
-    """Gathers small contigs until a slice is full: 170,000 of them cost no more than one long one."""
+    """Collects small contigs until a slice is full, so that 170,000 of them cost no more than a long one."""
 
     def __init__(self, out: BinaryIO, soft_mask: bool, advance: Callable[[float], None]) -> None:
         self.out, self.soft_mask, self.advance = out, soft_mask, advance
@@ -284,7 +286,7 @@ class _Writer:
         self.advance(len(part))
 
     def merged(self, parts: Iterable[Positions]) -> Positions:
-        """Runs of all slices, those cut only by a slice's end joined again."""
+        """Runs of all slices; a run that only the end of a slice cut in two is joined again."""
         runs = np.concatenate(list(parts))
         contig_starts = np.cumsum(list(self.lengths.values()))
         cut = (runs[1:, 0] != runs[:-1, 1]) | np.isin(runs[1:, 0], contig_starts)

@@ -59,7 +59,7 @@ class TiledSampler:
     """Tiles every run without gaps; the default.
 
     No window spans an ambiguous base, a contig's end or a held-out block. The first cut of each run is drawn
-    anew every epoch, unless the run fits into one window; what is left at both ends becomes shorter windows.
+    again every epoch, unless the run fits into one window; what is left at both ends becomes shorter windows.
 
     Attributes:
         max_bp: Length of a full window (bp).
@@ -92,10 +92,10 @@ class TiledSampler:
 class GeneMaskSampler:
     """The reference windows of GeneMask (arXiv 2307.15933), for comparison with published models.
 
-    Ambiguous bases are removed and windows are measured in what remains, so one may span a gap of N. Each
+    Ambiguous bases are removed and windows are measured in the bases that remain, so one may span a gap of N. Each
     contig is walked from a random offset; contigs shorter than it yield nothing. Windows with the same
     sequence are kept once. The published split, a coin flip for each window, is left out on purpose: it puts
-    neighbours on both sides. Validation is held out by block or contig, and no window reaches across it.
+    neighbouring windows on both sides. Validation is held out by block or contig, and no window reaches across it.
 
     Attributes:
         max_bp: Length of a full window (valid bases).
@@ -119,7 +119,7 @@ class GeneMaskSampler:
     ) -> tuple[Positions, Lengths]:
         """See :meth:`Sampler.windows`."""
         rng = _generator(seed, epoch)
-        # Position on the line of all given runs laid end to end; a stretch is walked as if it were one run.
+        # Positions count along all given runs, one after another; a stretch is walked as if it were one run.
         run_ends = np.cumsum(runs[:, 1] - runs[:, 0])
         run_starts = run_ends - (runs[:, 1] - runs[:, 0])
         first_runs = _stretch_starts(store, runs)
@@ -137,7 +137,7 @@ class GeneMaskSampler:
 
 
 def _stretch_starts(store: GenomeStore, runs: Positions) -> npt.NDArray[np.int64]:
-    """Index of each run that is not parted from the one before by ambiguous bases alone; int64."""
+    """Index of each run that does not continue the one before across ambiguous bases only; int64."""
     contig = np.searchsorted(store.offsets, runs[:, 0], side="right")
     held_out_between = store.valid_before(runs[1:, 0]) != store.valid_before(runs[:-1, 1])
     new = np.ones(len(runs), dtype=np.bool_)

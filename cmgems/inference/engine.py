@@ -42,7 +42,7 @@ class Engine:
 
     network: nn.Module = field(repr=False)
     cutter: Cutter = field(repr=False)
-    compute: Compute
+    compute: Compute = field(repr=False)
     batch_size: int = 64
     head: Head = "masked_lm"
     labels: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ def base_states(
     """What a mask leaves of each base.
 
     Args:
-        mask_BS: Masked positions; rows are [CLS] tokens [SEP] [PAD]...
+        mask_BS: Masked positions; rows are ``[CLS]`` tokens ``[SEP] [PAD]...``
         maskable_BS: Positions of known tokens; an [UNK] shows nothing of its bases.
         k: Bases in a token.
         stride: Bases from one token to the next.

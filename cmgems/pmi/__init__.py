@@ -1,4 +1,4 @@
-"""How strongly the bases of a k-mer are bound: n-gram counts, PMI definitions and the ranked table."""
+"""How strongly the bases of a k-mer go together: n-gram counts, PMI definitions and the ranked table."""
 
 from cmgems.pmi.counts import count_ngrams
 from cmgems.pmi.definitions import DEFINITIONS

@@ -1,4 +1,4 @@
-"""How far two rankings of the same k-mers agree."""
+"""How well two rankings of the same k-mers agree."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def compare(first: PMITable, second: PMITable, tops: Sequence[int] | None = None
     Args:
         first: A table.
         second: A table of the same k.
-        tops: Each n of which the first n k-mers are compared, 1 to 4^k; by default 10, 100 and 1000, as far as
-            there are so many k-mers.
+        tops: Each n of which the first n k-mers are compared, 1 to 4^k; by default 10, 100 and 1000, if there
+            are that many k-mers.
 
     Raises:
         DataError: if the tables are of different k.

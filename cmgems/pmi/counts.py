@@ -1,7 +1,7 @@
 """n-gram counts of a genome, all orders in one streaming pass.
 
 Only the longest n is counted. Every n-gram inside a run of ACGT either begins an (n+1)-gram or ends its run,
-so a shorter table is the marginal sum of the next longer one plus one n-gram for each run.
+so a table is the marginal sum of the next longer one, plus one n-gram for each run.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from cmgems.progress import progress
 
 MAX_N = 10  # a dense table of 4^10 int64 is 8 MiB
 CHUNK_BASES = 1 << 23
-CHUNKS_A_BATCH = 511  # 511 x 2^23 bases: a uint32 cannot overflow, even if one worker counts them all
+CHUNKS_A_BATCH = 511  # 511 x 2^23 bases: a uint32 cannot overflow, even if one worker counts all of them
 
 Table = npt.NDArray[np.int64]
 Counts = dict[int, Table]
 
 
 class CodedGenome(Protocol):
-    """What counting reads of a :class:`cmgems.genome.store.GenomeStore`."""
+    """The part of a :class:`cmgems.genome.store.GenomeStore` that counting reads."""
 
     @property
     def codes(self) -> npt.NDArray[np.uint8]: ...
@@ -87,7 +87,7 @@ def _count_chunks(store: CodedGenome, n: int, chunks: range, workers: int, show:
     """n-grams and ends of runs (see :func:`count_window`) in the chunks that start at these positions."""
     codes, runs = store.codes, np.ascontiguousarray(store.runs, np.int64)
     longest, tails = np.zeros(4**n, np.int64), np.zeros((4**n - 1) // 3, np.int64)
-    # Half the cache of int64. One that is not in the list is in use by a thread.
+    # uint32 takes half the cache of int64. A table that is not in `free` is in use by a thread.
     tables = [np.zeros(len(longest), np.uint32) for _ in range(workers)]
     tail_tables = [np.zeros(len(tails), np.uint32) for _ in range(workers)]
     free = list(range(workers))
@@ -119,7 +119,7 @@ def _progress(bases: int, show: bool) -> AbstractContextManager[Callable[[float]
 
 
 def _window(codes: npt.NDArray[np.uint8], start: int, end: int) -> npt.NDArray[np.uint8]:
-    """``codes[start:end]``; of a file through its own mapping, so that its pages are let go afterwards."""
+    """``codes[start:end]``; for a file through a mapping of its own, so that its pages are released afterwards."""
     if isinstance(codes, np.memmap) and codes.filename is not None:
         window = np.memmap(codes.filename, np.uint8, "r", offset=codes.offset + start, shape=(end - start,))
         return window.view(np.ndarray)

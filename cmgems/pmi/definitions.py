@@ -85,7 +85,7 @@ def both_strands(counts: Counts) -> Counts:
 
 
 def normalize(pmi: Scores, count: npt.NDArray[np.int64]) -> Scores:
-    """NPMI: PMI damped for rare k-mers, by half at 101 occurrences; -inf stays -inf."""
+    """NPMI: PMI reduced for rare k-mers, to half at 101 occurrences; -inf stays -inf."""
     damping = np.log(np.maximum(count, 1))
     damping /= damping + np.log(MINIMUM_OCCURRENCES)
     npmi = np.full(len(pmi), -np.inf)
@@ -99,7 +99,7 @@ def rank(npmi: Scores) -> npt.NDArray[np.int32]:
     Returns:
         int32, a permutation of 1..len(npmi).
     """
-    # Rounded, so that ties do not hang on the order of floating-point sums: with both strands counted, a
+    # Rounded, so that ties do not depend on the order of floating-point sums: with both strands counted, a
     # k-mer and its reverse complement tie.
     ranks = np.empty(len(npmi), np.int32)
     ranks[np.argsort(-np.round(npmi, 12), kind="stable")] = np.arange(1, len(npmi) + 1)

@@ -1,4 +1,4 @@
-"""Reading the files a PMI table may come in: safetensors, our CSV, and the CSV published with GeneMask."""
+"""Read a PMI table from a file: safetensors, our CSV, or the CSV published with GeneMask."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_BYTES = 64 << 20
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """The fields of a :class:`cmgems.pmi.table.PMITable` in ``path``; its content says which format it is.
+    """The fields of a :class:`cmgems.pmi.table.PMITable` in ``path``; the format is recognised by content.
 
     Raises:
         DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
@@ -50,7 +50,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
             fields = {name: file.get_tensor(name) for name in TENSORS}
             for name, kind in METADATA_TYPES.items():
                 if type(about[name]) is not kind:
-                    raise TypeError(f"{name} is no {kind.__name__}")
+                    raise TypeError(f"{name} is not a {kind.__name__}")
                 fields[name] = about[name]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         why = f"{type(error).__name__}: {error}"
@@ -84,7 +84,7 @@ def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
 def _columns(
     rows: list[tuple[int, list[str]]], index: dict[str, int], types: dict[str, Any], path: Path
 ) -> dict[str, Any]:
-    """The value columns in order of k-mer number, and ``k``; every k-mer must stand there exactly once.
+    """The value columns in order of k-mer number, and ``k``; every k-mer must have exactly one row.
 
     ``rows`` are those of the file with their line numbers.
     """
@@ -100,7 +100,7 @@ def _columns(
                 raise ValueError("too few columns")
             number = _number(row[index[name_column]].upper(), k)
             if seen[number]:
-                raise ValueError(f"{kmer(number, k)} stands there twice")
+                raise ValueError(f"{kmer(number, k)} has two rows")
             for name in value_columns:
                 columns[name][number] = types[name](row[index[name]])
         except (ValueError, OverflowError) as error:
@@ -114,7 +114,7 @@ def _columns(
 
 def _number(name: str, k: int) -> int:
     if len(name) != k or set(name) - set(BASES):
-        raise ValueError(f"{name!r} is no {k}-mer of A, C, G, T")
+        raise ValueError(f"{name!r} is not a {k}-mer of A, C, G, T")
     return int(name.translate(str.maketrans(BASES, "0123")), 4)
 
 

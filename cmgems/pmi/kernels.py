@@ -22,10 +22,10 @@ def count_window(
 
     Args:
         codes_L: uint8 window of the genome that starts at flat position ``origin`` <= max(low - n + 1, 0).
-        runs: int64 [R, 2], the runs that meet [low, high), without ambiguous bases.
+        runs: int64 [R, 2], the runs that overlap [low, high); they hold no ambiguous base.
         table: uint32 [4^n].
-        tails: uint32, tables of orders 0 to n-1 one after another, order m from (4^m - 1) / 3. Of each run
-            that ends in the window the last n-1 bases are counted, of a shorter run all of it.
+        tails: uint32, tables of orders 0 to n-1 one after another; order m starts at (4^m - 1) / 3. For each run
+            that ends in the window, its last n-1 bases are counted; for a shorter run, all of it.
     """
     # Unsigned: a signed index costs a check for negative values at every base.
     two, one = np.uint64(2), np.uint32(1)

@@ -2,7 +2,8 @@
 
 Up to k bases a string has a count of its own, the marginal sum of the k-mers that begin with it. The probability of
 a longer one is that of the Markov chain which the counts define: each base given the k - 1 before it. PMI is then
-`exact` (see definitions.py). NPMI damps by the count an estimate rests on, of the string or of its rarest k-mer.
+`exact` (see definitions.py). NPMI uses the count of the string, or of its
+rarest k-mer.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def string_npmi(strings: Sequence[str], count: npt.NDArray[np.int64], k: int) ->
         k: Length of the k-mers (bp).
 
     Returns:
-        float64, natural log; -inf for single bases, which have no parts, for what is not made of A, C, G and T, and
-        for strings that hold a k-mer which does not occur.
+        float64, natural log; -inf for single bases, which have no parts, for strings with another letter than A, C,
+        G and T, and for strings with a k-mer that does not occur.
     """
     counts = {k: count}
     for n in range(k - 1, -1, -1):
@@ -62,5 +63,5 @@ def string_npmi(strings: Sequence[str], count: npt.NDArray[np.int64], k: int) ->
 
 
 def _kmers(string: str, k: int) -> list[str]:
-    """The k-mers of a string; one that is shorter is all there is."""
+    """The k-mers of a string; a shorter string counts as one."""
     return [string[start : start + k] for start in range(max(1, len(string) - k + 1))]

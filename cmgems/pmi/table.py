@@ -167,7 +167,7 @@ class PMITable:
 
     @classmethod
     def load(cls, path: str | Path) -> PMITable:
-        """Read safetensors, our CSV or the CSV published with GeneMask; the content says which it is.
+        """Read safetensors, our CSV or the CSV published with GeneMask; recognised by content.
 
         Raises:
             DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
@@ -179,7 +179,7 @@ class PMITable:
             raise DataError(error.what, where=path, why=error.why, fix=error.fix) from None
 
     def save(self, path: str | Path) -> None:
-        """Write as safetensors, replacing ``path``; all but the arrays goes to the metadata as JSON.
+        """Write as safetensors, replacing ``path``; the metadata holds everything but the arrays, as JSON.
 
         Raises:
             CmgemsError: if it cannot be written.
@@ -206,7 +206,7 @@ class PMITable:
         return np.argsort(self.rank)
 
     def ends(self, top: int) -> list[list[RankedKmer]]:
-        """The ``top`` first and the ``top`` last k-mers by rank; all of them in one list if there are no more."""
+        """The ``top`` first and the ``top`` last k-mers by rank; or all in one list."""
         order = self.order()
         parts = [order] if 2 * top >= len(order) else [order[:top], order[-top:]]
         return [[self._ranked(number) for number in part.tolist()] for part in parts]
@@ -218,7 +218,7 @@ class PMITable:
         return RankedKmer(int(self.rank[number]), kmer(number, self.k), int(self.count[number]), pmi, npmi)
 
     def token_ranks(self, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
-        """Rank of each token id; 4^k + 1, after all others, for tokens that are no k-mer.
+        """Rank of each token id; 4^k + 1, after all others, for tokens that are not k-mers.
 
         Tokens of variable length are ranked among themselves, by :func:`~cmgems.pmi.strings.string_npmi`.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,55 +28,6 @@ NOTE = (
     "averaged first. With three seeds an interval is no more than their range. An interval in bold leaves out 0."
 )
 
-Cells = Mapping[str, Mapping[str, object]]
-
-
-@dataclass(frozen=True)
-class ComparisonReport:
-    """What a comparison found, as tables with one row a strategy.
-
-    Attributes:
-        baseline: The strategy with which the others are compared.
-        pretraining: The runs, and their losses at a few steps; () before the first run has finished.
-        metrics: (title, scores, differences from the baseline) for each metric.
-        note: How to read them.
-        skipped: A line for each dataset that could not be used.
-    """
-
-    baseline: str
-    pretraining: tuple[Table, ...]
-    metrics: tuple[tuple[str, Table, Table], ...]
-    note: str
-    skipped: tuple[str, ...]
-
-    def parts(self, name: str) -> list[Part]:
-        """The same as parts of a page; ``name`` goes before their ids."""
-        found: list[Part] = []
-        if self.pretraining:
-            found.append(Group(f"{name}-pretraining", "Pretraining", self.pretraining))
-        for number, (title, scores, differences) in enumerate(self.metrics, 1):
-            between = Paragraph(f"Difference from {self.baseline}:")
-            found.append(Group(f"{name}-metric{number}", title, [scores, between, differences]))
-        found.append(Paragraph(self.note))
-        return [*found, BulletList(self.skipped)] if self.skipped else found
-
-
-def comparison_report(
-    comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None = None
-) -> ComparisonReport:
-    """The tables of a comparison; arguments as for :func:`write_comparison`."""
-    strategies, runs = comparison.strategies, comparison.pretrainings()
-    pretraining = (
-        (_pretraining_table(runs, strategies, baseline), _curve_table(runs, strategies)) if runs else ()
-    )
-    metrics = []
-    for metric in comparison.metrics():
-        if scores := comparison.scores(metric):
-            tables = _scores_table(scores, strategies), _differences_table(scores, strategies, baseline)
-            metrics.append((f"Test {METRICS[metric]}", *tables))
-    note = NOTE if pretraining or metrics else "No run has finished yet."
-    return ComparisonReport(baseline, pretraining, tuple(metrics), note, tuple(skip_notes(skipped or {})))
-
 
 def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None = None) -> Path:
     """Write report.md, with curves.png beside it, from the runs that have finished; returns its path.
@@ -87,13 +37,36 @@ def write_comparison(comparison: Comparison, baseline: str, skipped: Mapping[str
         baseline: The strategy with which the others are compared.
         skipped: Titles of datasets that could not be used, and why.
     """
-    runs = comparison.pretrainings()
-    if runs:
+    parts = comparison_parts(comparison, baseline, skipped, "")
+    if runs := comparison.pretrainings():
         plot_curves(runs, comparison.strategies, comparison.out / "curves.png")
+        parts.insert(0, Paragraph("![Validation loss of every strategy](curves.png)"))
     path = comparison.out / "report.md"
-    text = render("comparison.md", report=comparison_report(comparison, baseline, skipped))
+    text = render("markdown.md", title="Masking strategies compared", parts=parts)
     write_text(path, text.strip() + "\n")
     return path
+
+
+def comparison_parts(
+    comparison: Comparison, baseline: str, skipped: Mapping[str, str] | None, name: str
+) -> list[Part]:
+    """The tables of a comparison, for a page or for Markdown; ``name`` goes before the ids of its groups."""
+    strategies, parts = comparison.strategies, list[Part]()
+    if runs := comparison.pretrainings():
+        tables: list[Part] = [_pretraining_table(runs, strategies, baseline)]
+        if (curves := _curve_table(runs, strategies)).rows:
+            tables.append(curves)
+        parts.append(Group(f"{name}-pretraining", "Pretraining", tables))
+    for metric in comparison.metrics():
+        if scores := comparison.scores(metric):
+            tables = [
+                _scores_table(scores, strategies),
+                Paragraph(f"Difference from {baseline}:"),
+                _differences_table(scores, strategies, baseline),
+            ]
+            parts.append(Group(f"{name}-{metric.replace('_', '-')}", f"Test {METRICS[metric]}", tables))
+    parts.append(Paragraph(NOTE if parts else "No run has finished yet."))
+    return [*parts, BulletList(skip_notes(skipped))] if skipped else parts
 
 
 def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], path: Path) -> None:
@@ -126,24 +99,27 @@ def _curves(runs: Sequence[Pretraining]) -> tuple[list[int], np.ndarray]:
 def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], baseline: str) -> Table:
     losses = [Score(run.strategy, run.seed, "", run.loss) for run in runs if not math.isnan(run.loss)]
     compared = {row.strategy: row for row in rows(losses, strategies, baseline)}
-    cells: dict[str, dict[str, object]] = {}
+    lines = []
     for strategy in strategies:
         mine = [run for run in runs if run.strategy == strategy]
         if not mine:
             continue
         switches = ["never" if run.switched_at is None else f"{run.switched_at:,}" for run in mine]
         row = compared.get(strategy)
-        cells[strategy] = {
-            "runs": len(mine),
-            "masked": _mean([100 * run.masked_share for run in mine], ".1f", " %"),
-            "switched at step": " / ".join(switches) if set(switches) != {"never"} else "-",
-            "tokens seen": _mean([run.tokens / 1e6 for run in mine], ".1f", " M"),
-            "minutes": _mean([run.seconds / 60 for run in mine], ".1f"),
-            "validation loss at the end": _spread(row.values) if row else "",
-            f"difference from {baseline}": _signed(row.difference) if row else "",
-        }
-    lines = [[Mark(strategy, "code"), *found.values()] for strategy, found in cells.items()]
-    headings = ["strategy", *next(iter(cells.values()), {})]
+        lines.append(
+            [
+                Mark(strategy, "code"),
+                len(mine),
+                _mean([100 * run.masked_share for run in mine], " %"),
+                " / ".join(switches) if set(switches) != {"never"} else "-",
+                _mean([run.tokens / 1e6 for run in mine], " M"),
+                _mean([run.seconds / 60 for run in mine]),
+                _spread(row.values) if row else "",
+                _signed(row.difference) if row else "",
+            ]
+        )
+    head = ["strategy", "runs", "masked", "switched at step", "tokens seen", "minutes"]
+    headings = [*head, "validation loss at the end", f"difference from {baseline}"]
     return Table(headings, lines, "Pretraining runs")
 
 
@@ -183,7 +159,7 @@ def _differences_table(
     return _by_strategy(others, cells, f"Difference from {baseline}")
 
 
-def _by_strategy(strategies: Sequence[str], cells: Cells, label: str) -> Table:
+def _by_strategy(strategies: Sequence[str], cells: Mapping[str, Mapping[str, object]], label: str) -> Table:
     """A row for each strategy that has any cell, columns by their headings."""
     lines = [
         [Mark(strategy, "code"), *(found.get(strategy, "") for found in cells.values())]
@@ -193,10 +169,10 @@ def _by_strategy(strategies: Sequence[str], cells: Cells, label: str) -> Table:
     return Table(["strategy", *cells], lines, label)
 
 
-def _mean(values: Sequence[float], form: str, unit: str = "") -> str:
+def _mean(values: Sequence[float], unit: str = "") -> str:
     """Of the values that are known; empty if none is."""
     known = [value for value in values if not math.isnan(value)]
-    return f"{np.mean(known):{form}}{unit}" if known else ""
+    return f"{np.mean(known):.1f}{unit}" if known else ""
 
 
 def _spread(values: MeanSD) -> str:

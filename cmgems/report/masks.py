@@ -13,7 +13,7 @@ from rich.markup import escape as escape_markup
 
 from cmgems.masking.preview import MaskedSequence, MaskPreview
 from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
-from cmgems.report.records import Group, Letter, Letters, MaskLegend, Page, Paragraph, Part, Section
+from cmgems.report.records import Group, Letter, Letters, Page, Paragraph, Part, Section
 from cmgems.report.render import page_html
 
 # Colours that colour-blind readers can distinguish (Okabe and Ito); the marks say the same without colour.
@@ -71,13 +71,12 @@ def _coloured(bases: str, states: npt.NDArray[np.uint8]) -> str:
 
 def preview_page(blocks: Sequence[MaskPreview], title: str) -> str:
     """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
-    legend = MaskLegend(
-        [
-            (CLASSES[HIDDEN], "hidden whole: every k-mer over the base is masked (solid line)"),
-            (CLASSES[PARTLY], "partly: some are, the others give it away (dotted line)"),
-        ]
-    )
-    parts: list[Part] = [legend]
+    whole = "hidden whole: every k-mer over the base is masked (solid line)"
+    partly = "partly: some are, the others give it away (dotted line)"
+    parts: list[Part] = [
+        Letters([Letter("A", CLASSES[state])], meaning)
+        for state, meaning in ((HIDDEN, whole), (PARTLY, partly))
+    ]
     if any(sequence.tenths for block in blocks for sequence in block.sequences):
         parts.append(Paragraph(RANK_NOTE))
     for number, block in enumerate(blocks, 1):
@@ -99,6 +98,9 @@ def _letters(sequence: MaskedSequence) -> Letters:
     return Letters([Letter(base, CLASSES[state], digit=digit) for base, state, digit in marked])
 
 
+CSV_COLUMNS = (
+    "strategy", "rank_by", "sequences", "token_share", "hidden_share", "positions_covered", "positions", "mean_rank",
+)  # fmt: skip
 HEADINGS = ("strategy", "ranked by", "tokens", "bases hidden", "positions", "mean rank", "ranks: best..worst")
 
 
@@ -138,22 +140,8 @@ def stats_csv(rows: Sequence[MaskStats]) -> str:
     """The figures as CSV, shares in full precision, empty where there are no ranks."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    names = (
-        "strategy",
-        "rank_by",
-        "sequences",
-        "token_share",
-        "hidden_share",
-        "positions_covered",
-        "positions",
-    )
-    writer.writerow([*names, "mean_rank", *(f"rank_tenth_{i + 1}" for i in range(BINS))])
+    writer.writerow([*CSV_COLUMNS, *(f"rank_tenth_{i + 1}" for i in range(BINS))])
     for row in rows:
-        writer.writerow(
-            [
-                *("" if (value := getattr(row, name)) is None else value for name in names),
-                "" if row.mean_rank is None else row.mean_rank,
-                *(row.histogram or [""] * BINS),
-            ]
-        )
+        values = (getattr(row, name) for name in CSV_COLUMNS)
+        writer.writerow([*values, *(row.histogram or [None] * BINS)])
     return out.getvalue()

@@ -52,7 +52,7 @@ def plot_table(table: PMITable, output: Path, top: int = 100) -> list[Path]:
 
 
 def plot_ranks(first: PMITable, second: PMITable, path: Path, labels: tuple[str, str]) -> None:
-    """Draw each k-mer's rank in one table against its rank in the other, k-mers with CpG in another colour.
+    """Plot each k-mer's rank in one table and in the other, k-mers with CpG in another colour.
 
     Args:
         first: A table, for the horizontal axis.

@@ -1,4 +1,4 @@
-"""What a page is made of: records that the templates render. None of them holds HTML but the ``svg`` of a figure."""
+"""What a page is made of: records that the templates render. Only the ``svg`` of a figure is HTML."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Of each column, whether it is set as numbers: it holds no text, and is not the first."""
+        """Of each column, whether it is set as numbers: it has no text, and is not the first."""
         columns = zip(*self.rows, strict=True) if self.rows else [()] * len(self.headings)
         kinds = [
             all(value is None or isinstance(value, int | float) for value in column) for column in columns
@@ -135,23 +135,16 @@ class Letter:
 
 @dataclass(frozen=True)
 class Letters:
-    """A sequence in groups of ten, with the position of each group's first base above it."""
+    """A sequence in groups of ten, each with the position of its first base; with a ``meaning``, a legend instead."""
 
     macro: ClassVar[str] = "letters"
     letters: Sequence[Letter]
+    meaning: str = ""
 
     @property
     def groups(self) -> list[tuple[int, Sequence[Letter]]]:
         """(position of the first from 1, letters)."""
         return [(first + 1, self.letters[first : first + 10]) for first in range(0, len(self.letters), 10)]
-
-
-@dataclass(frozen=True)
-class MaskLegend:
-    """What the marks of masked bases mean: (their style, the text) each."""
-
-    macro: ClassVar[str] = "mask_legend"
-    entries: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -179,7 +172,7 @@ class Section:
         return [part for part in self.parts if isinstance(part, Group)]
 
 
-Part = Paragraph | BulletList | Tiles | Table | Figure | Grid | Letters | MaskLegend | Group | Section
+Part = Paragraph | BulletList | Tiles | Table | Figure | Grid | Letters | Group | Section
 
 
 @dataclass(frozen=True)
@@ -213,7 +206,7 @@ class Page:
 
 
 def cell_text(value: object) -> str:
-    """A value as a reader wants it: four digits, thousands apart, a dash for what is missing or undefined."""
+    """A value as a reader wants it: four digits, commas between thousands, a dash for what is missing or undefined."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):

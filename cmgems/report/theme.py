@@ -12,18 +12,6 @@ from matplotlib.ticker import FuncFormatter
 
 RAMP = 7
 
-
-def _ramp(low: str, middle: str, high: str) -> list[str]:
-    """RAMP colours from ``low`` through ``middle`` to ``high``, each "#rrggbb"."""
-    stops = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (low, middle, high)]
-    found = []
-    for place in (2 * number / (RAMP - 1) for number in range(RAMP)):
-        first = min(int(place), 1)
-        mixed = [a + (b - a) * (place - first) for a, b in zip(stops[first], stops[first + 1], strict=True)]
-        found.append("#" + "".join(f"{round(part):02x}" for part in mixed))
-    return found
-
-
 # CSS variables, in light and in dark. c1 to c5 are for data: distinct without colour vision (after Okabe and Ito),
 # and with the contrast that text in `back` needs on them. r1 to r7 go from little to much.
 THEME = {
@@ -38,9 +26,14 @@ THEME = {
     "c3": ("#007d5a", "#2fc79a"),
     "c4": ("#a0487f", "#e29bc6"),
     "c5": ("#8a6100", "#f0c419"),
+    "r1": ("#0072b2", "#56b4e9"),
+    "r2": ("#3581ac", "#64a3c6"),
+    "r3": ("#6b91a6", "#7291a3"),
+    "r4": ("#a0a0a0", "#808080"),
+    "r5": ("#ab856b", "#aa896f"),
+    "r6": ("#b76935", "#d5915e"),
+    "r7": ("#c24e00", "#ff9a4d"),
 }
-_RAMPS = (_ramp("#0072b2", "#a0a0a0", "#c24e00"), _ramp("#56b4e9", "#808080", "#ff9a4d"))
-THEME |= {f"r{i + 1}": colours for i, colours in enumerate(zip(*_RAMPS, strict=True))}
 
 # What figures are drawn in; `cmgems.report.svg` writes the variable of each.
 BACK, TEXT, DIM, LINE = (THEME[name][0] for name in ("back", "text", "dim", "line"))

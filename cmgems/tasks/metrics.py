@@ -44,7 +44,7 @@ def label_metrics(labels_NC: np.ndarray, probabilities_NC: np.ndarray) -> Metric
     """F1 at 0.5, AUC and average precision of labels that may hold together.
 
     AUC is the mean over the labels that some examples have and some have not, average precision over those that some
-    have. A label that nobody has or predicts counts as F1 0, as in scikit-learn.
+    have. A label that no example has and no prediction gives counts as F1 0, as in scikit-learn.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 

@@ -18,7 +18,7 @@ def summarise_test(
     """Metrics by key: ``test_mcc``, and ``clean_test_mcc`` without the rows whose sequence is in ``train``.
 
     Beside them the number of test sequences, of those that are in train and, of a classifier, how many classes it
-    gives at all. There are no clean scores if no row leaks, or every row does.
+    predicts. There are no clean scores if no row leaks, or every row does.
 
     Args:
         task: Knows the scores.
@@ -41,7 +41,7 @@ def summarise_test(
 
 
 def collapse_warning(report: Mapping[str, Any]) -> str | None:
-    """What to say of a classifier that gives every sequence the same class; None if it does not."""
+    """A warning about a classifier that gives every sequence the same class; None if it does not."""
     if report.get(CLASSES_PREDICTED) != 1:
         return None
     return (

@@ -30,7 +30,7 @@ def kmer_ids(
 
     Args:
         codes_BL: uint8, A, T, C, G = 0..3, 255 = ambiguous.
-        lengths_B: int32, bases in each row; rows shorter than k become [CLS] [SEP].
+        lengths_B: int32, bases in each row; rows shorter than k become ``[CLS] [SEP]``.
         ids_BS: int32, written in full; S must hold the longest row.
     """
     two = np.uint8(2)

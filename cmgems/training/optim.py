@@ -149,7 +149,9 @@ def apply_gradients(
     """
     norm = math.nan
     if only_if:
-        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip or float("inf")))
+        total = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip or float("inf"))
+        # Of a sharded model it is a DTensor, and float() of that is this rank's part alone in torch 2.9.
+        norm = float(total.full_tensor() if hasattr(total, "full_tensor") else total)
     if math.isfinite(norm):
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_share", 1.0)

@@ -182,7 +182,7 @@ MISTAKES = {
     "k of the tokens out of range": (lambda p: p.pretrain("tokenizer=kmer4", "tokenizer.k=9"), "k = 3, 4, 5 or 6"),
     "table without a k-mer": (csv_table(lambda lines: lines.pop(7)), "missing"),
     "table with a k-mer twice": (csv_table(lambda lines: lines.append(lines[3])), "twice"),
-    "table of another vocabulary": (csv_table(cell(2, 0, "ACGUUU")), "'ACGUUU' is no 6-mer"),
+    "table of another vocabulary": (csv_table(cell(2, 0, "ACGUUU")), "'ACGUUU' is not a 6-mer"),
     "table with NaN": (csv_table(cell(2, 3, "nan")), "NaN"),
     "ranks that are no permutation": (csv_table(cell(2, 4, "1")), "not a permutation"),
     "store too small to count": (store_too_small_to_count, "no 6-mer"),

@@ -15,7 +15,7 @@ from cmgems.tokenization import TOKENIZERS
 
 @pytest.fixture
 def folder(tmp_path):
-    """40 rows of each class, of which 5 stand in the test set and 3 are there twice; one label has a comma."""
+    """40 rows of each class, of which 5 are in the test set and 3 are there twice; one label has a comma."""
     draw = random.Random(0)
     bases = ["".join(draw.choices("ACGT", k=15)) for _ in range(80)]
     names = ("yes", "no, never")
@@ -65,9 +65,9 @@ def test_a_draw_depends_on_seed_and_number_alone(folder, tmp_path):
 def test_too_few_rows_are_a_named_skip(folder, tmp_path):
     written = write_draws(folder, tmp_path / "out", [5, 500], 1, 0)
     assert written.shots == [5]
-    assert "500 shots are asked for" in written.skipped[500]
+    assert "500 shots were requested" in written.skipped[500]
     assert not (tmp_path / "out" / "500").exists()
-    with pytest.raises(DataError, match=r"no draws in .*set: .* 500 shots are asked for; ask for fewer"):
+    with pytest.raises(DataError, match=r"no draws in .*set: .* 500 shots were requested; ask for fewer"):
         write_draws(folder, tmp_path / "other", [500, 600], 1, 0)
     assert not (tmp_path / "other").exists()
 

@@ -57,7 +57,7 @@ def test_without_a_test_set_repeats_alone_are_barred():
     train = labelled([(bases[0], 0), (bases[0], 0), (bases[1], 0), (bases[2], 1), (bases[3], 1)])
     assert sorted(few_shot(train, 2, 0).bases) == sorted(bases)
     with pytest.raises(
-        DataError, match=r"2 training examples of class 'a', besides 1 .*; 3 shots are asked for"
+        DataError, match=r"2 training examples of class 'a', and 1 more .*; 3 shots were requested"
     ):
         few_shot(train, 3, 0)
 
@@ -66,8 +66,8 @@ def test_too_few_are_left():
     bases = distinct(4)
     train = labelled([(bases[0], 0), (bases[1], 0), (bases[2], 1), (bases[3], 1)])
     message = (
-        r"fewer rows than shots in data\.shots: 1 training examples of class 'b', besides 1 that repeat a row or "
-        r"stand in the test set; 2 shots are asked for; ask for fewer"
+        r"fewer rows than shots in data\.shots: 1 training examples of class 'b', and 1 more that repeat a row or "
+        r"are in the test set; 2 shots were requested; ask for fewer"
     )
     with pytest.raises(DataError, match=message):
         few_shot(train, 2, 0, labelled([(bases[3], 0)]))
@@ -104,7 +104,7 @@ def test_balanced_blocks_are_the_draws():
             [4, 4],
             2,
             2,
-            r"no such draw in data\.draw: 2 is asked for, the training set holds 2 of 2 .* choose 0 to 1",
+            r"no such draw in data\.draw: 2 was requested, the training set holds 2 of 2 .* choose 0 to 1",
         ),
         ([4, 6], 2, 0, "not whole draws in the training set: class 'b' has 6 rows, 2 x 2 were expected"),
         ([5, 5], 2, 0, "class 'a' has 5 rows, 2 x 2 were expected"),

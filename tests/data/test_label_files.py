@@ -58,9 +58,9 @@ def test_empty_labels_only_where_they_mean_something(write):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sequence,y\nACGT,1\n", "columns missing in .*train.csv:1: no 'label', it has sequence, y"),
+        ("sequence,y\nACGT,1\n", "columns missing in .*train.csv:1: no 'label'; it has sequence, y"),
         ("sequence,label,Label,LABEL\nACGT,1,2,3\n", None),
-        ("sequence,Label,LABEL\nACGT,1,2\n", "column 'label' twice in .*train.csv:1"),
+        ("sequence,Label,LABEL\nACGT,1,2\n", "column 'label' appears twice in .*train.csv:1"),
         (
             "sequence,label\nACGT,1\nACGT,1,5\n",
             "more cells than columns in .*train.csv:3: 3 cells, 2 columns",
@@ -75,8 +75,11 @@ def test_empty_labels_only_where_they_mean_something(write):
         ),
         ("sequence\tlabel\nACGT\t1\n", "columns missing .* with a comma between them"),
         ("ACGT" * 50 + ",1\n", r"columns missing .* it has (ACGT){15}; the first line names the columns"),
-        ("sequence,label\nACGT ACGT,1\n", "no overlapping k-mers in .*train.csv:2: ACGT is followed by ACGT"),
-        ("sequence,label\nACG CGTA,1\n", "no overlapping k-mers in .*train.csv:2: ACG is followed by CGTA"),
+        (
+            "sequence,label\nACGT ACGT,1\n",
+            "not overlapping k-mers in .*train.csv:2: ACGT is followed by ACGT",
+        ),
+        ("sequence,label\nACG CGTA,1\n", "not overlapping k-mers in .*train.csv:2: ACG is followed by CGTA"),
     ],
 )
 @pytest.mark.parametrize("may_be_empty", [False, True])

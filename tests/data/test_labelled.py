@@ -131,7 +131,7 @@ def test_few_shot_draws_each_class_and_differs_by_seed(small_labelled):
     assert any(
         not np.array_equal(a, b) for a, b in zip(draw.ids, few_shot(train, 7, seed=1).ids, strict=True)
     )
-    with pytest.raises(CmgemsError, match="1000 shots are asked for"):
+    with pytest.raises(CmgemsError, match="1000 shots were requested"):
         few_shot(train, 1000, seed=0)
 
 

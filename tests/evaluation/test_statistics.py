@@ -67,5 +67,5 @@ def test_a_single_pair_has_no_interval():
 
 
 def test_unpaired_values_are_refused():
-    with pytest.raises(ValueError, match="pairs wanted"):
+    with pytest.raises(ValueError, match="pairs need as many values on both sides"):
         paired_difference([1.0], [1.0, 2.0])

@@ -1,4 +1,4 @@
-"""The masking strategies again, as straight lines of plain Python written from the papers' descriptions.
+"""The masking strategies in plain Python, written from the papers' descriptions, to test the kernels against.
 
 They take the same uniform draws as the kernels and nothing else from the package.
 """

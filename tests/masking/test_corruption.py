@@ -103,5 +103,5 @@ def test_the_released_bug_on_the_published_table(shared_data):
     batch = mask_batch(ids, samples, TOKENIZER, ranks_V, named, rate=0.15, seed=0, rank_by="position")
     positions, times = np.unique(batch.positions_M % 512, return_counts=True)
     assert 80 < len(positions) < 140
-    # Positions 1 to 10 stand about id 5, AAAAAA: masked whenever a sequence draws any centre.
+    # Positions 1 to 10 are around id 5, AAAAAA: masked whenever a sequence draws any centre.
     assert np.isin(np.arange(1, 11), positions[times > 390]).all()

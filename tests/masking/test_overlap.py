@@ -105,7 +105,7 @@ def test_pieces_are_ranked_by_their_own_npmi(small_genome):
     assert sorted(ranks_V) == list(range(1, 4102))
     # Specials and single bases have no parts, so no score.
     assert ranks_V[:9].min() > 4092
-    # 6-mers stand in the order of the table.
+    # 6-mers are in the order of the table.
     rank_of = dict(zip(Variable().vocabulary(), ranks_V.tolist(), strict=True))
     table = PMITable.load(small_genome.table)
     sixes = [kmer(number, 6) for number in table.order() if kmer(number, 6) in rank_of]

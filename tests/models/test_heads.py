@@ -15,7 +15,7 @@ DROPPED_BEFORE = {
 
 
 @pytest.mark.parametrize("head", DROPPED_BEFORE)
-def test_dropout_stands_where_the_family_has_it(head):
+def test_dropout_is_where_the_family_has_it(head):
     torch.manual_seed(0)
     module = head(64, 3, 0.5).train()
     shares = {}

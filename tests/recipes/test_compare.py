@@ -48,7 +48,7 @@ def test_the_report_has_every_strategy_in_every_table(finished):
     assert "`none`" not in pretraining
     assert [part.split("\n")[0] for part in downstream] == ["MCC", "accuracy", "AUC"]
     for part in downstream:
-        scores, differences = part.split("Less `random_span`:")
+        scores, differences = part.split("Difference from random_span:")
         assert all(f"| `{name}` |" in scores for name in ("random_span", "genemask+rate=0.3", "none"))
         assert all(f"| `{name}` |" in differences for name in ("genemask+rate=0.3", "none"))
     assert "5-shot" in downstream[1]

@@ -203,9 +203,9 @@ def of_texts(task, folder, train, test):
 @pytest.mark.parametrize(
     ("task", "split", "row", "message"),
     [
-        ("regression", "train", "ACGTACGT,high", "label that is no number in {file}:{line}"),
-        ("regression", "test", "ACGTACGT,nan", "label that is no number in {file}:{line}"),
-        ("regression", "train", "ACGTACGT,inf", "label that is no number in {file}:{line}"),
+        ("regression", "train", "ACGTACGT,high", "label is not a number in {file}:{line}"),
+        ("regression", "test", "ACGTACGT,nan", "label is not a number in {file}:{line}"),
+        ("regression", "train", "ACGTACGT,inf", "label is not a number in {file}:{line}"),
         ("regression", "train", "ACGTACGT,", "sequence or label missing in {file}:{line}"),
         ("regression", "train", "ACGTACGT,1,2", "more cells than columns in {file}:{line}"),
         ("multi_label", "test", "ACGTACGT,a;b", "label 'b' not in train in {file}:{line}"),

@@ -37,7 +37,7 @@ PARTS = [
     replace(FIGURE, key=[r.KeyEntry(EVIL, "c1")], table=r.Table([EVIL], [], EVIL)),
     r.Grid([r.Paragraph(EVIL)]),
     r.Letters([r.Letter(EVIL, "h", digit=EVIL)]),
-    r.MaskLegend([("h", EVIL)]),
+    r.Letters([r.Letter("A", "h")], meaning=EVIL),
     r.Group("g", EVIL, []),
     r.Section("s", EVIL, []),
 ]

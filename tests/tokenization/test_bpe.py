@@ -57,7 +57,7 @@ def test_encode_is_hugging_faces_and_decodes(tokenizer: BpeTokenizer, sequence: 
 @given(sequences=st.lists(dna | st.just(""), max_size=6), tokens=st.integers(2, 60))
 def test_encode_batch_pads_and_cuts(tokenizer: BpeTokenizer, sequences: list[str], tokens: int) -> None:
     lengths_B = np.array([len(sequence) for sequence in sequences], np.int32)
-    codes_BL = np.zeros((len(sequences), 300), np.uint8)  # beyond a row's length stand bases not to be read
+    codes_BL = np.zeros((len(sequences), 300), np.uint8)  # bases beyond a row's length must not be read
     for row, sequence in zip(codes_BL, sequences, strict=True):
         row[: len(sequence)] = alphabet.encode(sequence.encode())
 

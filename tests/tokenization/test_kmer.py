@@ -57,7 +57,7 @@ def test_encode_matches_the_reference(k: int, sequence: str) -> None:
 def test_encode_batch_matches_the_reference(k: int, sequences: list[str], slack: int) -> None:
     tokenizer = KmerTokenizer(k)
     lengths_B = np.array([len(sequence) for sequence in sequences], np.int32)
-    # Beyond a row's length stand bases that must not be read.
+    # Bases beyond a row's length must not be read.
     codes_BL = np.zeros((len(sequences), 40), np.uint8)
     for row, sequence in zip(codes_BL, sequences, strict=True):
         row[: len(sequence)] = alphabet.encode(sequence.encode())

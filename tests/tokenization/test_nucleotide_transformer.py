@@ -70,7 +70,7 @@ def test_encode_batch_pads_and_cuts(
     tokenizer: NucleotideTransformerTokenizer, sequences: list[str], tokens: int
 ) -> None:
     lengths_B = np.array([len(sequence) for sequence in sequences], np.int32)
-    # Beyond a row's length stand bases that must not be read.
+    # Bases beyond a row's length must not be read.
     codes_BL = np.zeros((len(sequences), 180), np.uint8)
     for row, sequence in zip(codes_BL, sequences, strict=True):
         row[: len(sequence)] = alphabet.encode(sequence.encode())

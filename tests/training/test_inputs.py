@@ -17,6 +17,8 @@ from cmgems.training.step import MaskedLMLoss
 
 COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
 PRESETS = ["dnabert_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny"]
+# nt_tiny is built from the parts of the others.
+COMPILED = [pytest.param(p, marks=[pytest.mark.slow] * (p == "nt_tiny")) for p in PRESETS]
 
 
 def batch_of(lengths, columns, seed=0):
@@ -115,7 +117,7 @@ def compiling(monkeypatch):
     return dataclasses.replace(COMPUTE, compiled=True, packing="off")
 
 
-@pytest.mark.parametrize("preset", ["logo_tiny", *PRESETS])
+@pytest.mark.parametrize("preset", [pytest.param("logo_tiny", marks=pytest.mark.slow), *COMPILED])
 def test_steps_after_warm_up_compile_nothing(preset, compiling):
     model = dataclasses.replace(MODELS.get(preset), layers=1).masked_lm()
     loss = compiling.compile(MaskedLMLoss(model))  # refuses a graph break
@@ -138,7 +140,7 @@ def test_steps_after_warm_up_compile_nothing(preset, compiling):
     assert graphs_made() == warm
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", COMPILED)
 def test_packed_rows_as_on_a_gpu_compile_once_a_shape(preset, compiling, monkeypatch):
     monkeypatch.setattr(Packing, "of", partial(Packing.of, fused=True))
     config = dataclasses.replace(MODELS.get(preset), layers=1, attention_dropout=0.0)

@@ -42,7 +42,7 @@ class Line:
     dots: bool = False
 
     def in_words(self) -> str:
-        """Where it begins, ends, and what it lies between."""
+        """Its first, last, lowest and highest value."""
         first, last, low, high = (
             cell_text(float(v))
             for v in (self.values[0], self.values[-1], self.values.min(), self.values.max())

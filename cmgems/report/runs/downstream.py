@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmgems.evaluation.comparison import read_comparison
 from cmgems.evaluation.results import read_results
 from cmgems.evaluation.table import caption, notes, published_table, score_table
+from cmgems.report.comparison import comparison_parts
 from cmgems.report.records import BulletList, Grid, Group, Paragraph, Part, Section, Table
 from cmgems.report.runs.charts import Chart, Line, lines_of
 from cmgems.report.runs.logged import LoggedRun
+from cmgems.runs import RunReader
 from cmgems.runs.summary import is_metric, label
 
 MOST_COMPARED = 8
@@ -24,7 +27,7 @@ SETTINGS = {
 
 
 def finetuning_section(runs: Sequence[LoggedRun], name: str) -> Section:
-    """All fine-tuning runs: their test scores, and how they got there."""
+    """All fine-tuning runs: their test scores and their curves."""
     shown = runs[:MOST_COMPARED]
     keys = dict.fromkeys(key for run in runs for record in run.records for key in record)
     scores = [key for key in keys if key.startswith("dev_")]
@@ -45,7 +48,7 @@ def finetuning_section(runs: Sequence[LoggedRun], name: str) -> Section:
 
 
 def _loss_chart(runs: Sequence[LoggedRun], name: str) -> Chart:
-    caption = "Of single batches; shaded is the range of the steps that a point stands for."
+    caption = "Of single batches; shaded is the range over the steps that a point averages."
     return Chart(f"{name}-loss", "Training loss", caption, "loss", lines_of(runs, "loss"))
 
 
@@ -90,21 +93,21 @@ def _brief(value: object) -> object:
 
 
 def evaluation_section(folder: Path, name: str) -> Section:
-    """What an evaluation found.
+    """What an evaluation or a comparison found.
 
     Args:
-        folder: Of ``cmgems run evaluate``.
+        folder: Of ``cmgems run evaluate`` or ``cmgems compare``.
         name: Id of the section.
 
     Raises:
         DataError: if its results cannot be read.
     """
-    results = read_results(folder)
-    title = f"Evaluation: {folder.resolve().name}"
-    parts: list[Part] = [Paragraph(caption(results))]
-    for headings, rows in (score_table(results), published_table(results)):
-        if rows:
-            parts.append(Table(headings, rows, title))
-    if found := notes(results):
-        parts.append(BulletList(found))
-    return Section(name, title, parts)
+    called = folder.resolve().name
+    if RunReader(folder).recipe == "compare":
+        found = read_comparison(folder)
+        parts = comparison_parts(found, found.baseline, found.skipped, name)
+        return Section(name, f"Comparison of masking strategies: {called}", parts)
+    results, title = read_results(folder), f"Evaluation: {called}"
+    tables = [Table(*table, title) for table in (score_table(results), published_table(results)) if table[1]]
+    remarks = [BulletList(lines)] if (lines := notes(results)) else []
+    return Section(name, title, [Paragraph(caption(results)), *tables, *remarks])

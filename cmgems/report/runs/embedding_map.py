@@ -33,7 +33,7 @@ TRIANGLE = np.array([[-2.4, -1.9], [2.4, -1.9], [0.0, 2.5]])
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """The tokens made of bases alone, and where they lie.
+    """The tokens that consist of bases only, and their places.
 
     Attributes:
         ids: int64 [N] token ids.
@@ -54,7 +54,7 @@ class EmbeddingMap:
 
     @property
     def cpg(self) -> npt.NDArray[np.bool_]:
-        """Whether each token holds CpG, bool [N]."""
+        """Whether each token contains CpG, bool [N]."""
         return np.array(["CG" in token for token in self.tokens])
 
 
@@ -149,11 +149,11 @@ def _figure(
 def _scatter(figure: Picture, axes: Axes, found: EmbeddingMap, levels: npt.NDArray[np.int64]) -> None:
     """Draw all points of a colour and shape as one path, a tenth of the size of one marker each.
 
-    In rounds, so that no colour lies on top of the others.
+    In rounds, so that no colour covers the others.
     """
     axes.update_datalim(found.points)
     axes.autoscale_view()
-    figure.draw_without_rendering()  # settles where the axes lie
+    figure.draw_without_rendering()  # fixes the place of the axes
     figure.set_layout_engine("none")
     places = axes.transData.transform(found.points)
     rounds = np.arange(len(places)) % ROUNDS

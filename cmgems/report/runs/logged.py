@@ -62,7 +62,7 @@ class LoggedRun:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in the folders given.
+    """What was found in the folders given.
 
     Attributes:
         runs: Runs with at least one record.
@@ -79,7 +79,7 @@ def find_runs(paths: Sequence[Path]) -> Found:
     """The runs in the folders ``paths``, or anywhere below them.
 
     Raises:
-        DataError: if a folder holds none, a run named has no records yet, or one cannot be read.
+        DataError: if a folder has no run, a named run has no records yet, or one cannot be read.
     """
     folders: list[Path] = []
     for path in paths:
@@ -114,7 +114,7 @@ def find_runs(paths: Sequence[Path]) -> Found:
 
 
 def _has_results(folder: Path) -> bool:
-    """Whether ``folder`` holds what an evaluation or a comparison found."""
+    """Whether ``folder`` has the results of an evaluation or a comparison."""
     name = RESULTS.get(RunReader(folder).recipe or "")
     return name is not None and (folder / name).is_file()
 

@@ -22,7 +22,7 @@ BINS = 40
 
 
 def table_figure(table: PMITable, name: str) -> Figure:
-    """The distribution of NPMI over the k-mers of the table, those with CpG apart."""
+    """The distribution of NPMI over the k-mers of the table, those with CpG in another colour."""
     scored = np.isfinite(table.npmi)
     cpg = np.array(["CG" in kmer(number, table.k) for number in range(4**table.k)])
     edges = np.linspace(table.npmi[scored].min(), table.npmi[scored].max(), BINS + 1)
@@ -41,7 +41,7 @@ def table_figure(table: PMITable, name: str) -> Figure:
         svg = inline_svg(
             figure,
             f"Histogram of the NPMI of {scored.sum():,} {table.k}-mers, from {edges[0]:.3f} to {edges[-1]:.3f}, median "
-            f"{median:.3f}. {np.count_nonzero(scored & cpg):,} of them hold CpG.",
+            f"{median:.3f}. {np.count_nonzero(scored & cpg):,} of them contain CpG.",
         )
     key = [KeyEntry(label, f"c{number + 1}", "area") for number, label in enumerate(parts)]
     caption = (
@@ -54,7 +54,7 @@ def table_figure(table: PMITable, name: str) -> Figure:
 
 
 def masks_figure(masks: list[PhaseMask], name: str) -> Figure:
-    """The NPMI of the tokens that each phase hides, against all tokens."""
+    """The NPMI of the tokens that each phase hides, compared with all tokens."""
     scored = np.concatenate([mask.npmi_M for mask in masks])
     edges = np.linspace(scored.min(), scored.max(), BINS + 1)
     shares = [np.histogram(mask.npmi_M, edges)[0] / max(1, len(mask.npmi_M)) for mask in masks]

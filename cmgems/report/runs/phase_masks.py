@@ -28,7 +28,7 @@ class PhaseMask:
 
     Attributes:
         label: The strategy, with the step if it changes on the way.
-        number: Of its strategy, in the order of the run; -1 if it stands for no mask, but all tokens.
+        number: Of its strategy, in the order of the run; -1 for all tokens without a mask.
         share: Of the maskable tokens.
         npmi_M: float64, of the hidden tokens that have a score.
         ranks_M: int32, of all hidden tokens, 1 = most tightly bound.
@@ -42,7 +42,7 @@ class PhaseMask:
 
 
 def load_table(sections: Sections) -> PMITable:
-    """The table that the run's masking looks at.
+    """The PMI table of the run's masking.
 
     Raises:
         CmgemsError: if there is none, it cannot be read, or it scores no k-mer.

@@ -56,7 +56,7 @@ def pretraining_section(run: LoggedRun, name: str) -> Section:
 
 
 def comparison_section(runs: Sequence[LoggedRun], name: str) -> Section:
-    """Several runs over each other: what is measured under the fixed mask, where they can be compared."""
+    """Several runs in one figure: what is measured under the fixed mask, and whether runs can be compared."""
     shown = runs[:MOST_COMPARED]
     caption = "Held-out windows under a mask that never changes, whatever the run trains on."
     charts = [
@@ -83,11 +83,12 @@ def comparison_section(runs: Sequence[LoggedRun], name: str) -> Section:
     first = runs[0].config
     differing = [key for key in COMPARABLE if any(run.config.get(key) != first.get(key) for run in runs)]
     if differing:
-        told = f"Perplexities are of different tokens where runs differ in {' or '.join(differing)}."
-        parts.append(Paragraph(told, note=True))
+        where = " or ".join(differing)
+        text = f"Perplexities cannot be compared where runs differ in {where}: they are of different tokens."
+        parts.append(Paragraph(text, note=True))
     if len(runs) > MOST_COMPARED:
-        told = f"The curves show the first {MOST_COMPARED} of {len(runs)} runs."
-        parts.append(Paragraph(told, note=True))
+        text = f"The curves show the first {MOST_COMPARED} of {len(runs)} runs."
+        parts.append(Paragraph(text, note=True))
     return Section(name, title, parts)
 
 
@@ -98,9 +99,9 @@ def _charts(run: LoggedRun, name: str) -> list[Chart]:
     loss = (
         "Training loss under the masking of each step, validation loss under one mask that never changes. "
         + ("Below the unigram entropy the context is used. " if level else "")
-        + "Shaded: the range of the steps that a point stands for."
+        + "Shaded: the range over the steps that a point averages."
     )
-    flat = "Of held-out windows under one mask that never changes. CM-GEMS switches where it is flat."
+    flat = "Of held-out windows under one mask that never changes. CM-GEMS switches when it stops falling."
     speed = f"Tokens trained on in a second, over all processes. {_waiting(run)}"
     charts = [
         Chart("loss", "Loss", loss, "nats per masked token",
@@ -231,5 +232,5 @@ def _troubles(run: LoggedRun) -> list[Paragraph]:
     if not found:
         return []
     more = f" and {len(found) - MOST_TROUBLES} more" if len(found) > MOST_TROUBLES else ""
-    told = "; ".join(f"step {step:,}: {text}" for step, text in found[:MOST_TROUBLES])
-    return [Paragraph(f"Trouble: {told}{more}.", note=True)]
+    texts = "; ".join(f"step {step:,}: {text}" for step, text in found[:MOST_TROUBLES])
+    return [Paragraph(f"Trouble: {texts}{more}.", note=True)]

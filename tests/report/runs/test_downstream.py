@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cmgems.errors import DataError
-from cmgems.evaluation.results import Results
+from cmgems.evaluation.results import Record, Results
 from cmgems.evaluation.table import write
 from cmgems.report.render import part_html
 from cmgems.report.runs.downstream import evaluation_section, finetuning_section
@@ -17,8 +17,8 @@ from cmgems.report.runs.logged import LoggedRun, find_runs
 
 def test_an_evaluation_is_named_by_its_folder_and_shows_its_results(tmp_path):
     summary = {"test_mcc": 0.5, "test_accuracy": 0.75, "test_sequences": 8, "test_sequences_in_train": 0}
-    record = {"dataset": "a|<b>", "shots": None, "draw": None, "seed": 0, "metric": "mcc", "summary": summary}
-    write(Results("runs/logo", records=[record], skipped={"bad": "one class only"}), tmp_path / "gue")
+    record = Record("a|<b>", None, None, 0, "mcc", summary)
+    write(Results("runs/logo", records=(record,), skipped={"bad": "one class only"}), tmp_path / "gue")
     html = part_html(evaluation_section(tmp_path / "gue", "e"))
     assert "Evaluation: gue</h2>" in html
     assert "runs/logo: test scores in percent" in html
@@ -58,3 +58,13 @@ def test_several_runs_are_compared():
     assert "The curves show the first 8 of 10 runs." in many
     assert "no run has a dev set" in many
     assert many.count('<th scope="row">r') == 10
+
+
+def test_a_copied_recipe_may_report_other_figures():
+    copied = LoggedRun(
+        Path("c"), "c", {}, [{"step": 1, "loss": 1.0}], {"my own <figure>": "a text", "test_mcc": None}
+    )
+    html = part_html(finetuning_section([run("a", 0), copied], "f"))
+    assert "my own &lt;figure&gt;" in html
+    assert "a text" in html
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)<', html)[:2] == ["run", "test MCC"]

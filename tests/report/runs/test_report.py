@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -100,6 +101,20 @@ def test_a_store_that_is_gone_leaves_the_rest(pretrained, tmp_path):
     assert 'id="run1-npmi"' in html
     assert 'id="run1-embedding-rank"' in html
     assert re.search(r"What each phase masks is left out: [^<]*moved", html)
+
+
+def test_a_copied_recipe_may_have_a_summary_and_a_log_of_its_own(pretrained, tmp_path):
+    run = copy(pretrained, tmp_path / "run", without=("checkpoints", "final"))
+    (run / "summary.json").write_text(
+        '{"my_figure": 1.5, "validation_loss": null, "unigram_entropy": "unknown"}'
+    )
+    records = [{"step": step, "strategy": "genemask", "my_loss": 2.0} for step in range(1, 4)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    write_report([run], tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert re.search(r'<th scope="row">my_figure</th><td[^>]*>1.5</td>', html)
+    assert "Every step is masked by genemask." in html
+    assert "Below the unigram entropy" not in html
 
 
 def test_several_runs_are_compared_and_what_differs_is_said(pretrained, tmp_path):
