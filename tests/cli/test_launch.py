@@ -32,7 +32,7 @@ def test_the_same_command_goes_to_every_process(launched, tmp_path):
     command = [
         "run",
         "pretrain",
-        "steps=3",
+        "data.store=store",
         "--config",
         "tiny",
         "--plugin",
@@ -46,7 +46,7 @@ def test_the_same_command_goes_to_every_process(launched, tmp_path):
             [
                 "run",
                 "pretrain",
-                "steps=3",
+                "data.store=store",
                 "--out",
                 "runs/pretrain-tiny",
                 "--config",
@@ -62,7 +62,7 @@ def test_the_same_command_goes_to_every_process(launched, tmp_path):
 
 def test_several_machines(launched):
     meeting = ["--nnodes", "2", "--rdzv-endpoint", "first:29500"]
-    assert main.run(["run", "pretrain", *meeting, "--nproc-per-node", "8", "--node-rank", "1"]) == 7
+    assert main.run(["run", "pretrain", "data.store=store", *meeting, "--nproc-per-node", "8", "--node-rank", "1"]) == 7
     assert launched[0][1:] == (8, launch.Nodes(2, "first:29500", 1))
     assert launch.Nodes().options() == ["--standalone"]
     for nodes, backend in ((launch.Nodes(2, "a:1"), "c10d"), (launch.Nodes(2, "a:1", 0), "static")):
@@ -84,7 +84,7 @@ def test_several_machines(launched):
     ],
 )
 def test_mistakes_are_found_before_anything_starts(launched, capsys, options, message):
-    assert main.run(["run", "pretrain", *options, "--nproc-per-node", "2"]) == 2
+    assert main.run(["run", "pretrain", "data.store=store", *options, "--nproc-per-node", "2"]) == 2
     assert message in capsys.readouterr().err
     assert launched == []
 
