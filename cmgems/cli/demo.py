@@ -9,6 +9,7 @@ import typer
 
 
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything it makes.")] = Path(
         "cmgems-demo"
     ),
@@ -19,15 +20,14 @@ def demo(
     """
     import shlex
 
-    from cmgems.cli import main
     from cmgems.demo import Journey
 
-    journey = Journey(out)
+    journey, cmgems = Journey(out), context.find_root().command
     typer.echo("This genome is synthetic: no organism has it, and no figure below says anything about one.")
     journey.simulate()
     for words in journey.commands():
         typer.secho(f"\n$ cmgems {shlex.join(words)}", bold=True)
-        if code := main.run(words):
+        if code := cmgems.main(list(words), prog_name="cmgems", standalone_mode=False):
             raise typer.Exit(code)
         if words[0] == "predict":
             typer.echo(journey.predictions.read_text())
