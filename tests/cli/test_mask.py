@@ -78,8 +78,8 @@ def test_page(cmgems, fasta, tmp_path):
     code, _, err = cmgems("mask", "preview", fasta, "--html", page, "--sequences", 2)
     assert (code, err) == (0, "")
     text = page.read_text()
-    assert text.count("<h2>") == 2  # without a table: uniform and random_span
-    assert text.count("<h3>") == 4
+    assert text.count("<h2 id=") == 2  # without a table: uniform and random_span
+    assert text.count("<h3 id=") == 4
 
 
 @pytest.mark.parametrize("of", ["store", "fasta"])
