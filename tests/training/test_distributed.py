@@ -7,6 +7,7 @@ one do.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -65,7 +66,8 @@ def test_replicas_and_shards_train_like_one_process_and_resume_each_other(tmp_pa
     done = launch(str(WORKER), str(tmp_path), processes=processes)
     assert done.returncode == 0, done.stderr[-3000:]
     # Nothing else; the ranks write when they like, also into one line.
-    assert "".join(done.stdout.split()) == "fine" * processes
+    said = re.sub(r"\[Gloo\] Rank \d .*? ranks is : \d", "", done.stdout)  # gloo's own, in torch 2.9
+    assert "".join(said.split()) == "fine" * processes
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -108,7 +110,7 @@ def test_two_processes_train_like_one(small_genome, tmp_path):
         timeout=240,
     )
     assert launched.returncode == 0, launched.stderr[-3000:]
-    assert launched.stdout.count("pretrained logo_tiny") == 1
+    assert launched.stdout.count("pretrain: ") == 1
     assert "OMP_NUM_THREADS" not in launched.stderr  # nothing of torchrun's own
     assert_same_run(tmp_path / "2", tmp_path / "1")
 
