@@ -37,6 +37,24 @@ class Recipe:
     config_schema: type[Any]
     main: Callable[[Any, Path], None]
 
+    def check_label(self, label: str | None, config: Path) -> None:
+        """Check that a shipped recipe's config is not used for another one; a copied recipe may have any name.
+
+        Args:
+            label: The recipe that the file ``config`` is written for.
+
+        Raises:
+            CmgemsError: if it is written for another shipped recipe.
+        """
+        shipped = shipped_recipes()
+        if label in shipped and self.path in shipped.values() and label != self.name:
+            raise CmgemsError(
+                "config of another recipe",
+                where=f"{config} (recipe)",
+                why=f"it is written for {label!r}, not {self.name!r}",
+                fix=f"run `cmgems run {label}`, or choose another config",
+            )
+
     def check_parallel(self) -> None:
         """Check that the recipe is made for several processes: others would all write the same files.
 

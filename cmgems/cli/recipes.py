@@ -106,7 +106,7 @@ def run(
 
     Example: cmgems run pretrain --config logo data.store=store masking.table=pmi.safetensors -o runs/logo
     """
-    from cmgems.config import load_config
+    from cmgems.config import load_config, recipe_label
     from cmgems.plugins import load_plugins
     from cmgems.recipes import find_config, load_recipe
 
@@ -115,7 +115,7 @@ def run(
     path = None
     if config is not None:
         path = find_config(config, loaded.name)
-        _check_label(path, loaded)
+        loaded.check_label(recipe_label(path), path)
     values = load_config(loaded.config_schema, path, overrides or [])
     out = out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}"
     nodes = launch.Nodes(nnodes, rdzv_endpoint, node_rank)
@@ -140,19 +140,3 @@ def _show_summary(recipe: Recipe, out: Path) -> None:
 
     if (summary := RunReader(out).summary) is not None:
         show_summary(f"{recipe.name}: {out}", summary)
-
-
-def _check_label(config: Path, recipe: Recipe) -> None:
-    """Refuse a shipped recipe's config for another shipped recipe; a copied recipe may have any name."""
-    from cmgems.config import recipe_label
-    from cmgems.errors import CmgemsError
-    from cmgems.recipes import shipped_recipes
-
-    label, shipped = recipe_label(config), shipped_recipes()
-    if label in shipped and recipe.path in shipped.values() and label != recipe.name:
-        raise CmgemsError(
-            "config of another recipe",
-            where=f"{config} (recipe)",
-            why=f"it is written for {label!r}, not {recipe.name!r}",
-            fix=f"run `cmgems run {label}`, or choose another config",
-        )
