@@ -62,7 +62,12 @@ def test_the_same_command_goes_to_every_process(launched, tmp_path):
 
 def test_several_machines(launched):
     meeting = ["--nnodes", "2", "--rdzv-endpoint", "first:29500"]
-    assert main.run(["run", "pretrain", "data.store=store", *meeting, "--nproc-per-node", "8", "--node-rank", "1"]) == 7
+    assert (
+        main.run(
+            ["run", "pretrain", "data.store=store", *meeting, "--nproc-per-node", "8", "--node-rank", "1"]
+        )
+        == 7
+    )
     assert launched[0][1:] == (8, launch.Nodes(2, "first:29500", 1))
     assert launch.Nodes().options() == ["--standalone"]
     for nodes, backend in ((launch.Nodes(2, "a:1"), "c10d"), (launch.Nodes(2, "a:1", 0), "static")):
