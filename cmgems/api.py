@@ -1,4 +1,4 @@
-"""The functions of ``import cmgems`` that need several rooms: :func:`load` and :func:`run`."""
+"""The functions of ``import cmgems`` that need several rooms: ``load`` and ``run``."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run(
         plugins: Python files that register components.
 
     Returns:
-        The run folder, for :func:`load`.
+        The run folder, for ``load``.
 
     Raises:
         ConfigError: with all problems of the config.

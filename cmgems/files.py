@@ -87,7 +87,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         replace: It exists, and stays until the new one takes its place.
 
     Raises:
-        CmgemsError: as for :func:`atomic_path`.
+        CmgemsError: as for ``atomic_path``.
     """
     partial, replaced = _beside(path), _beside(path, "replaced-")
     try:

@@ -161,7 +161,7 @@ def describe(path: Path) -> str:
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Import a recipe, given as :func:`find_recipe` takes it. Load plugins first: a config may name what they add.
+    """Import a recipe, given as ``find_recipe`` takes it. Load plugins first: a config may name what they add.
 
     Raises:
         CmgemsError: if there is none, or it fails to load, or lacks ``Config`` or ``main``.

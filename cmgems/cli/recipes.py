@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cmgems.cli import launch
+from cmgems.cli.nodes import Nodes
 
 if TYPE_CHECKING:
     from cmgems.recipes import Recipe
@@ -118,7 +119,7 @@ def run(
         loaded.check_label(recipe_label(path), path)
     values = load_config(loaded.config_schema, path, overrides or [])
     out = out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}"
-    nodes = launch.Nodes(nnodes, rdzv_endpoint, node_rank)
+    nodes = Nodes(nnodes, rdzv_endpoint, node_rank)
     processes = nproc_per_node or 1
     if processes * nodes.count * int(os.environ.get("WORLD_SIZE", "1")) > 1:
         loaded.check_parallel()

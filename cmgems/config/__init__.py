@@ -1,7 +1,7 @@
 """Configs: frozen dataclasses filled from YAML and ``key=value`` overrides.
 
 A recipe's ``Config`` is a dataclass whose fields are plain values, other dataclasses (sections),
-:class:`Component` (something a config names, such as a masking strategy) or :class:`RecipeSettings` (values for another
+``Component`` (something a config names, such as a masking strategy) or ``RecipeSettings`` (values for another
 recipe). Precedence: the dataclass's defaults, then the YAML file, then the overrides. A config cannot name code to
 import, except the file of another recipe.
 """

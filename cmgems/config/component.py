@@ -22,7 +22,7 @@ class Component:
 
     In YAML ``curriculum: cm_gems`` or ``curriculum: {name: cm_gems, threshold: 0.5}``. A new name drops the
     options given for the old one. A name with a slash is a folder that takes the place of a component
-    (:func:`component`).
+    (``component``).
     """
 
     name: str
@@ -45,7 +45,7 @@ class Component:
 def component(
     registry: Registry[Any], default: str, *, or_folder: bool = False, **options: object
 ) -> Component:
-    """A dataclass field that holds a :class:`Component` of ``registry``.
+    """A dataclass field that holds a ``Component`` of ``registry``.
 
     Args:
         registry: Where names are looked up when a config is loaded; plugins may add to it until then.

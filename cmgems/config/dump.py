@@ -41,7 +41,7 @@ def config_dict(config: Any) -> dict[str, Any]:
 
 
 def dump_config(config: Any, recipe: str | None = None) -> str:
-    """``config`` as YAML; :func:`~cmgems.config.load_config` makes an equal config of it.
+    """``config`` as YAML; ``cmgems.config.load_config`` makes an equal config of it.
 
     Args:
         recipe: The recipe it is for, written as the label ``recipe``.
@@ -53,7 +53,7 @@ def dump_config(config: Any, recipe: str | None = None) -> str:
 
 
 def config_value(value: Any) -> Any:
-    """One value of a config, as in :func:`config_dict`."""
+    """One value of a config, as in ``config_dict``."""
     if isinstance(value, Component):
         options = config_value(value.options)
         return {"name": value.name, **options} if options else value.name

@@ -31,7 +31,7 @@ def load_config(
 
     Args:
         schema: A frozen dataclass. Its fields are bool, int, float, str, Path, Literal, tuple, other
-            dataclasses, :class:`Component`, :class:`RecipeSettings`, or one of these or None.
+            dataclasses, ``Component``, ``RecipeSettings``, or one of these or None.
         source: A YAML file, or None. Its top-level key ``recipe`` is a label and not part of ``schema``.
         overrides: ``section.key=value`` each; the later one wins.
         values: Mappings nested as in YAML, which win over ``source``; the later one wins.
@@ -135,7 +135,7 @@ class _Reader:
         *,
         or_folder: bool = False,
     ) -> Any:
-        """A :class:`Component` whose name is registered and whose options fit its prototype, or that is a folder."""
+        """A ``Component`` whose name is registered and whose options fit its prototype, or that is a folder."""
         chosen = default if isinstance(default, Component) else Component("", {})
         given: list[Node] = []
         named = None
@@ -185,7 +185,7 @@ class _Reader:
         return _INVALID if options else Component(folder)
 
     def recipe_settings(self, default: Any, layers: Sequence[Node], path: str) -> Any:
-        """A :class:`RecipeSettings` whose values fit the ``Config`` of the recipe it names."""
+        """A ``RecipeSettings`` whose values fit the ``Config`` of the recipe it names."""
         named, rest = [], []
         for layer in layers:
             if not isinstance(layer.value, dict):

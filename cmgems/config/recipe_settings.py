@@ -16,7 +16,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RecipeName:
-    """Attributes: recipe, config: As in :class:`RecipeSettings`."""
+    """Attributes: recipe, config: As in ``RecipeSettings``."""
 
     recipe: str
     config: str | None = None

@@ -18,7 +18,7 @@ from cmgems.files import atomic_folder, check_new
 
 @dataclass(frozen=True)
 class WrittenDraws:
-    """What :func:`write_draws` wrote.
+    """What ``write_draws`` wrote.
 
     Attributes:
         classes: The labels.

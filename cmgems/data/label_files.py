@@ -119,10 +119,10 @@ def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
 def split_rows(
     folder: Path, split: str, columns: Sequence[str] = ("label",), *, may_be_empty: bool = False
 ) -> list[Row]:
-    """All rows of a split; arguments as for :func:`read_rows`.
+    """All rows of a split; arguments as for ``read_rows``.
 
     Raises:
-        DataError: if there is no file or no row, or as :func:`read_rows`.
+        DataError: if there is no file or no row, or as ``read_rows``.
     """
     path = find_split(folder, split)
     if path is None:

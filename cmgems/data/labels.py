@@ -127,7 +127,7 @@ class LabelSet:
 class ClassPerBase:
     """A class for every base, from one column: a list of int64 (bases,), indices into the names.
 
-    A cell is one character a base, or classes of any length separated by spaces. Ordered as in :class:`OneClass`.
+    A cell is one character a base, or classes of any length separated by spaces. Ordered as in ``OneClass``.
     """
 
     may_be_empty: ClassVar[bool] = False

@@ -57,7 +57,7 @@ class SimulatedGenome:
 
 @dataclass(frozen=True)
 class DemoData:
-    """Files written by :func:`write_demo_data`.
+    """Files written by ``write_demo_data``.
 
     Attributes:
         genome: FASTA, gzipped.

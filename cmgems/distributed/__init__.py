@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run; this class is a process alone, :class:`~cmgems.distributed.ranks.Ranks` is several.
+    """The processes of a run; this class is a process alone, ``cmgems.distributed.ranks.Ranks`` is several.
 
     Attributes:
         rank: This process, from 0; 0 writes the files.

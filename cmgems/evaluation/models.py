@@ -27,7 +27,7 @@ class Model:
     OUT/finetune/cm_gems-seed0/prom/prom_core_tata/seed0/         a fine-tuning run from its weights
 
     Attributes:
-        strategy: How it masks, see :func:`masking_values`; ``none`` if it is what pretraining starts from.
+        strategy: How it masks, see ``masking_values``; ``none`` if it is what pretraining starts from.
         seed: Of the pretraining.
         config: Of the pretrain recipe.
         run_folder: Of its pretraining run.
@@ -68,7 +68,7 @@ def plan_models(
 
     Args:
         pretrain: What all pretraining runs share.
-        strategies: As for :func:`masking_values`, or ``none``.
+        strategies: As for ``masking_values``, or ``none``.
         seeds: Seeds from 0.
         evaluation: How each model is evaluated.
         out: The folder of the comparison.
@@ -91,7 +91,7 @@ def pretrain_config(settings: RecipeSettings, strategy: str, seed: int) -> Any:
 
     Args:
         settings: What all pretraining runs share; ``{seed}`` in a value stands for the run's seed.
-        strategy: As for :func:`masking_values`, or ``none``.
+        strategy: As for ``masking_values``, or ``none``.
         seed: Of the run.
 
     Raises:

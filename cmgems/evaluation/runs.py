@@ -95,7 +95,7 @@ class Evaluation:
 
         Args:
             out: Every run has a folder below.
-            part: Which share of seeds and draws, see :func:`repeats`.
+            part: Which share of seeds and draws, see ``repeats``.
         """
         found: list[FineTuning] = []
         for dataset in self.datasets:
@@ -112,10 +112,10 @@ class Evaluation:
         return found
 
     def check(self, runs: Sequence[FineTuning], model: Values, *, stand_in: bool = False) -> None:
-        """Raise what :meth:`run` would raise at once.
+        """Raise what ``run`` would raise at once.
 
         Args:
-            runs: From :meth:`runs`.
+            runs: From ``runs``.
             model: The keys ``model`` and ``tokenizer`` of the finetune recipe.
             stand_in: Whether they are in place of a model that does not exist yet, so that folders cannot be checked.
 
@@ -136,7 +136,7 @@ class Evaluation:
         A dataset whose files turn out to be of no use is skipped.
 
         Args:
-            runs, model: As in :meth:`check`.
+            runs, model: As in ``check``.
             after: Called after every run.
 
         Returns:

@@ -23,7 +23,7 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
     """Write ``saved`` to the new folder ``out``: weights, config, stock tokenizer and model card.
 
     If transformers has a class for the family (``plain_transformers``), its Auto classes and ``pipeline`` load it; else
-    :func:`read_huggingface` does, and code for the published checkpoints finds their names.
+    ``read_huggingface`` does, and code for the published checkpoints finds their names.
 
     Raises:
         CmgemsError: if ``out`` exists or cannot be written, or the model or its tokenizer has no such format.

@@ -1,4 +1,4 @@
-"""Published Hugging Face checkpoints as our models: the inverse of :mod:`cmgems.export.huggingface`."""
+"""Published Hugging Face checkpoints as our models: the inverse of ``cmgems.export.huggingface``."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = Non
     """Write a published checkpoint as the new model folder ``out``, whole or not at all.
 
     Args:
-        folder: As for :func:`read_huggingface`.
+        folder: As for ``read_huggingface``.
         out: The folder to make.
-        tokenizer_name: As for :func:`read_huggingface`.
+        tokenizer_name: As for ``read_huggingface``.
 
     Returns:
         The model.
 
     Raises:
-        CmgemsError: if ``out`` exists or cannot be written; and as :func:`read_huggingface`.
+        CmgemsError: if ``out`` exists or cannot be written; and as ``read_huggingface``.
     """
     check_new(out)
     saved = read_huggingface(folder, tokenizer_name)

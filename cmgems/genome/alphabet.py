@@ -1,6 +1,6 @@
 """Bases as 1-byte codes, in the order of DNABERT's vocabulary: A, T, C, G = 0, 1, 2, 3.
 
-Everything else, IUPAC ambiguity codes included, is :data:`AMBIGUOUS`. Case carries no meaning here.
+Everything else, IUPAC ambiguity codes included, is ``AMBIGUOUS``. Case carries no meaning here.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class GenomeStore:
 
     @classmethod
     def open(cls, folder: str | Path) -> GenomeStore:
-        """Open the store in ``folder``; checks format and sizes, not the checksum (see :meth:`verify`).
+        """Open the store in ``folder``; checks format and sizes, not the checksum (see ``verify``).
 
         Raises:
             DataError: if it is not a genome store, of another format version, or damaged.

@@ -77,7 +77,7 @@ class TiledSampler:
     def windows(
         self, store: GenomeStore, runs: Positions, seed: int, epoch: int
     ) -> tuple[Positions, Lengths]:
-        """See :meth:`Sampler.windows`."""
+        """See ``Sampler.windows``."""
         rng = _generator(seed, epoch)
         run_lengths = runs[:, 1] - runs[:, 0]
         heads = np.where(run_lengths > self.max_bp, rng.integers(0, self.max_bp, len(runs)), 0)
@@ -117,7 +117,7 @@ class GeneMaskSampler:
     def windows(
         self, store: GenomeStore, runs: Positions, seed: int, epoch: int
     ) -> tuple[Positions, Lengths]:
-        """See :meth:`Sampler.windows`."""
+        """See ``Sampler.windows``."""
         rng = _generator(seed, epoch)
         # Positions count along all given runs, one after another; a stretch is walked as if it were one run.
         run_ends = np.cumsum(runs[:, 1] - runs[:, 0])

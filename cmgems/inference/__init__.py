@@ -1,6 +1,6 @@
 """Using trained models: sequences of any length, predictions, vectors, base probabilities, variants, explanations.
 
-:class:`Model` has it all as methods; the functions behind them take an :class:`Engine`, which is what it is made of.
+``Model`` has it all as methods; the functions behind them take an ``Engine``, which is what it is made of.
 """
 
 from cmgems.inference.attention import AttentionMaps, AttentionReader

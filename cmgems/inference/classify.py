@@ -46,7 +46,7 @@ def base_logits(
     A base gets those of the token that stands for it (``TokenMap.token_of_base``), or where an overlapping k-mer is
     missing, at the ends of a sequence, of the nearest; from the window that the base belongs to.
 
-    Args: as for :func:`class_logits`, of a classifier of tokens.
+    Args: as for ``class_logits``, of a classifier of tokens.
     """
     for chunk in engine.cutter.chunks(sequences, engine.batch_size):
         found: dict[int, Logits] = {}

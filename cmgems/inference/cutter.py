@@ -66,10 +66,9 @@ class Cutter:
         overlap_bp = self.window_bp // 2 if self.overlap_bp is None else self.overlap_bp
         if overlap_bp < self.tokens.least_overlap < self.window_bp:
             raise CmgemsError(
-                "overlap out of range",
-                where="overlap",
+                "`overlap` is out of range",
                 why=f"it is {overlap_bp} bp, a token is {self.tokens.least_overlap} bp",
-                fix=f"give {self.tokens.least_overlap} bp or more",
+                fix=f"give {self.tokens.least_overlap} bp or more (--overlap)",
             )
         return split(length, self.window_bp, overlap_bp, self.tokens.unit)
 

@@ -134,9 +134,9 @@ def importance(
     """How much each base of each sequence speaks for its answer, float64 (L,), see cmgems.inference.occlusion.
 
     Args:
-        engine: The model; :func:`check_answer` has passed.
+        engine: The model; ``check_answer`` has passed.
         sequences: Checked ones (``check_sequences``).
-        asked: The answer for each, from :func:`answers`.
+        asked: The answer for each, from ``answers``.
         advance: Told the number of bases done.
     """
     for sequence, answer in zip(sequences, asked, strict=True):
@@ -158,7 +158,7 @@ def explain(
     Args:
         reader: Reads the attention of the model.
         sequences: Checked ones (``check_sequences``).
-        asked: The answer for each, from :func:`answers`; None leaves importance out.
+        asked: The answer for each, from ``answers``; None leaves importance out.
         mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128 tokens
             have none.
         advance: Told the number of bases done, once for attention and once for importance.

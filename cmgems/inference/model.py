@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Model(Engine):
-    """A trained model, ready to use; :func:`cmgems.load` reads one.
+    """A trained model, ready to use; ``cmgems.load`` reads one.
 
     ``sequences`` is everywhere a string of bases, several, a file (FASTA, CSV with a column ``sequence``, or BED with
     ``store``), or named sequences; answers come in their order. ``progress`` shows progress on stderr. Layers and heads
@@ -97,7 +97,7 @@ class Model(Engine):
     def iter_predict(
         self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
     ) -> Iterator[Prediction]:
-        """As :meth:`predict`, one by one."""
+        """As ``predict``, one by one."""
         self.check_fine_tuned()
         named = self.read(sequences, store=store)
         return _shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
@@ -145,7 +145,7 @@ class Model(Engine):
         store: Store | None = None,
         progress: bool = False,
     ) -> Iterator[Vectors]:
-        """As :meth:`embed`, or for ``none`` as :meth:`embed_tokens`, some sequences at a time."""
+        """As ``embed``, or for ``none`` as ``embed_tokens``, some sequences at a time."""
         embedder = Embedder(self, layer, pool)
         embedder.check()
         named = self.read(sequences, store=store)
@@ -160,7 +160,7 @@ class Model(Engine):
     def iter_score(
         self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
     ) -> Iterator[Score]:
-        """As :meth:`score`, one by one."""
+        """As ``score``, one by one."""
         self._check_masked_lm()
         named = self.read(sequences, store=store)
         return _shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
@@ -268,9 +268,9 @@ class Model(Engine):
 
         Args:
             sequences: N of them.
-            layer: As for :meth:`attention`.
-            head: As for :meth:`attention`.
-            label: As for :meth:`importance`.
+            layer: As for ``attention``.
+            head: As for ``attention``.
+            label: As for ``importance``.
             with_importance: Without it there is no forward pass a base.
             mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128
                 tokens have none.

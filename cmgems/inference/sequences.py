@@ -49,12 +49,12 @@ def named_sequences(given: Sequences, store: Path | GenomeStore | None = None) -
     """Whatever holds sequences, as named sequences.
 
     Args:
-        given: A file (:func:`read_sequences`); or bases, one string or several, named 1, 2 and so on; or named
+        given: A file (``read_sequences``); or bases, one string or several, named 1, 2 and so on; or named
             sequences, which come back as they are. A string of letters only is bases, any other one names a file.
         store: Genome store that the intervals of a BED file lie in.
 
     Raises:
-        DataError: as :func:`read_sequences`.
+        DataError: as ``read_sequences``.
         CmgemsError: likewise.
     """
     if isinstance(given, str):
@@ -86,7 +86,7 @@ def read_sequences(path: Path, store: Path | GenomeStore | None = None) -> list[
         raise DataError(
             "BED without a genome store" if store is None else "a store without BED",
             where=path,
-            fix="give both a BED file and its store, or FASTA or CSV alone",
+            fix="give a BED file with its genome store (--store), or FASTA or CSV without",
         )
     if is_csv and not path.is_file():
         raise DataError("no such file", where=path, fix="check the path")

@@ -38,7 +38,7 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[WriteRows]:
 
 
 def write_vectors(path: Path, found: Iterable[Vectors]) -> tuple[int, int, int]:
-    """Write vectors, whole or not at all; :func:`check_table` says to which kinds of file.
+    """Write vectors, whole or not at all; ``check_table`` says to which kinds of file.
 
     Args:
         path: File to write.
@@ -48,7 +48,7 @@ def write_vectors(path: Path, found: Iterable[Vectors]) -> tuple[int, int, int]:
         How many sequences there were, how many vectors, and of how many values.
 
     Raises:
-        CmgemsError: as :func:`check_table`; or if the file cannot be written.
+        CmgemsError: as ``check_table``; or if the file cannot be written.
     """
     check_table(path)
     sequences = rows = width = 0

@@ -74,7 +74,7 @@ def score_alleles(
 
     Args:
         engine: Of a masked language model.
-        alleles: Of :func:`check_variants`.
+        alleles: Of ``check_variants``.
         contigs: The genome.
         both_strands: Read the reverse complement too, and take the mean of the two scores.
         advance: Told the number of alleles done.

@@ -63,10 +63,9 @@ def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> list[W
     whole, wide, shared = -(-length // unit), window_bp // unit, -(-overlap_bp // unit)
     if not 0 <= shared < wide:
         raise CmgemsError(
-            "overlap out of range",
-            where="overlap",
+            "`overlap` is out of range",
             why=f"it is {overlap_bp} bp, a window is {window_bp} bp",
-            fix=f"give 0 to {(wide - 1) * unit} bp",
+            fix=f"give 0 to {(wide - 1) * unit} bp (--overlap)",
         )
     steps = -(-(whole - wide) // (wide - shared))
     starts = [i * (whole - wide) // steps for i in range(steps + 1)]

@@ -57,7 +57,7 @@ class TokenBatch:
         seed: int,
         rank_by: RankBy = "token",
     ) -> TokenBatch:
-        """The batch of a tokenizer's ids; ``token_ranks_V`` as :func:`rank_tokens` takes it."""
+        """The batch of a tokenizer's ids; ``token_ranks_V`` as ``rank_tokens`` takes it."""
         maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer.known_ids, rank_by)
         return cls(
             ids_BS=ids_BS,

@@ -52,13 +52,13 @@ class _Curricula(Registry[Curriculum]):
     """The registered curricula, and each other masking strategy's name for that strategy from first step to last."""
 
     def get(self, name: str, where: str = "") -> Curriculum:
-        """See :meth:`Registry.get`."""
+        """See ``Registry.get``."""
         if name not in super().names() and name in STRATEGIES.names():
             return Fixed(name)
         return super().get(name, where)
 
     def names(self) -> list[str]:
-        """See :meth:`Registry.names`."""
+        """See ``Registry.names``."""
         return sorted({*super().names(), *STRATEGIES.names()})
 
 

@@ -132,7 +132,7 @@ class Masker:
         """The nominal rate a strategy is called with.
 
         Raises:
-            ValueError: if a target rate is set and :meth:`calibrate` was not called.
+            ValueError: if a target rate is set and ``calibrate`` was not called.
         """
         if self.config.target_rate is None:
             return self.config.rate
@@ -163,5 +163,5 @@ class Masker:
         return asdict(self.state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
+        """Restore ``state_dict``."""
         self.state = CurriculumState(tuple(state["perplexities"]), state["switched_at"])

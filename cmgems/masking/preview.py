@@ -26,7 +26,7 @@ class MaskedSequence:
     Attributes:
         name: What it is called.
         bases: Its letters.
-        states: uint8, a state (VISIBLE, PARTLY or HIDDEN of :mod:`cmgems.masking.stats`) for each base.
+        states: uint8, a state (VISIBLE, PARTLY or HIDDEN of ``cmgems.masking.stats``) for each base.
         tenths: The tenth of the NPMI ranking, 0 = most tightly bound, of the k-mer that starts at each base, as a
             digit; " " where there is none; "" without a table.
     """
@@ -119,7 +119,7 @@ def _preview(trial: Trial, name: str, named: Sequence[NamedCodes], rank_by: Rank
 
 
 def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
-    """A digit for each base of a sequence; see :class:`MaskedSequence`."""
+    """A digit for each base of a sequence; see ``MaskedSequence``."""
     if not trial.ranked:
         return ""
     k = trial.tokenizer.k

@@ -147,7 +147,7 @@ class BertLayer(nn.Module):
         self.dropout = Dropout(config.hidden_dropout)
 
     def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
-        """hidden_BSD; ``mask`` as :func:`attend` takes it."""
+        """hidden_BSD; ``mask`` as ``attend`` takes it."""
         dropout_p = self.attention_dropout if self.training else 0.0
         attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
@@ -157,7 +157,7 @@ class BertLayer(nn.Module):
 
 
 class BertEncoder(Encoder):
-    """Embeddings and a stack of :class:`BertLayer`."""
+    """Embeddings and a stack of ``BertLayer``."""
 
     packs = True
 
@@ -180,7 +180,7 @@ class BertEncoder(Encoder):
             ids_BS: Token ids, int64; S at most ``max_positions``.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real (the fast case).
-            trace: Collects hidden states and attentions for :meth:`outputs`.
+            trace: Collects hidden states and attentions for ``outputs``.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

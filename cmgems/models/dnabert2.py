@@ -118,7 +118,7 @@ class DNABERT2Layer(nn.Module):
         self.dropout = Dropout(config.hidden_dropout)
 
     def forward(self, x_BSD: Tensor, mask: Layout, trace: Trace = NO_TRACE) -> Tensor:
-        """hidden_BSD; ``mask`` as :func:`attend` takes it, with ALiBi in it."""
+        """hidden_BSD; ``mask`` as ``attend`` takes it, with ALiBi in it."""
         dropout_p = self.attention_dropout if self.training else 0.0
         attended_BSD = attend(split_heads(self.qkv(x_BSD), self.heads), mask, dropout_p, trace)
         x_BSD = self.attention_norm(x_BSD + self.dropout(self.attention_output(attended_BSD)))
@@ -130,7 +130,7 @@ class DNABERT2Layer(nn.Module):
 
 
 class DNABERT2Encoder(Encoder):
-    """Embeddings and a stack of :class:`DNABERT2Layer`."""
+    """Embeddings and a stack of ``DNABERT2Layer``."""
 
     packs = True
 
@@ -152,7 +152,7 @@ class DNABERT2Encoder(Encoder):
             ids_BS: Token ids, int64; any S.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real.
-            trace: Collects hidden states and attentions for :meth:`outputs`.
+            trace: Collects hidden states and attentions for ``outputs``.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

@@ -29,7 +29,7 @@ def attend_heads(qkv: Heads, mask: Tensor | None, dropout_p: float) -> Tensor:
 
 
 def attend_stepwise(qkv: Heads, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:
-    """(attended_BHSK, probabilities_BHSS before dropout, in float32); arguments as for :func:`attend_heads`."""
+    """(attended_BHSK, probabilities_BHSS before dropout, in float32); arguments as for ``attend_heads``."""
     q_BHSK, k_BHSK, v_BHSK = qkv
     scores_BHSS = (q_BHSK * q_BHSK.shape[-1] ** -0.5 @ k_BHSK.transpose(-1, -2)).float()
     if mask is not None and mask.dtype == torch.bool:

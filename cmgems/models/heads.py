@@ -49,7 +49,7 @@ class MaskedLM(nn.Module):
     """An encoder and a masked language modelling head.
 
     Args:
-        encoder: A :class:`TokenEncoder`.
+        encoder: A ``TokenEncoder``.
         hidden: Width of its hidden states.
         vocab_size: Rows of its token embedding.
         layer_norm_eps: Epsilon of the head's LayerNorm.
@@ -129,7 +129,7 @@ class Classifier(nn.Module):
     Whether the outputs are classes, several labels or quantities depends on the loss.
 
     Args:
-        encoder: A :class:`TokenEncoder`.
+        encoder: A ``TokenEncoder``.
         hidden: Width of its hidden states.
         num_labels: Outputs C.
         dropout: Dropout in the head.
@@ -152,6 +152,6 @@ class Classifier(nn.Module):
         self.head = head(hidden, num_labels, dropout)
 
     def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
-        """logits_BC, or logits_BSC from a head for tokens; arguments as for :meth:`MaskedLM.forward`."""
+        """logits_BC, or logits_BSC from a head for tokens; arguments as for ``MaskedLM.forward``."""
         logits: Tensor = self.head(self.encoder(ids_BS, attention_BS))
         return logits

@@ -83,7 +83,7 @@ class NTv1Config(NTConfig):
 
 
 class NTv1Encoder(Encoder):
-    """Token and learned position embeddings, a stack of :class:`NTLayer`, a LayerNorm."""
+    """Token and learned position embeddings, a stack of ``NTLayer``, a LayerNorm."""
 
     packs = True
 
@@ -106,7 +106,7 @@ class NTv1Encoder(Encoder):
             ids_BS: Token ids, int64; S at most ``max_positions``.
             layout: attention_BS (bool, True at real tokens) of padded rows, the packing of a packed one, None when
                 every token is real (the fast case).
-            trace: Collects hidden states and attentions for :meth:`outputs`.
+            trace: Collects hidden states and attentions for ``outputs``.
 
         Returns:
             hidden_BSD in the dtype of the weights (or of autocast).

@@ -99,7 +99,7 @@ class NTv2Config(NTConfig):
 
 
 class NTv2Encoder(Encoder):
-    """Token embeddings, a stack of :class:`NTLayer` with rotary positions, a LayerNorm."""
+    """Token embeddings, a stack of ``NTLayer`` with rotary positions, a LayerNorm."""
 
     packs = True
 
@@ -111,7 +111,7 @@ class NTv2Encoder(Encoder):
         self.norm = nn.LayerNorm(config.hidden, eps=config.layer_norm_eps)
 
     def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
-        """Hidden states after the last layer and LayerNorm; arguments as for :meth:`NTv1Encoder.forward`, any S."""
+        """Hidden states after the last layer and LayerNorm; arguments as for ``NTv1Encoder.forward``, any S."""
         x_BSD: Tensor = self.word(ids_BS)
         mask = key_mask(layout)
         rotation_SK = rotary_tables(token_positions(ids_BS, layout), self.head_size)

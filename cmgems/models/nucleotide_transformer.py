@@ -66,7 +66,7 @@ class NTLayer(nn.Module):
 
         Args:
             x_BSD: Hidden states.
-            mask: As :func:`attend` takes it.
+            mask: As ``attend`` takes it.
             rotation_SK: Cosines and sines to rotate queries and keys by.
             trace: Collects attention probabilities.
         """

@@ -75,7 +75,7 @@ def from_published(
     unused: Collection[str] = (),
     tied: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
-    """Rename (and stack) published tensors to our names: the inverse of :func:`to_published`.
+    """Rename (and stack) published tensors to our names: the inverse of ``to_published``.
 
     Old files, and transformers 5 again for ESM, call the parameters of a LayerNorm ``gamma`` and ``beta``.
 
@@ -155,7 +155,7 @@ def huggingface_sizes(config: Any) -> dict[str, Any]:
 
 
 def read_huggingface_sizes(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of :func:`huggingface_sizes`; settings that are not there are left out.
+    """The inverse of ``huggingface_sizes``; settings that are not there are left out.
 
     Raises:
         KeyError: if a size is missing.

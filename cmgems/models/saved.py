@@ -143,7 +143,7 @@ def load_model(path: Path) -> SavedModel:
     """Read a saved model, on the CPU, in evaluation mode. Leaves the global random state alone.
 
     Args:
-        path: As for :func:`find_model_folder`.
+        path: As for ``find_model_folder``.
 
     Raises:
         CheckpointError: if there is no model, a file is damaged, or the weights are of another config.
@@ -232,7 +232,7 @@ def _describe(name: str, component: Any) -> dict[str, Any]:
 
 
 def _build(registry: Any, description: Mapping[str, Any], path: Path) -> tuple[Any, str]:
-    """The inverse of :func:`_describe`."""
+    """The inverse of ``_describe``."""
     try:
         name, options = description["name"], description["options"]
         return registry.build(name, **options), name

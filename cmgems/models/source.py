@@ -19,7 +19,7 @@ from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model to train, by :meth:`of`.
+    """A model to train, by ``of``.
 
     Attributes:
         model_name: Name of the registered model.

@@ -29,7 +29,7 @@ Counts = dict[int, Table]
 
 
 class CodedGenome(Protocol):
-    """The part of a :class:`cmgems.genome.store.GenomeStore` that counting reads."""
+    """The part of a ``cmgems.genome.store.GenomeStore`` that counting reads."""
 
     @property
     def codes(self) -> npt.NDArray[np.uint8]: ...
@@ -84,7 +84,7 @@ def default_workers() -> int:
 
 
 def _count_chunks(store: CodedGenome, n: int, chunks: range, workers: int, show: bool) -> tuple[Table, Table]:
-    """n-grams and ends of runs (see :func:`count_window`) in the chunks that start at these positions."""
+    """n-grams and ends of runs (see ``count_window``) in the chunks that start at these positions."""
     codes, runs = store.codes, np.ascontiguousarray(store.runs, np.int64)
     longest, tails = np.zeros(4**n, np.int64), np.zeros((4**n - 1) // 3, np.int64)
     # uint32 takes half the cache of int64. A table that is not in `free` is in use by a thread.

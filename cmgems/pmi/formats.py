@@ -25,7 +25,7 @@ _MAX_BYTES = 64 << 20
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """The fields of a :class:`cmgems.pmi.table.PMITable` in ``path``; the format is recognised by content.
+    """The fields of a ``cmgems.pmi.table.PMITable`` in ``path``; the format is recognised by content.
 
     Raises:
         DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
@@ -100,7 +100,7 @@ def _columns(
                 raise ValueError("too few columns")
             number = _number(row[index[name_column]].upper(), k)
             if seen[number]:
-                raise ValueError(f"{kmer(number, k)} has two rows")
+                raise ValueError(f"{kmer(number, k)} is there twice")
             for name in value_columns:
                 columns[name][number] = types[name](row[index[name]])
         except (ValueError, OverflowError) as error:

@@ -111,7 +111,7 @@ class PMITable:
 
         Args:
             store: The genome.
-            k, definition, canonical, min_count: As in :meth:`from_counts`.
+            k, definition, canonical, min_count: As in ``from_counts``.
             workers: Threads that count; by default one a processor core, at most 4.
             world: The processes that share the counting. All of them get the whole table.
 
@@ -140,7 +140,7 @@ class PMITable:
         """Score and rank all k-mers.
 
         Args:
-            counts: n-gram counts of orders 1..k (:func:`cmgems.pmi.counts.count_ngrams`).
+            counts: n-gram counts of orders 1..k (``cmgems.pmi.counts.count_ngrams``).
             k: Length of the k-mers, 3 to 8 (bp).
             definition: "exact" or "genemask2023".
             canonical: Add the counts of each n-gram's reverse complement, at every order.
@@ -220,7 +220,7 @@ class PMITable:
     def token_ranks(self, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
         """Rank of each token id; 4^k + 1, after all others, for tokens that are not k-mers.
 
-        Tokens of variable length are ranked among themselves, by :func:`~cmgems.pmi.strings.string_npmi`.
+        Tokens of variable length are ranked among themselves, by ``cmgems.pmi.strings.string_npmi``.
 
         Returns:
             int32 [tokenizer.vocab_size].

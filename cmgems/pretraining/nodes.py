@@ -1,7 +1,7 @@
 """The pretraining pipeline as torchdata nodes; the only file that imports torchdata.
 
 An element is a whole batch: window positions flow, one vectorised call gathers and tokenizes them, another masks.
-Everything up to :class:`MaskNode` is unmasked and may run ahead in a thread. The mask node is last and asks the
+Everything up to ``MaskNode`` is unmasked and may run ahead in a thread. The mask node is last and asks the
 curriculum at the moment the training step asks for a batch, so a switch acts on exactly the next step.
 
 ``torchdata.nodes.Loader`` is not used: it looks one element ahead, past the mask node.

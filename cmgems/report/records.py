@@ -101,7 +101,7 @@ class Figure:
         name: Its id in the page.
         title: A few words.
         caption: What it shows.
-        svg: From :func:`cmgems.report.svg.inline_svg`.
+        svg: From ``cmgems.report.svg.inline_svg``.
         key: The legend; it is not part of the picture, so that it wraps on a phone.
         table: The numbers; None if there are none.
     """

@@ -36,7 +36,7 @@ def inline_svg(figure: Figure, description: str) -> Markup:
     """A figure as an ``<svg>`` element.
 
     Args:
-        figure: Drawn, and passed, inside :func:`cmgems.report.theme.page_style`.
+        figure: Drawn, and passed, inside ``cmgems.report.theme.page_style``.
         description: What it shows, in words, for those who do not see it.
     """
     renderer = _Canvas(figure).get_renderer()

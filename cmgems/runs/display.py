@@ -71,7 +71,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 
 
 class Display:
-    """Shows the steps of a run; made by :func:`show_steps`.
+    """Shows the steps of a run; made by ``show_steps``.
 
     Args:
         label: What is running ("pretrain").
@@ -95,7 +95,7 @@ class Display:
             print(f"{self._label} {done}/{self._total}  {text}  {self._left()}", file=sys.stderr, flush=True)
 
     def note(self, text: str, record: Mapping[str, Any] | None = None) -> None:
-        """Say something that stays on the screen; ``record`` as for :meth:`step`."""
+        """Say something that stays on the screen; ``record`` as for ``step``."""
         self._figures.update(record or {})
         if self._live is not None:
             self._live.console.print(text, markup=False, highlight=False)

@@ -32,7 +32,7 @@ class RunBusyError(CmgemsError):
 
 @dataclass(frozen=True)
 class Run(RunReader):
-    """A run folder opened for writing, by :func:`open_run`."""
+    """A run folder opened for writing, by ``open_run``."""
 
     @property
     def metrics_path(self) -> Path:

@@ -72,7 +72,7 @@ class RunReader:
         return [self.folder / BEST, self.folder / FINAL, *reversed(self.checkpoints.all())]
 
     def setting(self, dotted: str) -> Any:
-        """A value of the config by its dotted key, as :func:`setting`."""
+        """A value of the config by its dotted key, as ``setting``."""
         return setting(self.config, dotted)
 
     def _mapping(self, name: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Stop:
-    """Whether a signal has asked this process to stop; made by :func:`stop_signals`.
+    """Whether a signal has asked this process to stop; made by ``stop_signals``.
 
     Attributes:
         number: The signal, or 0.
@@ -77,7 +77,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def stop_signals(announce: Callable[[str], None] = say) -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a :class:`Stop` to ask after each step; the old handlers come back at the end.
+    """Turn SIGINT and SIGTERM into a ``Stop`` to ask after each step; the old handlers come back at the end.
 
     Python allows handlers in the main thread only; in another thread the stop never comes.
 

@@ -122,7 +122,7 @@ class BpeTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """As :meth:`cmgems.tokenization.Tokenizer.encode_batch`; ``tokens`` must be 2 or more."""
+        """As ``cmgems.tokenization.Tokenizer.encode_batch``; ``tokens`` must be 2 or more."""
         longest_row(codes_BL, lengths_B)
         texts = [alphabet.decode(codes_L[:bp]) for codes_L, bp in zip(codes_BL, lengths_B, strict=True)]
         ids_BS = np.full((len(texts), tokens), self.pad_id, np.int32)
@@ -136,7 +136,7 @@ class BpeTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """As :meth:`cmgems.tokenization.Tokenizer.encode`."""
+        """As ``cmgems.tokenization.Tokenizer.encode``."""
         return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:

@@ -45,7 +45,7 @@ def encode_alone(tokenizer: Tokenizer, sequence: str) -> npt.NDArray[np.int32]:
     """Ids of one sequence without padding, for tokenizers that never make more tokens than bases.
 
     Raises:
-        DataError: as :func:`codes_of`.
+        DataError: as ``codes_of``.
     """
     codes_1L = codes_of(sequence)[None, :]
     lengths_1 = np.array([len(sequence)], np.int32)

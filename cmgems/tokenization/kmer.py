@@ -70,7 +70,7 @@ class KmerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """As :meth:`Tokenizer.encode_batch`; rows shorter than k are ``[CLS] [SEP]``.
+        """As ``Tokenizer.encode_batch``; rows shorter than k are ``[CLS] [SEP]``.
 
         Raises:
             ValueError: if a row is longer than ``codes_BL`` or does not fit ``tokens`` positions.
@@ -93,7 +93,7 @@ class KmerTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """As :meth:`Tokenizer.encode`.
+        """As ``Tokenizer.encode``.
 
         Raises:
             DataError: if it is shorter than k or has a letter that is not an IUPAC nucleotide code.

@@ -84,7 +84,7 @@ class NucleotideTransformerTokenizer:
     def encode_batch(
         self, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
     ) -> npt.NDArray[np.int32]:
-        """As :meth:`Tokenizer.encode_batch`, without [SEP]."""
+        """As ``Tokenizer.encode_batch``, without [SEP]."""
         longest_row(codes_BL, lengths_B)
         ids_BS = np.empty((len(codes_BL), tokens), np.int32)
         kernels.side_by_side_ids(
@@ -98,7 +98,7 @@ class NucleotideTransformerTokenizer:
         return ids_BS
 
     def encode(self, sequence: str) -> npt.NDArray[np.int32]:
-        """As :meth:`Tokenizer.encode`, without [SEP]."""
+        """As ``Tokenizer.encode``, without [SEP]."""
         return encode_alone(self, sequence)
 
     def vocabulary(self) -> list[str]:

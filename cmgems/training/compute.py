@@ -68,7 +68,7 @@ class Compute:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def recompute_layers(self, model: Any) -> None:
-        """Let the encoder keep less for the backward pass, if that is wanted; before :meth:`compile`."""
+        """Let the encoder keep less for the backward pass, if that is wanted; before ``compile``."""
         model.encoder.recompute = self.recompute
 
     def row_multiple(self, max_positions: int) -> int:
@@ -136,7 +136,7 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
     """Resolve the settings and set this process up for them: GPU, threads, memory and torch's random state.
 
     Raises:
-        CmgemsError: as :func:`resolve_compute`.
+        CmgemsError: as ``resolve_compute``.
     """
     compute = resolve_compute(config, local_rank)
     if compute.device.type == "cuda":

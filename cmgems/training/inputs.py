@@ -57,7 +57,7 @@ def packs(batch: MaskedBatch, compute: Compute, *, packable: bool, static: bool)
     """Whether a batch's rows are packed; on a GPU never uncompiled, where each pair of tokens would take memory.
 
     Raises:
-        CmgemsError: as for :func:`loss_inputs`.
+        CmgemsError: as for ``loss_inputs``.
     """
     if compute.packing == "on" and not packable:
         raise CmgemsError(

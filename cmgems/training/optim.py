@@ -105,7 +105,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     Matrices are decayed, vectors (biases and LayerNorm weights) are not.
 
     Raises:
-        CmgemsError: as :func:`layer_shares`.
+        CmgemsError: as ``layer_shares``.
     """
     shares = layer_shares(model, config.layer_decay)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
@@ -142,7 +142,7 @@ def apply_gradients(
 
     Args:
         model: Holds the gradients.
-        optimizer: From :func:`build_optimizer`, or any other.
+        optimizer: From ``build_optimizer``, or any other.
         config: For clipping.
         lr: Learning rate of this step; a group with an ``lr_share`` takes that share of it.
         only_if: False to do nothing but clear, and return NaN.

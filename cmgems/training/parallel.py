@@ -96,7 +96,7 @@ def shard(model: Any, compute: Compute, world: World) -> None:
 
 
 def is_sharded_model(model: nn.Module) -> bool:
-    """Whether :func:`prepare_model` has split it."""
+    """Whether ``prepare_model`` has split it."""
     return any(hasattr(parameter, "device_mesh") for parameter in model.parameters())  # DTensors
 
 

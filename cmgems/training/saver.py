@@ -49,7 +49,7 @@ class Saver:
     Args:
         checkpoints: The run's.
         config: When to save and what to keep.
-        model: As :func:`~cmgems.training.parallel.prepare_model` left it.
+        model: As ``cmgems.training.parallel.prepare_model`` left it.
         optimizer: Made after that.
         world: This rank's place.
         write_model: Writes a model folder.

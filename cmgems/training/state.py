@@ -131,7 +131,7 @@ def restore_whole(
     optimizer: torch.optim.Optimizer,
     rank: int = 0,
 ) -> None:
-    """Copy ``tensors``, read from ``folder``, to where :func:`targets` says."""
+    """Copy ``tensors``, read from ``folder``, to where ``targets`` says."""
     wanted: dict[str, Any] = targets(tensors, model, optimizer, rank, folder)
     for name, target in wanted.items():
         value = tensors[name]

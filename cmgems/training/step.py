@@ -44,7 +44,7 @@ class MaskedLMLoss(nn.Module):
     """A masked language model and its loss: what is compiled as a whole.
 
     Args:
-        model: Called with (ids, layout, positions), as :class:`cmgems.models.heads.MaskedLM`.
+        model: Called with (ids, layout, positions), as ``cmgems.models.heads.MaskedLM``.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -65,7 +65,7 @@ def loss_sum(loss: nn.Module, batch: MaskedBatch, compute: Compute, *, training:
     """Summed cross-entropy (nats) over the masked tokens of one batch, a float32 scalar.
 
     Args:
-        loss: A :class:`MaskedLMLoss`, or its compiled form.
+        loss: A ``MaskedLMLoss``, or its compiled form.
         batch: Rows of tokens.
         compute: Device and precision; in training also whether shapes are kept static and rows packed.
         training: False for a model that is not compiled.
@@ -90,7 +90,7 @@ def train_step(
 
     Args:
         model: Holds the parameters.
-        loss: Its :class:`MaskedLMLoss`, or the compiled form of that.
+        loss: Its ``MaskedLMLoss``, or the compiled form of that.
         batches: This rank's rows of each micro-batch.
         optimizer: Updated in place.
         config: For clipping.

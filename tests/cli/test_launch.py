@@ -10,6 +10,7 @@ import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from cmgems.cli import launch, main
+from cmgems.cli.nodes import Nodes
 from cmgems.errors import CmgemsError
 
 
@@ -55,7 +56,7 @@ def test_the_same_command_goes_to_every_process(launched, tmp_path):
                 str(plugin),
             ],
             4,
-            launch.Nodes(),
+            Nodes(),
         )
     ]
 
@@ -68,9 +69,9 @@ def test_several_machines(launched):
         )
         == 7
     )
-    assert launched[0][1:] == (8, launch.Nodes(2, "first:29500", 1))
-    assert launch.Nodes().options() == ["--standalone"]
-    for nodes, backend in ((launch.Nodes(2, "a:1"), "c10d"), (launch.Nodes(2, "a:1", 0), "static")):
+    assert launched[0][1:] == (8, Nodes(2, "first:29500", 1))
+    assert Nodes().options() == ["--standalone"]
+    for nodes, backend in ((Nodes(2, "a:1"), "c10d"), (Nodes(2, "a:1", 0), "static")):
         options = nodes.options()
         assert options[options.index("--rdzv-backend") + 1] == backend
 
@@ -116,7 +117,7 @@ def test_a_recipe_for_one_process_says_so(launched, capsys, monkeypatch, tmp_pat
 def test_not_inside_torchrun(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     with pytest.raises(CmgemsError, match="started by torchrun already"):
-        launch.launch(["run", "pretrain"], 2, launch.Nodes())
+        launch.launch(["run", "pretrain"], 2, Nodes())
 
 
 def test_a_process_leaves_its_lines_to_the_launcher(monkeypatch, tmp_path, capsys):

@@ -65,7 +65,7 @@ class Chart:
         title: A few words.
         caption: What it shows.
         y_label: Of the vertical axis, with its unit.
-        lines: None of them empty; at least one for :meth:`figure`.
+        lines: None of them empty; at least one for ``figure``.
         phases: Drawn as a ribbon under the curves.
         switches: Steps with a vertical line.
         phases_in_words: Said of the phases to those who do not see them.
