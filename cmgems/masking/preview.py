@@ -94,7 +94,8 @@ def mask_preview(
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Another seed, another mask.
         rank_by: "token", or "position" as the code released with the papers ranks.
-        max_bp, count: Of a FASTA file: bases shown of a sequence, and sequences shown.
+        max_bp: Of a FASTA file, the bases shown of a sequence.
+        count: Of a FASTA file, the sequences shown.
 
     Raises:
         CmgemsError: if a name is unknown, an option is out of range, or a table is missing or of another k.

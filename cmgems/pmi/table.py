@@ -111,7 +111,10 @@ class PMITable:
 
         Args:
             store: The genome.
-            k, definition, canonical, min_count: As in ``from_counts``.
+            k: Length of the k-mers (bp).
+            definition: As in ``from_counts``.
+            canonical: As in ``from_counts``.
+            min_count: As in ``from_counts``.
             workers: Threads that count; by default one a processor core, at most 4.
             world: The processes that share the counting. All of them get the whole table.
 
