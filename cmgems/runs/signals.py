@@ -59,9 +59,10 @@ class Stop:
 
         The sum goes through main memory, so it does not wait for the GPU.
         """
-        if world.sum(float(bool(self))) > 0 and not self:
-            self.number = signal.SIGTERM
-        return bool(self)
+        if world.sum(float(bool(self))) == 0:
+            return False  # also where a signal arrived meanwhile: the other ranks learn of it after the next step
+        self.number = self.number or signal.SIGTERM
+        return True
 
     def leave(self, text: str, world: World = ALONE) -> NoReturn:
         """Say what is safe and how to go on, and exit with 130 (SIGINT) or 143 (SIGTERM)."""

@@ -25,9 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
             ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"],
             marks=pytest.mark.slow,
         ),
-        ("base_probabilities", ["the four k-mers, mean over the tokens"]),
+        pytest.param("base_probabilities", ["the four k-mers, mean over the tokens"], marks=pytest.mark.slow),
         pytest.param("training", ["`logo`, 1 layers", "`dnabert`, 1 layers"], marks=pytest.mark.slow),
-        ("pipeline", ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"]),
+        pytest.param(
+            "pipeline",
+            ["cmgems pipeline", "raw loop", "an item is a batch", "an item is a sequence"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_it_writes_its_table(tmp_path, script, rows):

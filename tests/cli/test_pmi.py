@@ -92,6 +92,7 @@ def test_mistakes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "did you mean 'genemask2023'" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_table_of_one(small_genome, tmp_path: Path) -> None:
     tables = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
     builds = [

@@ -75,7 +75,9 @@ def data_of(small_genome, **changes):
     return PretrainingData(dataclasses.replace(config, **changes), KmerTokenizer(6), 512, seed=3)
 
 
-@pytest.mark.parametrize("curriculum", ["cm_gems", "cm_step", "annealed"])
+@pytest.mark.parametrize(
+    "curriculum", ["cm_gems", "cm_step", pytest.param("annealed", marks=pytest.mark.slow)]
+)
 def test_a_run_masks_its_target_rate(small_genome, curriculum):
     config = MaskingConfig(Component(curriculum, {}), small_genome.table, target_rate=0.2)
     data = data_of(small_genome)

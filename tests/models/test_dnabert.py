@@ -111,7 +111,8 @@ def test_dropout_acts_in_training_only(kind):
 
 
 # tests/models/test_families.py compiles the masked_lm of every family.
-@pytest.mark.parametrize("head", [pytest.param("masked_lm", marks=pytest.mark.slow), "classification"])
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["masked_lm", "classification"])
 def test_compiles_without_graph_breaks(head):
     torch.compiler.reset()
     counters = torch._dynamo.utils.counters

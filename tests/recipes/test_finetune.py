@@ -60,7 +60,9 @@ def test_the_best_dev_epoch_is_the_one_kept(finished):
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-@pytest.mark.parametrize("every", [1000, 1, 4])
+@pytest.mark.parametrize(
+    "every", [4, pytest.param(1000, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)]
+)
 def test_kill_9_continues_to_the_bit(every, finished, small_labelled, tmp_path, kill_after):
     out = tmp_path / "killed"
     saving = command(small_labelled, out, f"checkpoint.every={every}")

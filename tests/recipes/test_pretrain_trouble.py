@@ -66,8 +66,9 @@ def at_step(monkeypatch):
     return install
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("step", [8, 10])
+@pytest.mark.parametrize(
+    ("step", "number", "code"), [(8, signal.SIGINT, 130), (10, signal.SIGTERM, 143)], ids=["8-INT", "10-TERM"]
+)
 def test_a_signal_saves_and_the_run_goes_on_to_the_bit(
     number, code, step, undisturbed, small_genome, tmp_path, at_step, monkeypatch, capfd
 ):

@@ -91,6 +91,18 @@ def test_a_rank_that_got_no_signal_stops_with_the_others(monkeypatch):
     assert stop.number == signal.SIGTERM
 
 
+def test_a_signal_while_the_ranks_agree_waits_for_the_next_step(monkeypatch):
+    def interrupted(self, value):
+        signal.raise_signal(signal.SIGTERM)
+        return value
+
+    with stop_signals(lambda text: None) as stop:
+        monkeypatch.setattr(World, "sum", interrupted)
+        assert not stop.agreed(World(rank=1, size=2))  # the other rank has summed 0 too
+        monkeypatch.undo()
+        assert stop.agreed(World())
+
+
 def test_only_rank_0_says_so(capsys):
     with stop_signals(lambda text: None) as stop:
         signal.raise_signal(signal.SIGTERM)

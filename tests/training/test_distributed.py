@@ -100,6 +100,8 @@ def test_ranks_share_the_stream_of_one(small_genome, world):
             assert np.array_equal(mine_BS, masked_BS[rows])
 
 
+# Replicas and shards below are compared with one process too.
+@pytest.mark.slow
 def test_two_processes_train_like_one(small_genome, tmp_path):
     """The same global batches and masks; losses equal to the noise of float32 sums taken in another order."""
     assert run(pretrain(small_genome, tmp_path / "1")) == 0
