@@ -3,33 +3,14 @@
     model = cmgems.load("runs/logo")
     model.embed(["ACGTACGTTGCA"])
 
-docs/python.md shows the rest. Names are imported when they are first used, so that ``import cmgems`` takes no time.
+docs/python.md shows the rest. Names are imported when they are first used, so that ``import cmgems`` takes no time;
+``__init__.pyi`` tells their types.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from cmgems.api import load, run
-    from cmgems.errors import CmgemsError
-    from cmgems.genome import GenomeStore
-    from cmgems.inference import Model
-    from cmgems.masking.preview import mask_preview
-    from cmgems.motifs import discover_motifs
-    from cmgems.pmi import PMITable
+from typing import Any
 
 __version__ = "0.2.0"
-
-__all__ = [
-    "CmgemsError",
-    "GenomeStore",
-    "Model",
-    "PMITable",
-    "discover_motifs",
-    "load",
-    "mask_preview",
-    "run",
-]
 
 _HOMES = {
     "CmgemsError": "cmgems.errors",
@@ -41,6 +22,8 @@ _HOMES = {
     "mask_preview": "cmgems.masking.preview",
     "run": "cmgems.api",
 }
+
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

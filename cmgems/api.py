@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmgems.config import load_config
-from cmgems.export import read_huggingface
+from cmgems.export.read_huggingface import read_huggingface
 from cmgems.inference.model import Device, Model
 from cmgems.models import load_model
 from cmgems.plugins import load_plugins

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ from cmgems.tokenization import TokenMap
 from cmgems.training import ComputeConfig, start_compute
 
 Device = Literal["auto", "cpu", "cuda"]
-Store = str | Path | GenomeStore
+Store: TypeAlias = str | Path | GenomeStore
 T = TypeVar("T")
 
 

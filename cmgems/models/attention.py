@@ -36,7 +36,7 @@ class Trace:
             self.hidden_states.append(hidden_BSD)
 
 
-NO_TRACE = Trace()
+NO_TRACE: Trace = Trace()
 ROTARY_BASE = 10_000.0
 
 
