@@ -121,7 +121,7 @@ def test_tokens_of_a_long_sequence_cover_it(family, sequences, compute):
 def test_scores(family, sequences, compute):
     config, cutter = family
     if not cutter.tokens.tokenizer.k:
-        pytest.skip("single bases of tokens that differ in length have no probabilities; test_tokens.py")
+        pytest.skip("single bases of tokens that differ in length have no probabilities; test_token_map.py")
     engine = Engine(config.masked_lm().eval(), cutter, compute, 16)
     for sequence in sequences:
         found = base_probabilities(engine, sequence.codes)
