@@ -55,6 +55,10 @@ class DataError(CmgemsError):
     """Input data (FASTA, labels, a table) cannot be used as it is."""
 
 
+class RecordError(DataError):
+    """One record of many cannot be used as it is; the others can."""
+
+
 class CheckpointError(CmgemsError):
     """A checkpoint or run folder is missing, damaged or of another model."""
 

@@ -1,8 +1,7 @@
 """Read FASTA strictly: every byte is checked, and an error names file, contig and position.
 
-xopen decompresses (gzip, bgzip, zstd, bzip2, xz). The few lines of parsing are our own: ``bytes`` methods on whole
-blocks are several times faster than a reader that goes line by line, and no reader rejects proteins, gap characters
-or NUL bytes.
+The few lines of parsing are our own: ``bytes`` methods on whole blocks are several times faster than a reader that goes
+line by line, and no reader rejects proteins, gap characters or NUL bytes.
 """
 
 from __future__ import annotations
@@ -11,19 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xopen import xopen
-
 from cmgems.errors import DataError
-from cmgems.genome.alphabet import IUPAC
+from cmgems.genome.letters import foreign_letter
+from cmgems.reading import read_blocks
 
-BLOCK_BYTES = 1 << 20
-MAGIC = {
-    b"\x1f\x8b": "gz",
-    b"\x28\xb5\x2f\xfd": "zst",
-    b"BZh": "bz2",
-    b"\xfd7zXZ\x00": "xz",
-}
-LETTERS = "".join(sorted(IUPAC)).encode()
 WHITESPACE = (b"\n", b"\r", b" ", b"\t")
 NO_FASTA_FIX = "give a FASTA file: lines starting with '>' and a name, each followed by DNA"
 
@@ -41,37 +31,6 @@ class FastaRecord:
     sequence: bytes
 
 
-def compression_of(path: Path) -> str | None:
-    """How ``path`` is compressed ("gz", "zst", "bz2", "xz") by its first bytes, or None if it is not.
-
-    Raises:
-        DataError: if it is not a readable, non-empty file, or is named as compressed but is not.
-    """
-    if not path.exists():
-        raise DataError("no such file", where=path, fix="check the path")
-    if not path.is_file():
-        raise DataError("not a file", where=path, fix="give the files themselves, plain or compressed")
-    try:
-        with open(path, "rb") as handle:
-            start = handle.read(8)
-    except OSError as error:
-        raise DataError("cannot read", where=path, why=error.strerror or str(error)) from error
-    if not start:
-        raise DataError("empty file", where=path, fix="write or fetch it again")
-    for magic, kind in MAGIC.items():
-        if start.startswith(magic):
-            return kind
-    named = path.suffix.lstrip(".").lower().replace("bgz", "gz")
-    if named in MAGIC.values():
-        raise DataError(
-            "not a compressed file",
-            where=path,
-            why=f"the name ends in {path.suffix} but the content is not {named}",
-            fix="rename the file, or fetch it again",
-        )
-    return None
-
-
 def read_fasta(path: Path) -> Iterator[FastaRecord]:
     """Read the contigs of a FASTA file one by one, plain or compressed (recognised by content, not by name).
 
@@ -81,32 +40,15 @@ def read_fasta(path: Path) -> Iterator[FastaRecord]:
         DataError: if the file is missing, empty, truncated or not FASTA, or if a record has no name, no
             sequence, or a letter that is not a nucleotide code; the message names contig and position (1-based).
     """
-    for header, sequence in _raw_records(path, compression_of(path)):
+    for header, sequence in _raw_records(path):
         yield _checked(header, sequence, path)
 
 
-def _blocks(path: Path, kind: str | None) -> Iterator[bytes]:
-    """Yield the decompressed file in blocks of whole lines."""
-    try:
-        with xopen(path, "rb", threads=0, format=kind) if kind else open(path, "rb") as handle:
-            # readline() completes the block's last line, so no header is ever split between two blocks.
-            while block := handle.read(BLOCK_BYTES) + handle.readline():
-                yield block
-    except Exception as error:  # each decompressor has exceptions of its own
-        truncated = isinstance(error, EOFError)
-        raise DataError(
-            "cannot read to the end",
-            where=path,
-            why="the compressed data ends too early" if truncated else str(error),
-            fix="fetch or compress the file again",
-        ) from error
-
-
-def _raw_records(path: Path, kind: str | None) -> Iterator[tuple[bytes, bytes]]:
+def _raw_records(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield (header without '>', sequence without whitespace)."""
     header: bytes | None = None
     parts: list[bytes] = []
-    for block in _blocks(path, kind):
+    for block in read_blocks(path):
         continued, *starts = (b"\n" + block).split(b"\n>")
         if header is None and continued.strip():
             first = continued.lstrip()[:20]
@@ -151,19 +93,6 @@ def _checked(header: bytes, sequence: bytes, path: Path) -> FastaRecord:
         raise DataError(
             "empty contig", where=f"{path}, contig {name}", fix="remove the record or add its bases"
         )
-    if foreign := sequence.translate(None, LETTERS):
-        raise _foreign_letter(name, sequence, foreign, path)
+    if problem := foreign_letter(sequence, f"{path}, contig {name}"):
+        raise problem
     return FastaRecord(name, sequence)
-
-
-def _foreign_letter(name: str, sequence: bytes, foreign: bytes, path: Path) -> DataError:
-    position = sequence.index(foreign[:1]) + 1
-    letter = foreign[:1].decode("ascii") if foreign[0] in range(33, 127) else f"byte 0x{foreign[0]:02X}"
-    what, fix = "not DNA", "only A, C, G, T, N and the IUPAC codes R Y S W K M B D H V are bases"
-    if set(foreign) <= set(b"Uu"):
-        what, fix = "looks like RNA", "convert U to T"
-    elif set(foreign.upper()) <= set(b"EFILPQZJOXU*"):
-        what = "looks like protein"
-    return DataError(
-        what, where=f"{path}, contig {name}, position {position:,}", why=f"found {letter!r}", fix=fix
-    )

@@ -10,7 +10,8 @@ import numpy as np
 
 from cmgems.errors import DataError
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
-from cmgems.genome.fasta import LETTERS, FastaRecord, read_fasta
+from cmgems.genome.fasta import FastaRecord, read_fasta
+from cmgems.genome.letters import LETTERS
 from cmgems.genome.store import GenomeStore, maximal_runs
 from cmgems.genome.windows import TiledSampler
 

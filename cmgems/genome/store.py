@@ -23,8 +23,9 @@ from cmgems import __version__
 from cmgems.errors import DataError
 from cmgems.files import atomic_folder, check_new
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
-from cmgems.genome.fasta import compression_of, read_fasta
+from cmgems.genome.fasta import read_fasta
 from cmgems.progress import progress
+from cmgems.reading import compression_of
 
 Positions = npt.NDArray[np.int64]
 

@@ -14,7 +14,7 @@ from cmgems.data.label_files import LONGEST_CELL
 from cmgems.errors import DataError
 from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
 from cmgems.genome.alphabet import Codes
-from cmgems.genome.fasta import LETTERS
+from cmgems.genome.letters import LETTERS
 from cmgems.inference.bed import read_bed
 from cmgems.registry import did_you_mean
 

@@ -18,7 +18,7 @@ import numpy as np
 from cmgems.errors import DataError
 from cmgems.genome import AMBIGUOUS, decode, encode
 from cmgems.genome.alphabet import Codes
-from cmgems.genome.fasta import LETTERS
+from cmgems.genome.letters import LETTERS
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
 from cmgems.inference.sequences import Contigs

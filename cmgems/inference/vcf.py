@@ -15,8 +15,8 @@ from typing import TextIO
 from xopen import xopen
 
 from cmgems.errors import DataError
-from cmgems.genome.fasta import compression_of
 from cmgems.inference.extras import optional
+from cmgems.reading import compression_of
 
 
 @dataclass(frozen=True)

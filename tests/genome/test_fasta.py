@@ -30,7 +30,7 @@ BAD_FILES = {
     "protein": (b">p\nMKVLAAGIVE\n", "looks like protein in {path}, contig p, position 4: found 'L'"),
     "stop codon": (b">p\nACGT*\n", "looks like protein"),
     "RNA": (b">r\nACGU\n", "looks like RNA in {path}, contig r, position 4: found 'U'; convert U to T"),
-    "gap": (b">a\nAC\nG-T\n", "not DNA in {path}, contig a, position 4: found '-'"),
+    "gap": (b">a\nAC\nG-T\n", "gaps of an alignment in {path}, contig a, position 4: found '-'"),
     "digit": (b">a\n1 ACGT\n", "found '1'"),
     "NUL": (b">a\nAC\x00T\n", "position 3: found 'byte 0x00'"),
     "not UTF-8 in the header": (b">a caf\xe9\nACGT\n", "header is not UTF-8"),

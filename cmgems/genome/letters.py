@@ -1,0 +1,38 @@
+"""What a letter that is no nucleotide code says about a sequence."""
+
+from __future__ import annotations
+
+from cmgems.errors import RecordError
+from cmgems.genome.alphabet import IUPAC
+
+LETTERS = "".join(sorted(IUPAC)).encode()
+CODES = "only A, C, G, T, N and the IUPAC codes R Y S W K M B D H V are bases"
+
+
+def foreign_letter(sequence: bytes, where: str) -> RecordError | None:
+    """The error about the first letter of a sequence that is no nucleotide code; None if all are.
+
+    Args:
+        sequence: ASCII letters, of either case.
+        where: File and record, for the message.
+    """
+    foreign = sequence.translate(None, LETTERS)
+    if not foreign:
+        return None
+    letter = foreign[:1].decode("ascii") if foreign[0] in range(33, 127) else f"byte 0x{foreign[0]:02X}"
+    what, fix = _meaning(set(foreign.upper()))
+    position = sequence.index(foreign[:1]) + 1
+    return RecordError(what, where=f"{where}, position {position:,}", why=f"found {letter!r}", fix=fix)
+
+
+def _meaning(foreign: set[int]) -> tuple[str, str]:
+    """What letters may mean, and what to do about them."""
+    if foreign == set(b"U"):
+        return "looks like RNA", "convert U to T"
+    if foreign == set(b"X"):
+        return "masked with X", "write N for masked bases"
+    if foreign <= set(b"-."):
+        return "gaps of an alignment", "remove them, or write N"
+    if foreign <= set(b"EFILPQZJOXU*"):
+        return "looks like protein", CODES
+    return "not DNA", CODES

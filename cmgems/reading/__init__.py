@@ -1,0 +1,16 @@
+"""Reading what users bring: text of any compression, delimited rows, and records that cannot be used."""
+
+from cmgems.reading.delimited import DELIMITERS, split_cells
+from cmgems.reading.records import Invalid, skipped_path
+from cmgems.reading.text import Line, compression_of, read_blocks, read_lines
+
+__all__ = [
+    "DELIMITERS",
+    "Invalid",
+    "Line",
+    "compression_of",
+    "read_blocks",
+    "read_lines",
+    "skipped_path",
+    "split_cells",
+]
