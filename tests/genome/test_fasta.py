@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import cmgems.genome.fasta as fasta_module
+import cmgems.reading.text as text_module
 from cmgems.errors import DataError
 from cmgems.genome import read_fasta
 
@@ -112,6 +112,6 @@ def test_agrees_with_dnaio_whatever_the_blocks(
             lines = [sequence[i : i + width] for i in range(0, len(sequence), width)]
             handle.write(newline.join([f">{name} text", *lines, ""]))
     with pytest.MonkeyPatch.context() as patch, dnaio.open(path, fileformat="fasta") as reader:
-        patch.setattr(fasta_module, "BLOCK_BYTES", block)
+        patch.setattr(text_module, "BLOCK_BYTES", block)
         ours = [(record.name, record.sequence.decode()) for record in read_fasta(path)]
         assert ours == [(record.id, record.sequence) for record in reader] == records
