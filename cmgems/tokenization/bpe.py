@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from cmgems.tokenization.base import TOKENIZERS
 from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+# Every pair of bases, and an unknown one.
+PROBE = "AACAGATCCGCTGGTTANA"
 MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
 
 
@@ -65,6 +68,7 @@ class BpeTokenizer:
                 "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
             )
         try:
+            json.loads(self.content)  # the library takes some of what is no JSON
             stock = Tokenizer.from_str(self.content)
         except Exception as error:  # the library raises no narrower type
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
@@ -176,6 +180,9 @@ def _check(stock: Tokenizer, where: Path | str) -> None:
         raise _unfit(where, "its ids have gaps")
     if odd := [token for token in by_id[specials:] if not _is_dna(token)]:
         raise _unfit(where, f"the token {odd[0]!r} comes after the bases and is not made of A, C, G, T")
+    pieces = stock.encode(PROBE, add_special_tokens=False).tokens
+    if "".join(pieces).replace("[UNK]", "N") != PROBE:
+        raise _unfit(where, f"it cuts {PROBE} into {' '.join(pieces)[:60] or 'nothing'}")
 
 
 def _unfit(where: Path | str, why: str) -> CmgemsError:
