@@ -70,7 +70,9 @@ class BpeTokenizer:
         try:
             json.loads(self.content)  # the library takes some of what is no JSON
             stock = Tokenizer.from_str(self.content)
-        except Exception as error:  # the library raises no narrower type
+        except BaseException as error:  # a panic of the library is no Exception
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
         stock.no_truncation()
         stock.no_padding()
