@@ -294,6 +294,8 @@ def model() -> tuple[bytes, bytes]:
     """``model.json`` and the weights of a very small model."""
     from dataclasses import replace
 
+    import torch
+
     from cmgems.models import MODELS, save_model
     from cmgems.tokenization import TOKENIZERS
 
@@ -307,7 +309,8 @@ def model() -> tuple[bytes, bytes]:
         max_positions=8,
         embedding=None,
     )
-    with TemporaryDirectory() as folder:
+    with torch.random.fork_rng(devices=[]), TemporaryDirectory() as folder:
+        torch.manual_seed(0)
         save_model(
             Path(folder),
             config.masked_lm(),

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -68,7 +69,7 @@ def lines_of(data: bytes) -> list[bytes]:
 
 
 def _filled(data: bytes) -> list[bytes]:
-    return [line for line in lines_of(data) if line.strip()]
+    return [line for line in lines_of(data) if line.decode(errors="replace").strip()]
 
 
 def _read_fasta(path: Path) -> int:
@@ -78,8 +79,9 @@ def _read_fasta(path: Path) -> int:
 
 
 def _count_fasta(data: bytes) -> int:
-    """A thousand for each record, and its bases."""
-    return sum(1000 if line.startswith(b">") else len(b"".join(line.split())) for line in lines_of(data))
+    """A thousand for each record, and its bases; lines that start with a semicolon are comments."""
+    lines = [line for line in lines_of(data) if not line.startswith(b";")]
+    return sum(1000 if line.startswith(b">") else len(b"".join(line.split())) for line in lines)
 
 
 def _fasta(random: Random) -> made.Made:
@@ -187,8 +189,8 @@ def _read_model(path: Path) -> int:
     folder = path.with_name("model")
     folder.mkdir(exist_ok=True)
     # Damaged weights would all end at their checksum.
-    old, new = (hashlib.sha256(data).hexdigest().encode() for data in (made.model()[1], weights))
-    (folder / "model.json").write_bytes(info.replace(old, new))
+    checksum = hashlib.sha256(weights).hexdigest().encode()
+    (folder / "model.json").write_bytes(re.sub(rb'(?<="sha256": ")[0-9a-f]{64}', checksum, info))
     (folder / "model.safetensors").write_bytes(weights)
     return len(load_model(folder).model.state_dict())
 

@@ -1,6 +1,6 @@
 """Give the readers of files ten million inputs, and look for one that is not read and not refused in words.
 
-python benchmarks/fuzz/run.py --inputs 10_000_000 --seed 0 --output docs/results/fuzz.md
+python benchmarks/fuzz/run.py --inputs 10_000_000 --seed 0
 python benchmarks/fuzz/run.py --inputs 20_000 --only FASTA --only BED
 
 A reader may return the records of a file, as many as an independent count finds, or raise a CmgemsError. Any other
@@ -193,7 +193,6 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="a reader, may be repeated")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (1)")
     parser.add_argument("--findings", type=Path, default=Path("fuzz_findings"), help="folder (fuzz_findings)")
-    parser.add_argument("--output", type=Path, help="file for the table; it is printed in any case")
     options = parser.parse_args()
     sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
     from readers import READERS
@@ -219,10 +218,7 @@ def main() -> None:
                     seconds[task.reader] += time.monotonic() - start
                     print(f"{task.reader}, {task.engine}: {task.counters[0]:,} inputs, {task.counters[2]:,} findings, "
                           f"{time.monotonic() - start:.0f} s", flush=True)  # fmt: skip
-    text = page(done, seconds, " ".join(["python benchmarks/fuzz/run.py", *sys.argv[1:]]))
-    print(text)
-    if options.output:
-        options.output.write_text(f"# Fuzzing the readers\n\n{text}")
+    print(page(done, seconds, " ".join(["python benchmarks/fuzz/run.py", *sys.argv[1:]])))
     sys.exit(any(task.counters[2] for task in done))
 
 

@@ -14,7 +14,7 @@ from readers import Reader
 
 from cmgems.errors import CmgemsError
 
-SECONDS = 5  # a reader of 2 kB that takes longer hangs
+SECONDS = 5  # of the processor, not of a clock: a reader of 2 kB that takes longer hangs
 KEPT = 3  # inputs kept of each kind of finding
 
 
@@ -54,11 +54,11 @@ def judge(
         seconds: After which it hangs.
     """
     path.write_bytes(data)
-    signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, _ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         found = reader.read(path)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     except CmgemsError as error:
         return Verdict(False) if records is None else Verdict(False, "a good file is refused", error.line())
     except KeyboardInterrupt:
@@ -68,7 +68,7 @@ def judge(
         kind = f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}"
         return Verdict(False, kind, " ".join(str(error).split())[:300])
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     try:
         counted = reader.count(data) if records is None else records
     except Exception as error:  # not a file of this kind at all
