@@ -212,7 +212,8 @@ def yaml(random: Random) -> Made:
             continue
         scalars += bool(section) + sum(2 + 3 * ("{" in line) for line in chosen)
     end = random.choice(("\n", "\n", "\r\n"))
-    return (end.join(lines) + end).encode(), scalars
+    mark = UTF8_MARK if random.random() < 0.1 else b""
+    return mark + (end.join(lines) + end).encode(), scalars
 
 
 @cache

@@ -261,7 +261,8 @@ def _read_components(info: Mapping[str, Any], path: Path) -> _Components:
         raise CheckpointError("not a model description", where=path, fix="use another checkpoint") from error
     except ConfigError as error:
         problem = error.problems[0]
-        fix = f"{problem.fix} Use the cmgems that wrote it; if it needs a plugin, load that with --plugin"
+        theirs = "use the cmgems that wrote it; if it needs a plugin, load that with --plugin"
+        fix = f"{problem.fix}; {theirs}" if problem.fix else theirs
         raise CheckpointError(
             problem.what, where=f"{path} ({problem.where})", why=problem.why, fix=fix
         ) from error
@@ -271,7 +272,8 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError("cannot read", where=path, why=error.strerror or str(error)) from error
+        why = error.strerror or str(error)
+        raise CheckpointError("cannot read", where=path, why=why, fix="use another checkpoint") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise CheckpointError(
             "damaged weights",

@@ -235,7 +235,7 @@ MISTAKES = {
     "validate anchor.yaml": "anchors",
     "validate tag.yaml": "tags",
     "validate quoted.yaml": "without quotes",
-    "validate utf16.yaml": "UTF-8",
+    "validate utf16.yaml": "it is UTF-16",
     "validate norecipe.yaml": "--recipe",
     "validate unknown.yaml": "'pretrain'",
     "validate nothing.yaml": "nothing.yaml",
@@ -249,7 +249,7 @@ MISTAKES = {
     "demo -o mine.py": "mine.py",
     "report nothing": "nothing",
     "report nowhere -o new.html": "nowhere",
-    "report s.fa -o new.html": "s.fa",
+    "report s.fa -o new.html": "not a folder",
     "pretain": "pretain",
     "predict --modle lm": "--modle",
     # Pretraining
