@@ -33,7 +33,7 @@ BAD_FILES = {
     "gap": (b">a\nAC\nG-T\n", "gaps of an alignment in {path}, contig a, position 4: found '-'"),
     "digit": (b">a\n1 ACGT\n", "found '1'"),
     "NUL": (b">a\nAC\x00T\n", "position 3: found 'byte 0x00'"),
-    "not UTF-8 in the header": (b">a caf\xe9\nACGT\n", "header is not UTF-8"),
+    "not UTF-8 in the name": (b">caf\xe9 x\nACGT\n", "name is not UTF-8"),
     "not UTF-8 in the sequence": (b">a\nAC\xe9\n", "found 'byte 0xE9'"),
     "control character in the name": (b">a\x07b\nACGT\n", "unprintable contig name"),
     "truncated gzip": (gzip.compress(LONG)[:-20], "the compressed data ends too early"),
