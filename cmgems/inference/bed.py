@@ -66,6 +66,14 @@ def read_bed(path: Path, invalid: Invalid | None = None) -> list[Interval]:
     return intervals
 
 
+def looks_like_bed(first_line: str) -> bool:
+    """Whether the first line of a file may be BED: a contig and two positions, or a line for a browser."""
+    positions = first_line.split("\t")[1:3]
+    return first_line.startswith(COMMENTS[1:]) or (
+        len(positions) == 2 and None not in map(whole_number, positions)
+    )
+
+
 def _interval(line: Line, cells: Sequence[str]) -> Interval:
     if len(cells) < 3:
         kind, _ = text_kind(line.text)

@@ -71,7 +71,7 @@ def _columns(header: Line) -> _Columns:
     titles = _titles(header.text)
     if titles.count(SEQUENCE) != 1:
         kind, fix = text_kind(header.text)
-        found = f"it is {kind}" if kind else f"it has {', '.join(titles)[:60]}"
+        found = f"it is {kind}" if kind else f"the first line is {header.text[:60]!r}"
         raise DataError(
             f"{'two columns' if SEQUENCE in titles else 'no column'} `{SEQUENCE}`",
             where=header.where,

@@ -20,7 +20,7 @@ from cmgems.genome import (
     reverse_complement,
 )
 from cmgems.genome.alphabet import Codes
-from cmgems.inference.bed import Interval, read_bed
+from cmgems.inference.bed import Interval, looks_like_bed, read_bed
 from cmgems.inference.sequence_table import is_table, read_table
 from cmgems.reading import Invalid, read_lines
 
@@ -150,7 +150,7 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[
     lines = (line.text for line in read_lines(path, errors="replace") if line.text.strip())
     first = next(lines, "")
     is_fasta = first.startswith((">", ";"))
-    is_bed = BED in [suffix.lower() for suffix in path.suffixes]
+    is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
     if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table(first))):
         raise DataError(
             "BED without a genome store" if contigs is None else "a store without BED",

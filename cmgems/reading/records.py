@@ -82,5 +82,8 @@ class Invalid:
 
 
 def skipped_path(out: Path) -> Path:
-    """The file beside an output that names the records left out: ``p.csv`` has ``p.skipped.csv``."""
-    return out.with_suffix(".skipped.csv")
+    """The file beside an output that names the records left out: ``p.csv`` has ``p.skipped.csv``.
+
+    Other endings stay, so that no two outputs share one.
+    """
+    return out.with_name(out.name.removesuffix(".csv") + ".skipped.csv")
