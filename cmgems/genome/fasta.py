@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from cmgems.errors import DataError, RecordError
@@ -62,7 +63,7 @@ def _raw_records(path: Path) -> Iterator[tuple[bytes, bytes]]:
         continued, *starts = (b"\n" + _without_comments(block)).split(b"\n>")
         if header is None and continued.strip():
             raise _no_header(continued.lstrip(), path)
-        parts.append(_without_whitespace(continued))
+        parts.append(_without_whitespace(continued, path))
         for start in starts:
             if header is not None:
                 yield header, b"".join(parts)
@@ -70,7 +71,7 @@ def _raw_records(path: Path) -> Iterator[tuple[bytes, bytes]]:
             if b"\r" in header.rstrip():  # bases were taken for a part of the header
                 fix = "convert them, for example with: tr '\\r' '\\n'"
                 raise DataError("lines that end in CR alone", where=path, fix=fix)
-            parts = [_without_whitespace(sequence)]
+            parts = [_without_whitespace(sequence, path)]
     if header is None:
         raise DataError("no FASTA header", where=path, why="the file is blank", fix=NO_FASTA_FIX)
     yield header, b"".join(parts)
@@ -86,11 +87,29 @@ def _without_comments(block: bytes) -> bytes:
     return COMMENT_LINE.sub(b"", block) if block.startswith(b";") or b"\n;" in block else block
 
 
-def _without_whitespace(text: bytes) -> bytes:
+def _without_whitespace(text: bytes, path: Path) -> bytes:
+    if b" " in text:
+        _refuse_kmers(text, path)
     # Much faster than translate(None, ...): replace() looks for the next match with memchr.
     for space in WHITESPACE:
         text = text.replace(space, b"")
     return text
+
+
+def _refuse_kmers(text: bytes, path: Path) -> None:
+    """Raise if lines are overlapping k-mers and not, as some programs write them, blocks of bases."""
+    for line in text.split(b"\n"):
+        words = line.split()
+        overlap = all(word[1:] == after[:-1] for word, after in pairwise(words))
+        if (
+            overlap and len(words) > 2 and len(set(words)) > 1 and len(words[0]) > 1
+        ):  # blocks of N overlap too
+            raise DataError(
+                "overlapping k-mers in FASTA",
+                where=path,
+                why=f"{words[0][:20].decode('latin-1')} is followed by {words[1][:20].decode('latin-1')}",
+                fix="write the bases, or a table with the column `sequence` for the k-mers",
+            )
 
 
 def _checked(header: bytes, sequence: bytes, number: int, path: Path) -> FastaRecord:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cmgems.data.label_files import bases_of
 from cmgems.errors import DataError, RecordError
 from cmgems.reading import Invalid, Line, read_lines, split_cells, text_kind
 
@@ -18,12 +17,12 @@ class TableRow(NamedTuple):
 
     Attributes:
         name: From the column ``name`` or ``id``; else the number of the row, from 1.
-        bases: The sequence; k-mers are put together.
+        text: The sequence, or its k-mers.
         where: File and line, for messages.
     """
 
     name: str
-    bases: str
+    text: str
     where: str
 
 
@@ -50,7 +49,7 @@ def read_table(path: Path, invalid: Invalid) -> Iterator[TableRow]:
 
     Raises:
         DataError: if the file cannot be read, or has no column ``sequence`` or two.
-        RecordError: for a row of too few or too many cells, a stray quote, or k-mers that do not overlap.
+        RecordError: for a row of too few or too many cells, or with a stray quote.
     """
     lines = (line for line in read_lines(path) if line.text.strip())
     columns = _columns(next(lines))
@@ -89,4 +88,4 @@ def _row(line: Line, columns: _Columns, number: int) -> TableRow:
         why, fix = f"{len(cells)} of {columns.width}", "quote cells that hold the delimiter"
         raise RecordError(f"{what} cells than columns", where=line.where, why=why, fix=fix)
     name = "" if columns.name is None else cells[columns.name]
-    return TableRow(name or str(number), bases_of(cells[columns.sequence], line.where), line.where)
+    return TableRow(name or str(number), cells[columns.sequence], line.where)

@@ -20,6 +20,7 @@ from cmgems.genome import (
     reverse_complement,
 )
 from cmgems.genome.alphabet import Codes
+from cmgems.genome.letters import bases_of
 from cmgems.inference.bed import Interval, looks_like_bed, read_bed
 from cmgems.inference.sequence_table import is_table, read_table
 from cmgems.reading import Invalid, read_lines
@@ -166,15 +167,15 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[
             yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
     elif first:
         for row in read_table(path, invalid):
-            if sequence := invalid.judge(_from_text, row.name, row.bases, row.where):
+            if sequence := invalid.judge(_from_text, row.name, row.text, row.where):
                 yield sequence
 
 
-def _from_text(name: str, bases: object, where: str) -> NamedSequence:
-    if not isinstance(bases, str):
-        why = f"found {type(bases).__name__}"
+def _from_text(name: str, text: object, where: str) -> NamedSequence:
+    if not isinstance(text, str):
+        why = f"found {type(text).__name__}"
         raise RecordError("not a sequence", where=where, why=why, fix="give strings of bases")
-    return NamedSequence(name, checked_codes(bases.strip(), where), where)
+    return NamedSequence(name, checked_codes(bases_of(text, where), where), where)
 
 
 def _from_interval(interval: Interval, contigs: Contigs) -> NamedSequence:

@@ -46,7 +46,11 @@ def test_bed(tmp_path, store):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("s.csv", "name,bases\na,ACGT\n", r"s\.csv:1: the first line is 'name,bases'; give FASTA, or name the column"),
+        (
+            "s.csv",
+            "name,bases\na,ACGT\n",
+            r"s\.csv:1: the first line is 'name,bases'; give FASTA, or name the column",
+        ),
         ("s.csv", "", "empty file"),
         ("s.csv", "sequence\n", "no sequences"),
         ("s.csv", "name,sequence\na,ACGT\nb,\n", r"no sequence in .*s\.csv:3"),
