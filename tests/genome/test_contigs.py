@@ -103,7 +103,7 @@ def test_prefixes_keep_two_genomes_apart(tmp_path):
     for name, bases in (("human", "AAAA"), ("mouse", "CCCC")):
         (tmp_path / f"{name}.fa").write_text(f">chr1\n{bases}\n")
     fastas = [tmp_path / "human.fa", tmp_path / "mouse.fa"]
-    with pytest.raises(DataError, match="contig name used twice .*--prefix"):
+    with pytest.raises(DataError, match=r"contig name used twice .*--prefix"):
         GenomeStore.build(fastas, tmp_path / "store")
     for prefixes, message in ((["human_"], "1 for 2 FASTA files"), (["a b", "c"], "'a b' holds white space")):
         with pytest.raises(CmgemsError, match=message):

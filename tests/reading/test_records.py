@@ -24,7 +24,7 @@ def test_the_first_stops_the_work_and_names_the_option():
         RecordError, match=r"odd in f:3: 1 is left; add 1; --skip-invalid leaves such records out"
     ):
         Invalid("--skip-invalid").judge(half, 3)
-    with pytest.raises(RecordError, match="add 1$"):
+    with pytest.raises(RecordError, match=r"add 1$"):
         Invalid().judge(half, 3)
 
 

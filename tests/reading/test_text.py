@@ -111,7 +111,7 @@ def test_a_folder_a_missing_file_and_a_wrong_name(tmp_path):
     for path, message in ((tmp_path, "not a file"), (tmp_path / "none", "no such file")):
         with pytest.raises(DataError, match=message):
             list(read_blocks(path))
-    with pytest.raises(DataError, match="the name ends in .gz but the content is not gz"):
+    with pytest.raises(DataError, match=r"the name ends in \.gz but the content is not gz"):
         read(tmp_path / "x.gz", b"a\n")
 
 
