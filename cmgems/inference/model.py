@@ -31,6 +31,7 @@ from cmgems.inference.spread import Values
 from cmgems.inference.variants import Allele, check_variants, score_alleles
 from cmgems.inference.vcf import Variant, read_vcf
 from cmgems.models import SavedModel
+from cmgems.models.base import UNLABELLED
 from cmgems.progress import progress as show_progress
 from cmgems.reading import Invalid
 from cmgems.tokenization import TokenMap
@@ -331,11 +332,11 @@ class Model(Engine):
         Raises:
             CheckpointError: if it was only pretrained.
         """
-        if self.head == "masked_lm":
+        if self.head in UNLABELLED:
             raise CheckpointError(
                 "not a fine-tuned model",
                 where=self.name,
-                why="it was only pretrained",
+                why="it has an encoder only" if self.head == "encoder" else "it was only pretrained",
                 fix="run `cmgems run finetune` first",
             )
 
@@ -344,7 +345,7 @@ class Model(Engine):
             raise CheckpointError(
                 "not a masked language model",
                 where=self.name,
-                why=f"its head is {self.head}",
+                why="it has an encoder only" if self.head == "encoder" else f"its head is {self.head}",
                 fix="give the pretrained model",
             )
 
