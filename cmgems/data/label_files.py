@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from cmgems.errors import DataError
 from cmgems.files import write_text
+from cmgems.genome.letters import bases_of
 
 SPLITS = ("train", "dev", "test")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -52,27 +53,6 @@ def find_split(folder: Path, split: str) -> Path | None:
             if (place / f"{split}{suffix}").is_file():
                 return place / f"{split}{suffix}"
     return None
-
-
-def bases_of(text: str, where: str = "") -> str:
-    """The bases of a cell: as they are, or put together from overlapping k-mers.
-
-    Raises:
-        DataError: if it is several words that do not overlap so.
-    """
-    kmers = text.split()
-    if len(kmers) < 2:
-        return text.strip()
-    bases, k = kmers[0] + "".join(kmer[-1] for kmer in kmers[1:]), len(kmers[0])
-    for i, kmer in enumerate(kmers):
-        if kmer != bases[i : i + k]:
-            raise DataError(
-                "words that are not overlapping k-mers",
-                where=where,
-                why=f"{kmers[i - 1][:20]} is followed by {kmer[:20]}",
-                fix="write the sequence as one word, or as k-mers one base apart",
-            )
-    return bases
 
 
 def read_rows(
