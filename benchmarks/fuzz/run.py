@@ -22,6 +22,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ def tasks(readers: Sequence[Any], inputs: int, guided: float) -> list[Task]:
 
 def work(task: Task, seed: int, folder: Path, findings: Path) -> None:
     """The process: all inputs of a task, from where the last process stopped."""
+    warnings.simplefilter("ignore")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     sys.path.insert(0, str(HERE))
     from readers import READERS

@@ -213,7 +213,7 @@ MISTAKES = {
     "import h_family -o new": "gpt2",
     "import hf -o notes": "output exists",
     "import hf -o new --tokenizer kmer7": "'kmer6'",
-    "import hf -o new --tokenizer kmer3": "wrong vocabulary size",
+    "import hf -o new --tokenizer kmer3": "kmer3",
     # Recipes, configs and plugins
     "run pretrian": "'pretrain'",
     "run pretrain --config logo_smal": "'logo_small'",
