@@ -34,8 +34,8 @@ CORPUS = HERE / "corpus"
 LEAST = 200_000  # inputs of the slowest readers, of ten million
 GUIDED = 0.3  # share of the inputs that atheris makes
 PIECE = 200_000  # inputs of one process
-STALLED = 60  # seconds without a new input, after which a process is ended
-MEMORY = 16 << 30
+STALLED = 120  # seconds without a new input, after which a process is ended
+MEMORY = 8 << 30
 ENGINES = ("generated", "guided")
 
 
@@ -101,7 +101,7 @@ def work(task: Task, seed: int, folder: Path, findings: Path) -> None:
 
     def one(data: bytes, records: int | None = None) -> None:
         verdict = judge(reader, data, path, records)
-        task.counters[1] += verdict.accepted
+        task.counters[1] += verdict.accepted and not verdict.finding
         if verdict.finding:
             task.counters[2] += 1
             keep(findings, reader, data, verdict.finding, verdict.detail)
@@ -143,6 +143,9 @@ def look_after(task: Task, seed: int, folder: Path, findings: Path) -> bool:
         # libFuzzer runs one or two inputs of its own more or fewer.
         if done >= task.count - 2 or process.exitcode == 0:
             return True
+        if process.exitcode == 1:  # a mistake here, not in a reader
+            log = folder / "log"
+            sys.exit(f"{task.reader}, {task.engine}: {log.read_text() if log.is_file() else 'see above'}")
         _ended(task, folder, findings)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
