@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -52,4 +53,4 @@ def embed(
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     vectors = loaded.iter_embed(sequences, layer=layer, pool=pool.value, store=store, progress=True)
     count, rows, width = write_vectors(out, vectors)
-    typer.echo(f"{out}: {rows:,} vectors of {width} values, {count:,} sequences")
+    wrote(out, f"{rows:,} vectors of {width} values, {count:,} sequences")

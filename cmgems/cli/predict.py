@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -36,4 +37,4 @@ def predict(
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     found = loaded.iter_predict(sequences, store=store, progress=True)
     count = write_predictions(out, found, loaded.head, loaded.labels)
-    typer.echo(f"{out}: {count} sequences")
+    wrote(out, f"{count} sequences")

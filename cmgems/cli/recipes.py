@@ -43,14 +43,14 @@ def cp(
 
     Example: cmgems cp pretrain my_pretrain.py
     """
-    from cmgems.files import check_new, write_bytes
+    from cmgems.files import check_new, is_stdout, write_bytes
     from cmgems.recipes import find_shipped
 
     source = find_shipped(name)
     target = destination / source.name if destination.is_dir() else destination
-    check_new(target, force=force)
+    check_new(target, force=force, file=True)
     write_bytes(target, source.read_bytes())
-    typer.echo(f"copied {name} to {target}")
+    typer.echo(f"copied {name} to {target}", err=is_stdout(target))
 
 
 def validate(

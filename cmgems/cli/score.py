@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -29,4 +30,4 @@ def score(
 
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     totals = write_scores(out, loaded.iter_score(sequences, store=store, progress=True))
-    typer.echo(f"{out}: {totals.scored:,} of {totals.bases:,} bases scored, {totals.mean:.4f} nats a base")
+    wrote(out, f"{totals.scored:,} of {totals.bases:,} bases scored, {totals.mean:.4f} nats a base")
