@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,8 +69,11 @@ class BpeTokenizer:
                 "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
             )
         try:
+            json.loads(self.content)  # the library takes some of what is no JSON
             stock = Tokenizer.from_str(self.content)
-        except Exception as error:  # the library raises no narrower type
+        except BaseException as error:  # a panic of the library is no Exception
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
         stock.no_truncation()
         stock.no_padding()
