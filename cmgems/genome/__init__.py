@@ -4,7 +4,7 @@ from cmgems.genome.alphabet import AMBIGUOUS, BASES, decode, encode, reverse_com
 from cmgems.genome.fasta import FastaRecord, read_fasta
 from cmgems.genome.kernels import gather
 from cmgems.genome.splits import Split, split_runs
-from cmgems.genome.store import GenomeStore
+from cmgems.genome.store import GenomeStore, store_content
 from cmgems.genome.windows import SAMPLERS, GeneMaskSampler, Sampler, TiledSampler
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "read_fasta",
     "reverse_complement",
     "split_runs",
+    "store_content",
 ]
