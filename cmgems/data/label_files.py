@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmgems.errors import DataError
-from cmgems.files import write_text
+from cmgems.files import sha256_of, write_text
 from cmgems.genome.letters import bases_of
 
 SPLITS = ("train", "dev", "test")
@@ -53,6 +53,16 @@ def find_split(folder: Path, split: str) -> Path | None:
             if (place / f"{split}{suffix}").is_file():
                 return place / f"{split}{suffix}"
     return None
+
+
+def labels_content(folder: Path) -> dict[str, str]:
+    """What a folder of labelled sequences holds: the sha256 of each split's file, by name.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    files = (find_split(folder, split) for split in SPLITS)
+    return {file.name: sha256_of(file) for file in files if file is not None}
 
 
 def read_rows(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.data.label_files import SPLITS, Row, find_split, split_rows
+from cmgems.config import input_path
+from cmgems.data.label_files import SPLITS, Row, find_split, labels_content, split_rows
 from cmgems.data.labels import LabelKind, Labels, OneClass
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import alphabet
@@ -31,7 +32,7 @@ class LabelledConfig:
         max_tokens: Rows longer than this are cut, with a warning; None for as many as the model takes.
     """
 
-    dir: Path
+    dir: Path = input_path(labels_content)
     labels: tuple[str, ...] = ("label",)
     shots: int | None = None
     draw: int | None = None
