@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.data.label_files import LONGEST_CELL
 from cmgems.errors import DataError
 from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.letters import LETTERS
 from cmgems.inference.bed import read_bed
+from cmgems.reading.delimited import LONGEST_CELL
 from cmgems.registry import did_you_mean
 
 CONTIGS_COMPARED = 50  # a draft genome has a hundred thousand, and looking for near misses is slow

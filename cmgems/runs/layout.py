@@ -5,6 +5,7 @@ runs/logo/
     metrics.jsonl      one record a line
     checkpoints/       one folder a step
     final/ or best/    the model folder at the end
+    skipped.csv        records left out, if any were
     summary.json       the figures at the end
 """
 
@@ -16,6 +17,7 @@ CONFIG = "config.yaml"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"
+SKIPPED = "skipped.csv"
 LOSS_PLOT = "loss.png"
 TENSORBOARD, WANDB = "tensorboard", "wandb"
 BAD_BATCHES = "bad_batch"
