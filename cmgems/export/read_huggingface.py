@@ -68,7 +68,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
         notes.append("it has an encoder without a head: it makes vectors, and can be fine-tuned")
     return SavedModel(
         model=build_with_weights(config, head, len(labels), state, where=folder),
-        model_name=_nearest_preset(config),
+        model_name=_nearest_preset(config, tokenizer),
         config=config,
         head=head,
         tokenizer_name=name,
@@ -127,14 +127,17 @@ def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        inner = [found.parent.name for found in path.parent.glob(f"checkpoint-*/{path.name}")]
+        why = f"there are {few(inner)}" if inner else ""
+        fix = "give one of them" if inner else "give a Hugging Face folder"
+        raise CheckpointError(f"no {path.name}", where=path.parent, why=why, fix=fix)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            "cannot read", where=path, why=str(error), fix="give a Hugging Face folder"
-        ) from error
+        raise CheckpointError("cannot read", where=path, why=str(error), fix="download it again") from error
     if not isinstance(content, dict):
-        raise CheckpointError("not a JSON object", where=path, fix="give a Hugging Face folder")
+        raise CheckpointError("not a JSON object", where=path, fix="download it again")
     return content
 
 
@@ -168,10 +171,11 @@ def _read_config(info: Mapping[str, Any]) -> PublishedModel:
     )
 
 
-def _nearest_preset(config: PublishedModel) -> str:
-    """The name of the registered model of this family that the config equals, else of the first."""
+def _nearest_preset(config: PublishedModel, tokenizer: Tokenizer) -> str:
+    """The name of the registered model of this family that the config equals for this tokenizer, else of the first."""
     family = {name: preset for name, preset in _presets().items() if type(preset) is type(config)}
-    return next((name for name, preset in family.items() if preset == config), next(iter(family)))
+    equal = [name for name, preset in family.items() if fit_to_tokenizer(preset, tokenizer) == config]
+    return (equal or list(family))[0]
 
 
 def _fit(config: PublishedModel, name: str, tokenizer: Tokenizer, folder: Path) -> PublishedModel:

@@ -134,7 +134,7 @@ def find_model_folder(path: Path) -> Path:
     for folder in (path, *RunReader(path).model_folders):
         if (folder / INFO_FILE).is_file():
             return folder
-    is_huggingface = (path / "config.json").is_file()
+    is_huggingface = any((*path.glob("config.json"), *path.glob("checkpoint-*/config.json")))
     raise CheckpointError(
         "no model found",
         where=path,

@@ -21,7 +21,7 @@ from cmgems.tokenization.base import TOKENIZERS
 from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
-SHOWN = 24  # letters of a sequence in a message
+TRIAL_BP = 24
 MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
 
 
@@ -187,24 +187,26 @@ def _check(stock: Tokenizer, where: Path | str) -> None:
 
 
 def _trials() -> Iterator[str]:
-    """Each letter alone, and sequences with and without N."""
-    yield from (*alphabet.BASES, "N")
+    """Each letter alone, runs of it, and random sequences with and without N; short enough for a message."""
+    letters = alphabet.BASES + "N"
+    yield from letters
+    yield from (letter * TRIAL_BP for letter in letters)
     rng = random.Random(0)
-    yield from ("".join(rng.choices(letters, k=200)) for letters in ("ACGT", "ACGTN", "AAAN", "ACGT"))
+    yield from ("".join(rng.choices(of, k=TRIAL_BP)) for of in (alphabet.BASES, letters) for _ in range(10))
 
 
 def _changed(stock: Tokenizer, sequence: str) -> str:
-    """Which step of a tokenizer turns the letters of a sequence into what; "" if its tokens spell it, [UNK] for N."""
+    """Which step of a tokenizer turns a sequence into what; "" if the tokens spell it, with [UNK] for N."""
     normal = sequence
     if stock.normalizer is not None and (normal := stock.normalizer.normalize_str(sequence)) != sequence:
-        return f"the normalizer turns {sequence[:SHOWN]!r} into {normal[:SHOWN]!r}"
+        return f"the normalizer turns {sequence!r} into {normal!r}"
     if stock.pre_tokenizer is not None:
         words = [word for word, _ in stock.pre_tokenizer.pre_tokenize_str(sequence)]
         if "".join(words) != sequence:
-            return f"the pre_tokenizer turns {sequence[:SHOWN]!r} into {' '.join(words)[:SHOWN]!r}"
+            return f"the pre_tokenizer turns {sequence!r} into {' '.join(words)!r}"
     tokens = stock.encode(sequence, add_special_tokens=False).tokens
     if "".join("N" if token == "[UNK]" else token for token in tokens) != sequence:
-        return f"the model turns {sequence[:SHOWN]!r} into {' '.join(tokens)[:SHOWN]!r}"
+        return f"the model turns {sequence!r} into {' '.join(tokens)!r}"
     return ""
 
 

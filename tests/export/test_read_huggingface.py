@@ -196,7 +196,7 @@ def damage_config(**changes):
         (damage_bin(5000), "damaged weights"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot read"),
-        (lambda folder: (folder / "config.json").unlink(), "cannot read"),
+        (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (damage_config(model_type="llama"), "unknown model family"),
         (damage_config(hidden_act="gelu_new"), "hidden_act is 'gelu_new'"),
         (damage_config(hidden_size=None), "no 'hidden_size'"),
