@@ -142,7 +142,7 @@ def importance(
 
     Args:
         engine: The model; ``check_answer`` has passed.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         asked: The answer for each, from ``answers``.
         advance: Told the number of bases done.
     """
@@ -164,7 +164,7 @@ def explain(
 
     Args:
         reader: Reads the attention of the model.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         asked: The answer for each, from ``answers``; None leaves importance out.
         mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128 tokens
             have none.
