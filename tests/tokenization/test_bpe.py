@@ -157,5 +157,5 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 def test_sequences_that_are_no_dna(tokenizer: BpeTokenizer) -> None:
     with pytest.raises(DataError, match="found 'E'"):
         tokenizer.encode("ACGE")
-    with pytest.raises(DataError, match="empty sequence"):
+    with pytest.raises(DataError, match="no sequence"):
         tokenizer.encode("")
