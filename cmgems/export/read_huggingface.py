@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +46,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     folder = Path(folder)
     info = _read_json(folder / "config.json")
     with _located(folder / "config.json"):
-        config = _read_config(info)
+        config, classes = _read_config(info), _classes(info)
     name, tokenizer = read_tokenizer(folder, tokenizer_name)
     tensors, unread = read_tensors(folder)
     notes = [f"not read, as in transformers: {few(unread)}"] if unread else []
@@ -54,7 +54,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     with _located(folder):
         state = config.from_huggingface(tensors)
         settle_decoder(config, info, tensors, state)
-    head = _head(folder / "config.json", info, state)
+    head = _head(folder / "config.json", classes, info.get("problem_type"), state)
     labels = [] if head in UNLABELLED else _labels(folder / "config.json", info, state)
     if head in (
         *UNLABELLED,
@@ -205,16 +205,21 @@ def _fit(config: PublishedModel, name: str, tokenizer: Tokenizer, folder: Path) 
     return resized
 
 
-def _head(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> Head:
-    """What the tensors under our names, and ``config.json``, say that the outputs are."""
+def _classes(info: Mapping[str, Any]) -> list[str]:
+    """The names of the classes that read the checkpoint; [] if the config does not say.
+
+    Raises:
+        CheckpointError: if none of them computes what a model here does.
+    """
     classes = [str(name) for name in info.get("architectures") or ()]
     if classes and not any(name.endswith(CLASSES) for name in classes):
-        raise CheckpointError(
-            "another model",
-            where=path,
-            why=f"its class is {few(classes)}",
-            fix=f"save it as one of *{', *'.join(CLASSES)}",
-        )
+        fix = "save its encoder alone with save_pretrained(), and import that"
+        raise CheckpointError("another model", why=f"its class is {few(classes)}", fix=fix)
+    return classes
+
+
+def _head(path: Path, classes: Sequence[str], problem: str | None, state: Mapping[str, Tensor]) -> Head:
+    """What the tensors under our names, and ``config.json``, say that the outputs are."""
     if any(key.startswith("head.dense.") for key in state):
         return "masked_lm"
     if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
@@ -223,13 +228,11 @@ def _head(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> H
     pooled = any(key.startswith("head.pooler.") for key in state)
     if any(of_tokens) and (all(of_tokens) or not pooled):  # published configs name several classes
         return "token_classification"
-    problem = info.get("problem_type")
     if problem is None:  # as in transformers
         return "regression" if _outputs(state) == 1 else "classification"
     if problem not in LOSSES:
-        raise CheckpointError(
-            "another model", where=path, why=f"problem_type is {problem!r}", fix=f"known: {', '.join(LOSSES)}"
-        )
+        fix = f"known are {', '.join(LOSSES)}"
+        raise CheckpointError("another model", where=path, why=f"problem_type is {problem!r}", fix=fix)
     return LOSSES[problem]
 
 

@@ -38,8 +38,8 @@ OTHER_WEIGHTS = (
     ),
     ("tf_model.h5", "weights of TensorFlow", "load them with from_tf=True, and save with save_pretrained()"),
     ("*.safetensors", "weights by another name", f"name them {FORMATS[0]}"),
-    ("*.pt", "weights by another name", f"name them {FORMATS[2]}"),
-    ("*.pth", "weights by another name", f"name them {FORMATS[2]}"),
+    ("pytorch_model*.bin", "weights by another name", f"name them {FORMATS[2]}"),
+    ("*model*.pt*", "weights by another name", f"name them {FORMATS[2]}"),
 )
 # Where training scripts put a model's weights among other things.
 INNER = ("state_dict", "model_state_dict", "model")

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from cmgems.cli.main import run
 from cmgems.config import Component
 from cmgems.errors import CheckpointError
 from cmgems.export import export_huggingface, read_huggingface
+from cmgems.export.state import unwrap
 from cmgems.models import MODELS, ModelSource, SavedModel, fit_to_tokenizer, load_model
 from cmgems.tokenization import TOKENIZERS
 
@@ -106,6 +109,7 @@ def test_an_index_that_names_a_tensor_twice(small_folder: Path) -> None:
         ("last.ckpt", r"Lightning.*: last\.ckpt"),
         ("flax_model.msgpack", "weights of Flax.*from_flax=True"),
         ("tf_model.h5", "weights of TensorFlow"),
+        ("model.pth", r"weights by another name: model\.pth; name them pytorch_model\.bin"),
         (
             "weights.safetensors",
             r"weights by another name: weights\.safetensors; name them model\.safetensors",
@@ -164,6 +168,26 @@ def test_names_of_wrappers_go(
     state = {rename(name): tensor for name, tensor in tensors_of(small_folder).items()}
     write(state, small_folder / WEIGHTS)
     assert same(read_huggingface(small_folder), small_saved)
+
+
+@given(
+    wrappers=st.lists(
+        st.sampled_from(["module", "_orig_mod", "model", "net", "bert", "encoder", "esm"]), max_size=5
+    ),
+    prefix=st.sampled_from(["bert", "esm"]),
+    alone=st.booleans(),
+)
+def test_any_wrappers_in_any_order(wrappers: list[str], prefix: str, alone: bool) -> None:
+    assume(
+        not (alone and wrappers and wrappers[-1] == prefix)
+    )  # which is not to be told from the whole model
+    outer = "".join(f"{wrapper}." for wrapper in wrappers)
+    encoder = outer if alone else f"{outer}{prefix}."
+    inner = ["encoder.layer.0.attention.output.dense.weight", "embeddings.word_embeddings.weight"]
+    heads = [] if alone else ["cls.predictions.bias"]
+    names = [encoder + name for name in inner] + [outer + name for name in heads]
+    found = unwrap({name: torch.ones(1) for name in names}, prefix, Path())
+    assert list(found) == [f"{prefix}.{name}" for name in inner] + heads
 
 
 @pytest.mark.parametrize(
@@ -370,9 +394,9 @@ def test_outputs_are_what_the_config_says(
 @pytest.mark.parametrize(
     ("dtype", "note"),
     [
-        (torch.bfloat16, "weights in bfloat16 are kept as float32"),
-        (torch.float16, "weights in float16 are kept as float32"),
-        (torch.float64, "weights in float64 are rounded as float32"),
+        (torch.bfloat16, "weights in bfloat16 become float32, exactly"),
+        (torch.float16, "weights in float16 become float32, exactly"),
+        (torch.float64, "weights in float64 are rounded to float32"),
     ],
 )
 def test_other_number_formats_become_float32(small_folder: Path, dtype: torch.dtype, note: str) -> None:
