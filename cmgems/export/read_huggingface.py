@@ -56,11 +56,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
         settle_decoder(config, info, tensors, state)
     head = _head(folder / "config.json", classes, info.get("problem_type"), state)
     labels = [] if head in UNLABELLED else _labels(folder / "config.json", info, state)
-    if head in (
-        *UNLABELLED,
-        "token_classification",
-    ):  # BERT's encoders may bring the sequence classifier's pooler
-        state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
+    notes += _without_pooler(state, head)
     notes += check_numbers(state, folder)
     notes += without_spare_rows(state, config.vocab_size, tokenizer.vocab_size)
     config = _fit(config, name, tokenizer, folder)
@@ -234,6 +230,16 @@ def _head(path: Path, classes: Sequence[str], problem: str | None, state: Mappin
         fix = f"known are {', '.join(LOSSES)}"
         raise CheckpointError("another model", where=path, why=f"problem_type is {problem!r}", fix=fix)
     return LOSSES[problem]
+
+
+def _without_pooler(state: dict[str, Tensor], head: Head) -> list[str]:
+    """Take BERT's pooler out where the head does not read it, and say so: every BERT encoder may bring one."""
+    pooler = [key for key in state if key.startswith("head.pooler.")]
+    if not pooler or head not in (*UNLABELLED, "token_classification"):
+        return []
+    for key in pooler:
+        del state[key]
+    return ["the pooler is left out: only the head of a sequence classifier reads it"]
 
 
 def _labels(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[str]:

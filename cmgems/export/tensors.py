@@ -45,6 +45,9 @@ OTHER_WEIGHTS = (
 INNER = ("state_dict", "model_state_dict", "model")
 
 
+LFS_POINTER = b"version https://git-lfs"
+
+
 def read_tensors(folder: Path) -> tuple[dict[str, Tensor], list[str]]:
     """All tensors of the weights that transformers would load, and the names of the other weights that lie there.
 
@@ -122,6 +125,9 @@ def _read_shard(path: Path, names: list[str], index: Path) -> dict[str, Tensor]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
+        with open(path, "rb") as handle:
+            if handle.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise ValueError("it is a Git LFS pointer, fetch the file itself: git lfs pull")
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ def configure(folder: Path, **values: Any) -> None:
 def same(found: SavedModel, expected: SavedModel, scale: float = 1.0) -> bool:
     ours, theirs = found.model.state_dict(), expected.model.state_dict()
     return ours.keys() <= theirs.keys() and all(torch.equal(ours[n], theirs[n] * scale) for n in ours)
+
+
+def twice(tensor: dict[str, object]) -> bytes:
+    """A safetensors file whose header has a tensor twice."""
+    header = f'{{"a": {json.dumps(tensor)}, "a": {json.dumps(tensor | {"data_offsets": [4, 8]})}}}'.encode()
+    return len(header).to_bytes(8, "little") + header + bytes(8)
 
 
 # --- which weights
@@ -121,6 +128,22 @@ def test_what_lies_there_in_place_of_weights_is_named(small_folder: Path, name: 
     (small_folder / WEIGHTS).rename(small_folder / name)
     with pytest.raises(CheckpointError, match=f"no weights in .*there is .*{message}"):
         read_huggingface(small_folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "a Git LFS pointer"),
+        (b"", "damaged weights"),
+        (b"<!doctype html>", "damaged weights"),
+        (twice({"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}), "damaged weights.*`a`"),
+    ],
+)
+def test_damaged_safetensors(small_folder: Path, content: bytes, message: str) -> None:
+    (small_folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"in {small_folder / WEIGHTS}") as caught:
+        read_huggingface(small_folder)
+    assert re.search(message, str(caught.value))
 
 
 def test_a_folder_with_nothing_but_checkpoints_says_which(small_folder: Path) -> None:
@@ -215,8 +238,15 @@ def test_other_tensors_around_the_model(small_folder: Path, add: dict[str, int],
 # --- an encoder alone
 
 
-@pytest.mark.parametrize("outer", ["", "model.", "module.encoder."])
-@pytest.mark.parametrize("name", ["dnabert_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny"])
+@pytest.mark.parametrize(
+    ("name", "outer"),
+    [
+        ("dnabert_tiny", ""),
+        ("dnabert2_tiny", "model."),
+        ("nt_tiny", "module.encoder."),
+        ("nt_v2_tiny", "_orig_mod."),
+    ],
+)
 def test_an_encoder_alone(
     tmp_path: Path, small_saved: SavedModel, small_labelled: Path, name: str, outer: str
 ) -> None:
@@ -236,6 +266,8 @@ def test_an_encoder_alone(
     assert run(["import", str(tmp_path / "hf"), "-o", str(tmp_path / "o")]) == 0
     found = load_model(tmp_path / "o")
     assert (found.head, found.labels) == ("encoder", [])
+    pooled = any("the pooler is left out" in note for note in read_huggingface(tmp_path / "hf").notes)
+    assert pooled == name.startswith("dnabert")
     assert same(found, whole)
     model = cmgems.load(tmp_path / "o", device="cpu")
     assert model.embed("ACGTACGTAC").shape == (1, 32)
