@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -68,12 +69,9 @@ class BpeTokenizer:
                 "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
             )
         try:
-            stock = Tokenizer.from_str(self.content)
-        except Exception as error:  # the library raises no narrower type
+            return parse_stock(self.content)
+        except ValueError as error:
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
-        stock.no_truncation()
-        stock.no_padding()
-        return stock
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -149,6 +147,24 @@ class BpeTokenizer:
     def decode(self, ids: npt.ArrayLike) -> str:
         """The bases that ``ids`` stand for; one N for each [MASK] and [UNK], nothing for the other special tokens."""
         return spell(self, ids)
+
+
+def parse_stock(content: str) -> Tokenizer:
+    """The Hugging Face tokenizer that a ``tokenizer.json`` describes, without truncation and padding.
+
+    Raises:
+        ValueError: if it describes none.
+    """
+    try:
+        json.loads(content)  # the library takes some of what is no JSON
+        stock = Tokenizer.from_str(content)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise ValueError(str(error)) from error
+    stock.no_truncation()
+    stock.no_padding()
+    return stock
 
 
 def _read(path: Path) -> str:

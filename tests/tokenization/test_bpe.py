@@ -132,6 +132,9 @@ def renamed(old: str, new: str) -> Callable[[str], str]:
         (with_step(pre_tokenizer=pre_tokenizers.ByteLevel()), "pre_tokenizer turns 'A' into 'ĠA'"),
         (with_step(pre_tokenizer=pre_tokenizers.Split("N", "removed")), "pre_tokenizer turns 'N' into ''"),
         (edited(lambda value: value["model"]["vocab"].update({"N": 5, "A": 200})), "it has a token N"),
+        (lambda content: content.replace('"version"', '"more", "version"'), "not a tokenizer.json"),
+        (edited(lambda value: value["model"].update(continuing_subword_prefix="é\0")), "not a tokenizer.json"),
+        (edited(lambda value: value["model"].update(end_of_word_suffix="x")), "do not spell the sequence"),
         (
             edited(lambda v: v.update(model={"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"})),
             "its model is WordLevel",
