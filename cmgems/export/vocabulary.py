@@ -77,7 +77,7 @@ def _find(folder: Path, stock: StockTokenizer | None, vocabularies: Mapping[Path
         return "bpe"
     registered = {
         name: tokenizer.vocabulary()
-        for name in TOKENIZERS.names()
+        for name in reversed(TOKENIZERS.names())  # kmer6 before its other name, kmer
         if not isinstance(tokenizer := TOKENIZERS.get(name), BpeTokenizer)
     }
     for path, tokens in vocabularies.items():

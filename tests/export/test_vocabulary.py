@@ -50,7 +50,8 @@ def test_every_tokenizer_is_found_again(
         if path.name not in files:
             path.unlink()
     for given in (None, name):
-        found = read_tokenizer(folder, given)[1]
+        found_name, found = read_tokenizer(folder, given)
+        assert found_name == name
         assert found.encode("ACGTTGCANACGGT").tolist() == tokenizer.encode("ACGTTGCANACGGT").tolist()
 
 
