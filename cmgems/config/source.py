@@ -145,6 +145,11 @@ def recipe_label(path: Path) -> str | None:
     return label.value if label is not None and isinstance(label.value, str) else None
 
 
+def precedence(keys: Sequence[str]) -> int:
+    """Orders values by their dotted keys: a component's name before its options, since a new name drops old options."""
+    return len(keys) - (keys[-1] == "name")
+
+
 def parse_overrides(overrides: Sequence[str]) -> tuple[list[Node], list[CmgemsError]]:
     """``a.b=value`` as one nested mapping each, in the order in which they apply, and what is wrong."""
     parsed: list[tuple[list[str], str]] = []
@@ -158,8 +163,7 @@ def parse_overrides(overrides: Sequence[str]) -> tuple[list[Node], list[CmgemsEr
             )
         else:
             parsed.append((keys, text))
-    # A component's name comes before its options whatever their order, since a new name drops old options.
-    parsed.sort(key=lambda item: len(item[0]) - (item[0][-1] == "name"))
+    parsed.sort(key=lambda item: precedence(item[0]))
     nodes = []
     for keys, text in parsed:
         node = Node(text, COMMAND_LINE, "override")

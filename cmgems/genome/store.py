@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import CmgemsError, DataError
-from cmgems.files import atomic_folder, check_new
+from cmgems.files import atomic_folder, check_new, is_there
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import read_fasta
 from cmgems.genome.layout import Positions, read_layout
@@ -88,7 +88,9 @@ class GenomeStore:
                 sources=index["sources"],
                 soft_masked_runs=soft,
             )
-        except (KeyError, ValueError, OSError) as error:
+        except OSError as error:  # it may be whole, on a disk that is not mounted, say
+            raise _unreadable(error, folder) from error
+        except (KeyError, ValueError) as error:
             why = f"index.json has no {error}" if isinstance(error, KeyError) else str(error)
             raise DataError("damaged genome store", where=folder, why=why, fix="build it again") from error
 
@@ -185,6 +187,24 @@ def _soft_masked(folder: Path, size: int) -> Positions:
     return runs
 
 
+def store_content(folder: Path) -> str:
+    """What tells one genome from another: a sha256 over the bases, and the contigs' names and lengths.
+
+    Raises:
+        DataError: if ``folder`` is not a genome store, or cannot be read.
+    """
+    index = _read_index(folder)
+    parts = [index.get(key) for key in ("sha256", "names", "lengths")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _unreadable(error: OSError, folder: Path) -> DataError:
+    why = f"{Path(error.filename or folder).name}: {error.strerror or error}"
+    return DataError(
+        "cannot read the genome store", where=folder, why=why, fix="check its disk and permissions"
+    )
+
+
 def _read_index(folder: Path) -> dict[str, Any]:
     index = _read_any_index(folder)
     if index is None:
@@ -210,14 +230,12 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     path, index = folder / "index.json", None
     try:
         index = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
-        ) from error
     except OSError as error:
-        raise DataError(
-            "cannot read", where=path, why=error.strerror or str(error), fix="check the path"
-        ) from error
+        if not is_there(path):
+            raise DataError(
+                "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
+            ) from error
+        raise _unreadable(error, folder) from error
     except (ValueError, RecursionError):
         if (folder / "codes.bin").is_file():
             return None

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import cmgems
 from cmgems.config import Component, component, load_config
 from cmgems.errors import CheckpointError, CmgemsError, ConfigError, few
-from cmgems.files import write_bytes, write_json
+from cmgems.files import is_there, sha256_of, write_bytes, write_json
 from cmgems.models.base import MODELS, UNLABELLED, Head, ModelConfig, build_model
 from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
@@ -137,12 +137,12 @@ def find_model_folder(path: Path) -> Path:
             whichever comes first.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is none, or the folder cannot be read.
     """
-    if not path.exists():
+    if not is_there(path):
         raise CheckpointError("no such folder", where=path, fix="check the path")
     for folder in (path, *RunReader(path).model_folders):
-        if (folder / INFO_FILE).is_file():
+        if is_there(folder / INFO_FILE):
             return folder
     is_huggingface = any((*path.glob("config.json"), *path.glob("checkpoint-*/config.json")))
     raise CheckpointError(
@@ -153,6 +153,19 @@ def find_model_folder(path: Path) -> Path:
         if is_huggingface
         else "give a run folder, a checkpoint or a model folder",
     )
+
+
+def model_content(path: Path) -> str:
+    """What tells one trained model from another: the sha256 of its description, which has that of the weights.
+
+    Args:
+        path: As for ``find_model_folder``.
+
+    Raises:
+        CheckpointError: if there is no model.
+        OSError: if it cannot be read.
+    """
+    return sha256_of(find_model_folder(path) / INFO_FILE)
 
 
 def load_model(path: Path) -> SavedModel:

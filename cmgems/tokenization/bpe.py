@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
+from cmgems.config import input_path
 from cmgems.errors import CmgemsError
+from cmgems.files import sha256_of
 from cmgems.genome import alphabet
 from cmgems.tokenization.base import TOKENIZERS
 from cmgems.tokenization.inputs import encode_alone, longest_row, spell
@@ -42,7 +44,7 @@ class BpeTokenizer:
         CmgemsError: if the file cannot be read or has another kind of tokenizer.
     """
 
-    file: Path | None = field(default=None, compare=False)
+    file: Path | None = input_path(sha256_of, None, compare=False)
     content: str = ""
 
     k: ClassVar[int] = 0
