@@ -15,7 +15,7 @@ from typing import TextIO
 from xopen import xopen
 
 from cmgems.errors import DataError
-from cmgems.inference.extras import optional
+from cmgems.extras import optional
 from cmgems.reading import compression_of
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 from rich.console import Console
@@ -149,20 +150,30 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
+        lock = open(out / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the run ends
     except OSError as error:
         raise disk_error(error, out) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(
-                "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
-            ) from None
+        _lock(lock, out)
         _sweep(out)
         _refuse_others(out, config, recipe)
         write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
+
+
+def _lock(file: IO[str], out: Path) -> None:
+    """Hold the run folder ``out`` by a lock on a file in it; on a disk without locks, say so and go on."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunBusyError(
+            "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
+        ) from None
+    except OSError as error:
+        why = (
+            f"warning: this disk has no locks ({error.strerror}), so nothing stops a second run from writing"
+        )
+        print(f"{why} in {out}; start only one", file=sys.stderr)
 
 
 def _sweep(out: Path) -> None:

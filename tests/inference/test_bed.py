@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
+from cmgems import extras
 from cmgems.errors import CmgemsError, DataError
-from cmgems.inference import extras
 from cmgems.inference.bed import Interval, read_bed
 
 

@@ -4,8 +4,9 @@ import gzip
 
 import pytest
 
+from cmgems import extras
 from cmgems.errors import CmgemsError, DataError
-from cmgems.inference import extras, read_vcf
+from cmgems.inference import read_vcf
 from cmgems.inference.vcf import Variant
 
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
