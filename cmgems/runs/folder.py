@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -139,16 +140,11 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
+        lock = open(out / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the run ends
     except OSError as error:
         raise disk_error(error, out) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(
-                "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
-            ) from None
+        _lock(lock, out)
         if not is_there(out / CONFIG) and any(_is_foreign(path) for path in out.iterdir()):
             (out / LOCK).unlink()
             raise _in_use(out)
@@ -162,6 +158,21 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
 def _is_foreign(path: Path) -> bool:
     """Whether a file in a folder without a config is no trace of a run that was killed as it began."""
     return path.name not in (LOCK, INPUTS) and not path.name.startswith(PARTIAL_PREFIX)
+
+
+def _lock(file: IO[str], out: Path) -> None:
+    """Hold the run folder ``out`` by a lock on a file in it; on a disk without locks, say so and go on."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunBusyError(
+            "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
+        ) from None
+    except OSError as error:
+        why = (
+            f"warning: this disk has no locks ({error.strerror}), so nothing stops a second run from writing"
+        )
+        print(f"{why} in {out}; start only one", file=sys.stderr)
 
 
 def _sweep(out: Path) -> None:

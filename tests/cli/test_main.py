@@ -250,6 +250,23 @@ def test_our_own_errors_show_a_traceback_only_with_debug(run: Run, shipped: Path
             "error: cannot use the path in x: File name too long; check it and its permissions\n",
         ),
         (
+            MemoryError("Unable to allocate 3 TiB"),
+            2,
+            "error: out of memory: Unable to allocate 3 TiB; use smaller batches, or a machine with more\n",
+        ),
+        (
+            RecursionError("maximum recursion depth exceeded"),
+            2,
+            "error: nested too deeply: maximum recursion depth exceeded; "
+            "simplify the input; --debug shows where it was read\n",
+        ),
+        (
+            InductorError(RuntimeError("No working C++ compiler found"), None),
+            2,
+            "error: torch.compile failed in compute.compile: RuntimeError: No working C++ compiler found; "
+            "set compute.compile=off, or install a C++ compiler (g++) if there is none\n",
+        ),
+        (
             FileNotFoundError(2, "gone", "x"),
             1,
             "error: internal: FileNotFoundError: [Errno 2] gone: 'x'; run again with --debug and report it\n",
