@@ -14,7 +14,7 @@ from cmgems.data.layouts import SPLIT_COLUMN, SPLIT_OF, SPLITS, Layout, class_fi
 from cmgems.errors import DataError, RecordError
 from cmgems.files import write_text
 from cmgems.genome import read_fasta
-from cmgems.genome.letters import foreign_letter
+from cmgems.genome.letters import bases_of, foreign_letter
 from cmgems.reading import Invalid, Record, open_table, read_lines
 
 # How a missing value is written as text, in lower case.
@@ -70,7 +70,7 @@ class RowReader:
             if split not in rows and split != "dev":
                 raise layout.missing(split)
             if split in rows and not rows[split]:
-                raise no_rows(layout.files[split], self.invalid)
+                raise self.invalid.none_left("rows", layout.files[split])
         return {split: rows[split] for split in splits if split in rows}
 
     def _of_file(self, path: Path) -> Iterator[Row]:
@@ -89,7 +89,9 @@ class RowReader:
                 if record is not None:
                     yield record
         elif not is_table(path):
-            for name, sequence in ((record.name, record.sequence) for record in read_fasta(path)):
+            for name, sequence in (
+                (record.name, record.sequence) for record in read_fasta(path, self.invalid)
+            ):
                 record = self.invalid.judge(_of_fasta, name, sequence, f"{path}, record {name}")
                 if record is not None:
                     yield record
@@ -125,33 +127,6 @@ class RowReader:
         row = Row(path, record.where, bases, tuple(labels))
         self.check(row)
         return row
-
-
-def no_rows(where: Path, invalid: Invalid) -> DataError:
-    """The error about a file of which no row can be used."""
-    why = f"they were left out: {invalid.skipped[-1][1]}" if invalid.skipped else ""
-    return DataError("no rows", where=where, why=why, fix="give at least one row of each class")
-
-
-def bases_of(text: str, where: str = "") -> str:
-    """The bases of a cell: as they are, or put together from overlapping k-mers.
-
-    Raises:
-        RecordError: if it is several words that do not overlap so.
-    """
-    kmers = text.split()
-    if len(kmers) < 2:
-        return text.strip()
-    bases, k = kmers[0] + "".join(kmer[-1] for kmer in kmers[1:]), len(kmers[0])
-    for i, kmer in enumerate(kmers):
-        if kmer != bases[i : i + k]:
-            raise RecordError(
-                "words that are not overlapping k-mers",
-                where=where,
-                why=f"{kmers[i - 1][:20]} is followed by {kmer[:20]}",
-                fix="write the sequence as one word, or as k-mers one base apart",
-            )
-    return bases
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:

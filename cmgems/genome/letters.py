@@ -1,4 +1,4 @@
-"""Whether a sequence can be used: its letters, its length, and what a letter that is no nucleotide code says about it.
+"""Sequences as text: k-mers put together, whether a sequence can be used, and what a letter that is no base says.
 
 Every command and every recipe judges a sequence by these functions, so that what one of them takes all of them take.
 """
@@ -12,6 +12,31 @@ from cmgems.genome.alphabet import AMBIGUOUS, IUPAC, Codes, encode
 
 LETTERS = "".join(sorted(IUPAC)).encode()
 CODES = "only A, C, G, T, N and the IUPAC codes R Y S W K M B D H V are bases"
+
+
+def bases_of(text: str, where: str = "") -> str:
+    """The bases of a text: its one word, or put together from overlapping k-mers ("ACG CGT GTT", DNABERT's input).
+
+    Args:
+        text: Any letters; they are not checked.
+        where: File and record, for the message.
+
+    Raises:
+        RecordError: if it is several words that do not overlap so. Leaving out the spaces would make another sequence.
+    """
+    words = text.split()
+    if len(words) < 2:
+        return text.strip()
+    bases, k = words[0] + "".join(word[-1] for word in words[1:]), len(words[0])
+    for i, word in enumerate(words):
+        if word != bases[i : i + k]:
+            raise RecordError(
+                "words that are not overlapping k-mers",
+                where=where,
+                why=f"{words[i - 1][:20]} is followed by {word[:20]}",
+                fix="write the sequence as one word, or as k-mers one base apart",
+            )
+    return bases
 
 
 def foreign_letter(sequence: bytes, where: str) -> RecordError | None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems import __version__
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.files import atomic_folder, check_new
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import read_fasta
@@ -104,6 +104,7 @@ class GenomeStore:
         fastas: str | Path | Sequence[str | Path],
         folder: str | Path,
         *,
+        prefixes: Sequence[str] = (),
         soft_mask: bool = False,
         force: bool = False,
     ) -> GenomeStore:
@@ -111,6 +112,7 @@ class GenomeStore:
 
         Args:
             fastas: One FASTA file or several, plain or compressed; all contig names must differ.
+            prefixes: One for each file, put before the names of its contigs, so that several species go into one store.
             folder: The store to make. It appears only when it is whole.
             soft_mask: Keep the stretches of lower-case letters as ``soft_masked_runs``.
             force: Replace the store in ``folder``, if there is one.
@@ -118,16 +120,23 @@ class GenomeStore:
         Raises:
             DataError: if an input is not clean DNA FASTA, two contigs share a name, or ``force`` would replace a
                 folder that is not a store.
-            CmgemsError: if ``folder`` exists and ``force`` is not set.
+            CmgemsError: if ``folder`` exists and ``force`` is not set, or prefixes and files differ in number.
         """
         paths = [Path(fasta) for fasta in ([fastas] if isinstance(fastas, str | Path) else fastas)]
         folder = Path(folder)
+        if prefixes and len(prefixes) != len(paths):
+            why = f"there are {len(prefixes)} for {len(paths)} FASTA files"
+            raise CmgemsError("`prefixes` do not fit", why=why, fix="give one for each file (--prefix)")
+        if unfit := [prefix for prefix in prefixes if prefix != "".join(prefix.split())]:
+            why = f"{unfit[0]!r} holds white space"
+            raise CmgemsError("`prefixes` do not fit", why=why, fix="leave it out (--prefix)")
         check_new(folder, force=force)
         replace = folder.exists()
         if replace:
             # Stores may be replaced, damaged ones and those of other versions too; any other folder may not.
             _read_any_index(folder)
-        _write_store(paths, folder, soft_mask, replace)
+        named = list(zip(paths, prefixes or [""] * len(paths), strict=True))
+        _write_store(named, folder, soft_mask, replace)
         return cls.open(folder)
 
     @property
@@ -209,8 +218,9 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     return index
 
 
-def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace: bool) -> None:
-    """Write a store into ``folder``, in one pass and with memory bounded by the longest contig."""
+def _write_store(named: Sequence[tuple[Path, str]], folder: Path, soft_mask: bool, replace: bool) -> None:
+    """Write a store of FASTA files and their prefixes, in one pass and with memory bounded by the longest contig."""
+    fastas = [fasta for fasta, _ in named]
     kinds = [compression_of(fasta) for fasta in fastas]
     total = None if any(kinds) else sum(fasta.stat().st_size for fasta in fastas)
     with (
@@ -219,8 +229,8 @@ def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace:
     ):
         with open(partial / "codes.bin", "wb") as out:
             writer = _Writer(out, soft_mask, advance)
-            for fasta in fastas:
-                _add_contigs(writer, fasta)
+            for fasta, prefix in named:
+                _add_contigs(writer, fasta, prefix)
             writer.flush()
         sources = [{"name": fasta.name, "bytes": fasta.stat().st_size} for fasta in fastas]
         index = writer.index() | {"sources": sources}
@@ -229,16 +239,17 @@ def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace:
             np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
 
 
-def _add_contigs(writer: _Writer, fasta: Path) -> None:
+def _add_contigs(writer: _Writer, fasta: Path, prefix: str) -> None:
     for record in read_fasta(fasta):
-        if record.name in writer.lengths:
+        name = prefix + record.name
+        if name in writer.lengths:
             raise DataError(
                 "contig name used twice",
                 where=fasta,
-                why=repr(record.name),
-                fix="rename one of the two contigs",
+                why=repr(name),
+                fix="rename one of the two contigs, or put a prefix before the names of each file (--prefix)",
             )
-        writer.add(record.name, record.sequence)
+        writer.add(name, record.sequence)
 
 
 class _Writer:

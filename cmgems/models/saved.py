@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import cmgems
 from cmgems.errors import CheckpointError, CmgemsError, few
 from cmgems.files import write_bytes, write_json
-from cmgems.models.base import MODELS, Head, ModelConfig, build_model
+from cmgems.models.base import MODELS, UNLABELLED, Head, ModelConfig, build_model
 from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
 from cmgems.tokenization import TOKENIZERS, Tokenizer
@@ -42,9 +42,11 @@ class SavedModel:
         head: Which head the model has.
         tokenizer_name: Name of the registered tokenizer.
         tokenizer: The tokenizer the model was trained with.
-        labels: Names of the outputs, classes or what regression predicts, in their order; empty for a masked LM.
+        labels: Names of the outputs, classes or what regression predicts, in their order; empty for a masked LM and
+            an encoder without a head.
         training: How it was trained (steps, strategy, data ...), for model cards.
         folder: The model folder.
+        notes: What reading it left out or changed, a sentence each.
     """
 
     model: nn.Module
@@ -56,6 +58,7 @@ class SavedModel:
     labels: list[str]
     training: dict[str, Any]
     folder: Path
+    notes: tuple[str, ...] = ()
 
 
 def save_model(
@@ -81,14 +84,14 @@ def save_model(
         tokenizer_name: Name of the registered tokenizer that ``tokenizer`` came from.
         tokenizer: The tokenizer the model was trained with.
         labels: Names of the outputs in their order, one each: classes, or for regression what it predicts. A
-            masked LM has none.
+            masked LM and an encoder without a head have none.
         training: Facts for the model card, JSON values.
 
     Raises:
         CmgemsError: if the files cannot be written (DiskError if the disk is full).
-        ValueError: if ``labels`` are missing, or given for a masked LM.
+        ValueError: if ``labels`` are missing, or given for outputs without names.
     """
-    if (head == "masked_lm") == bool(labels):
+    if (head in UNLABELLED) == bool(labels):
         raise ValueError(f"a model folder with head {head} cannot have labels {labels}")
     weights = safetensors.torch.save(state_of(model), metadata={"format": "pt"})
     write_bytes(folder / WEIGHTS_FILE, weights)
@@ -131,11 +134,14 @@ def find_model_folder(path: Path) -> Path:
     for folder in (path, *RunReader(path).model_folders):
         if (folder / INFO_FILE).is_file():
             return folder
+    is_huggingface = (path / "config.json").is_file()
     raise CheckpointError(
         "no model found",
         where=path,
         why=f"no {INFO_FILE} there, in {BEST}, in {FINAL} or in {CHECKPOINTS}/{STEP_PREFIX}*",
-        fix="give a run folder, a checkpoint or a model folder",
+        fix="it is a Hugging Face folder: run `cmgems import` first"
+        if is_huggingface
+        else "give a run folder, a checkpoint or a model folder",
     )
 
 
