@@ -68,7 +68,11 @@ class RowReader:
             }
         for split in splits:
             if split not in rows and split != "dev":
-                raise layout.missing(split)
+                raise (
+                    layout.missing(split)
+                    if layout.one_file is None
+                    else self.invalid.none_left(f"{split} rows", layout.one_file)
+                )
             if split in rows and not rows[split]:
                 raise self.invalid.none_left("rows", layout.files[split])
         return {split: rows[split] for split in splits if split in rows}

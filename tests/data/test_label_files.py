@@ -287,6 +287,12 @@ def test_a_row_of_no_split_is_left_out(write):
     assert [where for where, _ in skipping.skipped] == [f"{path}:3", f"{path}:4"]
 
 
+def test_a_split_that_no_row_is_of(write):
+    path = write("sequence,label,split\nACGT,1,train\n", "all.csv")
+    with pytest.raises(DataError, match=r"no test rows in .*all.csv"):
+        RowReader(Columns(), STOP).read(find_layout(path.parent))
+
+
 @pytest.mark.parametrize("name", ["train.fa", "train/x/1.txt"])
 def test_other_layouts_hold_one_label(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
