@@ -68,9 +68,13 @@ class RowReader:
             }
         for split in splits:
             if split not in rows and split != "dev":
-                raise layout.missing(split)
+                raise (
+                    layout.missing(split)
+                    if layout.one_file is None
+                    else self.invalid.none_left(f"{split} rows", layout.one_file)
+                )
             if split in rows and not rows[split]:
-                raise no_rows(layout.files[split], self.invalid)
+                raise self.invalid.none_left("rows", layout.files[split])
         return {split: rows[split] for split in splits if split in rows}
 
     def _of_file(self, path: Path) -> Iterator[Row]:
@@ -89,7 +93,9 @@ class RowReader:
                 if record is not None:
                     yield record
         elif not is_table(path):
-            for name, sequence in ((record.name, record.sequence) for record in read_fasta(path)):
+            for name, sequence in (
+                (record.name, record.sequence) for record in read_fasta(path, self.invalid)
+            ):
                 record = self.invalid.judge(_of_fasta, name, sequence, f"{path}, record {name}")
                 if record is not None:
                     yield record
@@ -125,12 +131,6 @@ class RowReader:
         row = Row(path, record.where, bases, tuple(labels))
         self.check(row)
         return row
-
-
-def no_rows(where: Path, invalid: Invalid) -> DataError:
-    """The error about a file of which no row can be used."""
-    why = f"they were left out: {invalid.skipped[-1][1]}" if invalid.skipped else ""
-    return DataError("no rows", where=where, why=why, fix="give at least one row of each class")
 
 
 def labels_content(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tables of sequences: comma-, tab- or semicolon-separated text with a column ``sequence``."""
+"""Tables of sequences: text, JSON lines or Parquet with a column ``sequence``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cmgems.errors import DataError, RecordError
-from cmgems.reading import Invalid, Line, read_lines, split_cells, text_kind
+from cmgems.errors import DataError
+from cmgems.reading import Invalid, open_table, split_name, text_kind
 
 SEQUENCE, NAMES = "sequence", ("name", "id")
+TOLD_BY_NAME = (".parquet", ".jsonl")
 
 
 class TableRow(NamedTuple):
@@ -18,7 +19,7 @@ class TableRow(NamedTuple):
     Attributes:
         name: From the column ``name`` or ``id``; else the number of the row, from 1.
         text: The sequence, or its k-mers.
-        where: File and line, for messages.
+        where: File and line or row, for messages.
     """
 
     name: str
@@ -26,66 +27,39 @@ class TableRow(NamedTuple):
     where: str
 
 
-class _Columns(NamedTuple):
-    """What the header says: the delimiter, the number of cells, and which are the sequence and the name."""
-
-    delimiter: str
-    width: int
-    sequence: int
-    name: int | None
+def told_by_name(path: Path) -> bool:
+    """Whether a file is a table that has no line with the names of its columns."""
+    return split_name(path)[1] in TOLD_BY_NAME
 
 
-def is_table(header: str) -> bool:
-    """Whether the first line of a file names a column ``sequence``."""
-    return SEQUENCE in _titles(header)
+def is_header(line: str) -> bool:
+    """Whether the first line of a text names a column ``sequence``."""
+    delimiter = next((delimiter for delimiter in "\t,;" if delimiter in line), ",")
+    return SEQUENCE in [title.strip().strip('"').lower() for title in line.split(delimiter)]
 
 
 def read_table(path: Path, invalid: Invalid) -> Iterator[TableRow]:
     """Read the rows of a table, plain or compressed; blank lines are passed over.
 
     Args:
-        path: The file. Its first line names the columns, letter case aside.
+        path: The file. Its header names the columns, letter case aside.
         invalid: What to do about a row that cannot be used.
 
     Raises:
         DataError: if the file cannot be read, or has no column ``sequence`` or two.
         RecordError: for a row of too few or too many cells, or with a stray quote.
     """
-    lines = (line for line in read_lines(path) if line.text.strip())
-    columns = _columns(next(lines))
-    for number, line in enumerate(lines, start=1):
-        if row := invalid.judge(_row, line, columns, number):
-            yield row
-
-
-def _titles(header: str) -> list[str]:
-    return [title.strip().strip('"').lower() for title in header.split(_delimiter(header))]
-
-
-def _delimiter(header: str) -> str:
-    return next((delimiter for delimiter in "\t,;" if delimiter in header), ",")
-
-
-def _columns(header: Line) -> _Columns:
-    titles = _titles(header.text)
+    table = open_table(path)
+    titles = [title.lower() for title in table.header]
     if titles.count(SEQUENCE) != 1:
-        kind, fix = text_kind(header.text)
-        found = f"it is {kind}" if kind else f"the first line is {header.text[:60]!r}"
+        kind, fix = text_kind("\t".join(table.header))
         raise DataError(
             f"{'two columns' if SEQUENCE in titles else 'no column'} `{SEQUENCE}`",
-            where=header.where,
-            why=found,
+            where=table.where,
+            why=f"it is {kind}" if kind else f"the first line is {','.join(table.header)[:60]!r}",
             fix=fix or f"give FASTA, or name the column of the bases {SEQUENCE} in the first line",
         )
-    name = next((titles.index(title) for title in NAMES if title in titles), None)
-    return _Columns(_delimiter(header.text), len(titles), titles.index(SEQUENCE), name)
-
-
-def _row(line: Line, columns: _Columns, number: int) -> TableRow:
-    cells = split_cells(line, columns.delimiter)
-    if len(cells) < columns.width or any(cells[columns.width :]):
-        what = "fewer" if len(cells) < columns.width else "more"
-        why, fix = f"{len(cells)} of {columns.width}", "quote cells that hold the delimiter"
-        raise RecordError(f"{what} cells than columns", where=line.where, why=why, fix=fix)
-    name = "" if columns.name is None else cells[columns.name]
-    return TableRow(name or str(number), cells[columns.sequence], line.where)
+    names = [titles.index(title) for title in NAMES if title in titles][:1]
+    for record in table.records([titles.index(SEQUENCE), *names], invalid):
+        text, *name = record.cells
+        yield TableRow("".join(name) or str(record.number), text, record.where)

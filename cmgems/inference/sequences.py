@@ -22,7 +22,7 @@ from cmgems.genome import (
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.letters import bases_of
 from cmgems.inference.bed import Interval, looks_like_bed, read_bed
-from cmgems.inference.sequence_table import is_table, read_table
+from cmgems.inference.sequence_table import is_header, read_table, told_by_name
 from cmgems.reading import Invalid, read_lines
 
 BED = ".bed"
@@ -105,8 +105,9 @@ def iter_sequences(
     """The sequences of a file, one by one, plain or compressed; warns at its end of names used more than once.
 
     Args:
-        path: FASTA, told by its first letter; BED, if there are contigs; else a table with a column ``sequence`` and
-            perhaps ``name`` or ``id``; rows without a name are named by their number.
+        path: FASTA, told by its first letter; BED, if there are contigs; else a table (text, or JSON lines or Parquet
+            by its name) with a column ``sequence`` and perhaps ``name`` or ``id``; rows without a name are named by
+            their number.
         contigs: What the intervals of a BED file lie in.
         invalid: What to do about a record that cannot be used; None to stop there.
 
@@ -148,11 +149,11 @@ def usable_sequences(
 
 
 def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[NamedSequence]:
-    lines = (line.text for line in read_lines(path, errors="replace") if line.text.strip())
-    first = next(lines, "")
+    first = "" if told_by_name(path) else _first_line(path)
+    is_table = told_by_name(path) or is_header(first)
     is_fasta = first.startswith((">", ";"))
     is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
-    if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table(first))):
+    if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table)):
         raise DataError(
             "BED without a genome store" if contigs is None else "a store without BED",
             where=path,
@@ -165,10 +166,15 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[
     elif is_fasta:
         for record in read_fasta(path, invalid):
             yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
-    elif first:
+    elif first or is_table:
         for row in read_table(path, invalid):
             if sequence := invalid.judge(_from_text, row.name, row.text, row.where):
                 yield sequence
+
+
+def _first_line(path: Path) -> str:
+    lines = (line.text for line in read_lines(path, errors="replace") if line.text.strip())
+    return next(lines, "")
 
 
 def _from_text(name: str, text: object, where: str) -> NamedSequence:

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 import lzma
 
 import numpy as np
@@ -99,7 +100,11 @@ def test_bed(tmp_path, store):
         ("s.csv", "sequence,name\nACGT,a,b\n", r"more cells than columns in .*s\.csv:2"),
         ("s.csv", "sequence\nACXGT\n", r"masked with X in .*s\.csv:2, position 3: found 'X'"),
         ("s.csv", 'name,sequence\na,ACGT\n"b,ACGT\nc",ACGT\n', r"stray quote in .*s\.csv:3"),
-        ("s.csv", "sequence,label\nACGT,1\nACGT\n", r"fewer cells than columns in .*s\.csv:3: 1 of 2"),
+        (
+            "s.csv",
+            "sequence,label\nACGT,1\nACGT\n",
+            r"fewer cells than columns in .*s\.csv:3: 1 cells, 2 columns",
+        ),
         ("s.csv", "sequence,sequence\nACGT,ACGT\n", "two columns `sequence`"),
         ("s.txt", "sequence\nACG CGT TTT\n", r"not overlapping k-mers in .*s\.txt:2"),
         ("s.csv", "sequence\nACGU\n", r"looks like RNA in .*s\.csv:2, position 4"),
@@ -225,3 +230,16 @@ def test_every_record_is_read(records, blank, width, tmp_path_factory):
         path = tmp_path_factory.getbasetemp() / name
         path.write_text(text, newline="")
         assert [(s.name, s.bases) for s in read_sequences(path)] == expected
+
+
+@pytest.mark.parametrize("name", ["s.jsonl", "s.jsonl.gz", "s.parquet"])
+def test_every_table_that_is_fine_tuned_on_is_read(tmp_path, name):
+    rows = [{"id": "a", "sequence": "ACGTA", "label": 1}, {"id": None, "sequence": "ggnac", "label": 0}]
+    text = "\n".join(map(json.dumps, rows)).encode()
+    if name.endswith("parquet"):
+        arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    found = read_sequences(tmp_path / name)
+    assert [(sequence.name, sequence.bases) for sequence in found] == [("a", "ACGTA"), ("2", "GGNAC")]
