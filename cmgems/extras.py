@@ -36,7 +36,7 @@ def optional(module: str, *, extra: str, needed_for: str) -> Any:
 
 def namesake(library: str) -> str:
     """What was imported in place of a library that is not installed, in words: a folder of its name; "" if nothing."""
-    found = sys.modules.get(library)
+    found: Any = sys.modules.get(library)
     return f"it is not installed, {found.__path__[0]} only has its name" if _is_folder(found) else ""
 
 
