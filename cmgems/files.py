@@ -1,4 +1,4 @@
-"""Write files so that no final name ever holds a half-written file.
+"""Write files so that no final name ever holds a half-written file, and tell what is there from what cannot be read.
 
 Write beside, fsync, rename: a reader sees the whole old file or the whole new one.
 """
@@ -6,6 +6,7 @@ Write beside, fsync, rename: a reader sees the whole old file or the whole new o
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cmgems.errors import CmgemsError, disk_error
+from cmgems.errors import CmgemsError, disk_error, unreadable
 
 PARTIAL_PREFIX = ".partial-"
 
@@ -38,6 +39,40 @@ def check_new(path: Path, *, force: bool | None = None, file: bool = False) -> N
     if force is not None:
         fix = "replace it with --force, or write to another path"
     raise CmgemsError("output exists", where=path, fix=fix)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder of this name.
+
+    ``Path.exists`` says no to a link whose disk is not mounted as well, and a run would begin anew over its results.
+
+    Raises:
+        CheckpointError: if nobody can tell, as on a disk that is not mounted or that fails.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        for place in (path, *path.parents):
+            if place.is_symlink() and not place.exists():
+                raise unreadable(OSError(errno.ENOENT, "a link to what is not there"), place) from None
+        return False
+    except OSError as error:
+        raise unreadable(error, path) from error
+    return True
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, or of the names and files of a folder, in hexadecimal.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    if not path.is_dir():
+        with open(path, "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    files = sorted(file for file in path.rglob("*") if not file.is_dir())
+    lines = (f"{sha256_of(file)} {file.relative_to(path)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @contextmanager

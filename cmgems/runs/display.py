@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -31,6 +31,8 @@ class LogConfig:
         wandb: Also log to Weights & Biases; offline unless `WANDB_API_KEY` or `WANDB_MODE` is set.
         profile: Steps to profile, once the first ones have warmed everything up; none by default.
     """
+
+    free: ClassVar[bool] = True  # a run may go on with others
 
     every: int = 10
     tensorboard: bool = False

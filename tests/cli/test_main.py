@@ -229,7 +229,7 @@ def test_our_own_errors_show_a_traceback_only_with_debug(run: Run, shipped: Path
     assert err.endswith(line)
 
 
-class TorchDynamoException(RuntimeError):
+class TorchDynamoException(RuntimeError):  # noqa: N818 - its name
     """What torch.compile raises; known by its name, as importing torch takes a second."""
 
 
