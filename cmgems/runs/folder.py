@@ -144,24 +144,20 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
     except OSError as error:
         raise disk_error(error, out) from error
     with lock:
-        _lock(lock, out)
+        alone = _lock(lock, out)
         if not is_there(out / CONFIG) and any(_is_foreign(path) for path in out.iterdir()):
             (out / LOCK).unlink()
             raise _in_use(out)
         inputs = check_same(out, config, recipe)
-        _sweep(out)
+        if alone:
+            _sweep(out)
         write_json(out / INPUTS, inputs)
         write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
 
 
-def _is_foreign(path: Path) -> bool:
-    """Whether a file in a folder without a config is no trace of a run that was killed as it began."""
-    return path.name not in (LOCK, INPUTS) and not path.name.startswith(PARTIAL_PREFIX)
-
-
-def _lock(file: IO[str], out: Path) -> None:
-    """Hold the run folder ``out`` by a lock on a file in it; on a disk without locks, say so and go on."""
+def _lock(file: IO[str], out: Path) -> bool:
+    """Hold the run folder ``out`` by a lock on a file in it; on a disk without locks, say so and return False."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -169,10 +165,15 @@ def _lock(file: IO[str], out: Path) -> None:
             "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
         ) from None
     except OSError as error:
-        why = (
-            f"warning: this disk has no locks ({error.strerror}), so nothing stops a second run from writing"
-        )
-        print(f"{why} in {out}; start only one", file=sys.stderr)
+        why = f"this disk has no locks ({error.strerror}), so nothing stops a second run from writing"
+        print(f"warning: {why} in {out}; start only one", file=sys.stderr)
+        return False
+    return True
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file in a folder without a config is no trace of a run that was killed as it began."""
+    return path.name not in (LOCK, INPUTS) and not path.name.startswith(PARTIAL_PREFIX)
 
 
 def _sweep(out: Path) -> None:

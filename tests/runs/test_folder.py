@@ -42,8 +42,12 @@ def test_a_disk_without_locks(tmp_path, monkeypatch, capsys, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
+    others = tmp_path / "run" / ".partial-1-a.json"  # another run may be writing it
+    others.parent.mkdir()
+    others.touch()
     with open_run(tmp_path / "run", Config(), "pretrain") as run:
         assert (run.folder / "config.yaml").is_file()
+    assert others.exists()
     warning = f"warning: this disk has no locks ({os.strerror(code)}), so nothing stops a second run from writing in"
     assert capsys.readouterr().err == f"{warning} {tmp_path / 'run'}; start only one\n"
 
