@@ -39,4 +39,6 @@ def variants(
         write_variants(out, alleles)
     skipped = count_skipped(alleles)
     scored = sum(not allele.skipped for allele in alleles)
-    typer.echo(f"{out}: {scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))
+    typer.echo(
+        f"{out}: {scored:,} of {len(alleles):,} alleles scored" + (f", skipped {skipped}" if skipped else "")
+    )
