@@ -108,8 +108,8 @@ def test_motifs(place, tmp_path, capsys):
         str(place / "classification"),
         str(place / "s.fa"),
         str(place / "s.csv"),
-        "--width",
-        "4",
+        "--min-bp",
+        "1",
     ]
     assert run([*command, "-o", str(tmp_path / "out")]) == 2
     assert "; --skip-invalid leaves such records out" in capsys.readouterr().err
