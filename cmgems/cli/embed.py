@@ -11,6 +11,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -18,6 +19,7 @@ from cmgems.cli.inference import (
     Store,
     judged,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -47,6 +49,7 @@ def embed(
     ] = Pooling.mean,
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
@@ -68,8 +71,9 @@ def embed(
             pool=pool.value,
             store=store,
             aliases=aliases,
+            column=column,
             skip_invalid=invalid,
             progress=True,
         )
         count, rows, width = write_vectors(out, vectors)
-    typer.echo(f"{out}: {rows:,} vectors of {width} values, {count:,} sequences")
+    wrote(out, f"{rows:,} vectors of {width} values, {count:,} sequences")

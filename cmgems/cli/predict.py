@@ -10,6 +10,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -17,6 +18,7 @@ from cmgems.cli.inference import (
     Store,
     judged,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -26,6 +28,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
@@ -47,7 +50,7 @@ def predict(
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     with judged(skip_invalid, out) as invalid:
         found = loaded.iter_predict(
-            sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
+            sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
         )
         count = write_predictions(out, found, loaded.head, loaded.labels)
-    typer.echo(f"{out}: {count} sequences")
+    wrote(out, f"{count} sequences")

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
+from cmgems.extras import optional
 from cmgems.files import atomic_path
 from cmgems.inference.embed import Columns, Vectors
-from cmgems.inference.extras import optional
 
 WriteRows = Callable[[Iterable[Sequence[object]]], None]
 Add = Callable[[Columns, npt.NDArray[np.float32]], None]
@@ -138,7 +138,7 @@ def _parquet(path: Path) -> Iterator[Add]:
 @contextmanager
 def _h5(path: Path) -> Iterator[Add]:
     h5py = optional("h5py", extra="h5", needed_for="HDF5 files")
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_path(path) as partial, h5py.File(partial, "w", locking=False) as file:
 
         def add(columns: Columns, vectors_RD: npt.NDArray[np.float32]) -> None:
             arrays: dict[str, Any] = {"embedding": vectors_RD}

@@ -2,9 +2,11 @@
 
 runs/logo/
     config.yaml        the resolved config
+    inputs.json        sha256 of the inputs that the config names
     metrics.jsonl      one record a line
     checkpoints/       one folder a step
     final/ or best/    the model folder at the end
+    skipped.csv        records left out, if any were
     summary.json       the figures at the end
 """
 
@@ -13,9 +15,11 @@ from __future__ import annotations
 from pathlib import Path
 
 CONFIG = "config.yaml"
+INPUTS = "inputs.json"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"
+SKIPPED = "skipped.csv"
 LOSS_PLOT = "loss.png"
 TENSORBOARD, WANDB = "tensorboard", "wandb"
 BAD_BATCHES = "bad_batch"
