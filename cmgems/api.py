@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def load(
     folder = Path(path)
     is_huggingface = (folder / "config.json").is_file()
     saved = read_huggingface(folder, tokenizer) if is_huggingface else load_model(folder)
+    for note in saved.notes:
+        print(f"note: {note}", file=sys.stderr)
     return Model.of(saved, device=device, batch_size=batch_size, overlap=overlap)
 
 

@@ -9,34 +9,45 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from cmgems.errors import CmgemsError
+from cmgems.errors import CmgemsError, few
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
+SHOWN = 40  # more than there are components of a kind
+COMPARED = 500  # a draft genome has a hundred thousand contigs, and difflib is slow
 
-def near_misses(name: str, known: list[str], count: int = 3) -> list[str]:
+
+def _folded(name: str) -> str:
+    """Alike for names that mean the same: letter case aside, and chr7 is 7."""
+    return name.lower().removeprefix("chr")
+
+
+def near_misses(name: str, known: Sequence[str], count: int = 3) -> list[str]:
     """Known names that a mistyped ``name`` may mean, best first.
 
-    difflib alone does not find ``lr`` for ``lr_rate``, so names with a common prefix count as near too.
+    Names that differ in letter case or a leading ``chr`` alone are looked for among all, and if there are any no others
+    are given; names that are similar are looked for among the first 500. difflib alone does not find ``lr`` for
+    ``lr_rate``, so names with a common prefix count as near too.
     """
-    lowered = {k.lower(): k for k in known}
-    close = [lowered[c] for c in difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.6)]
-    prefixed = [
-        k for low, k in lowered.items() if low.startswith(name.lower()) or name.lower().startswith(low)
-    ]
+    lower = name.lower()
+    if alike := [k for k in known if _folded(k) == _folded(name)]:
+        return sorted(alike, key=lambda k: k.lower() != lower)[:count]
+    lowered = {k.lower(): k for k in known[:COMPARED]}
+    close = [lowered[c] for c in difflib.get_close_matches(lower, list(lowered), n=count, cutoff=0.6)]
+    prefixed = [k for low, k in lowered.items() if low.startswith(lower) or lower.startswith(low)]
     return list(dict.fromkeys(close + prefixed))[:count]
 
 
-def did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The advice half of an "unknown name" error."""
     close = near_misses(name, known)
     if close:
         return "did you mean " + " or ".join(repr(c) for c in close) + "?"
-    return "known: " + ", ".join(sorted(known)) if known else "none are known"
+    return "known: " + few(list(known), SHOWN) if known else "none are known"
 
 
 class Registry(Generic[T]):

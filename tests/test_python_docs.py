@@ -50,7 +50,6 @@ def place(tmp_path, small_genome, monkeypatch):
 
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 def test_the_code_runs(page, place, capsys):
-    pytest.importorskip("vcfpy")
     blocks = re.findall(r"```python\n(.*?)```", (TOP / page).read_text(), re.DOTALL)
     ours = [block for block in blocks if "transformers" not in block]
     assert ours

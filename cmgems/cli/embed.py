@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.inference import (
+    Aliases,
+    BatchSize,
+    ModelPath,
+    Overlap,
+    SequencesPath,
+    SkipInvalid,
+    Store,
+    judged,
+)
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -37,6 +47,8 @@ def embed(
         typer.Option("--pool", help="Mean over the tokens, the [CLS] token, or every token by itself."),
     ] = Pooling.mean,
     store: Store = None,
+    aliases: Aliases = None,
+    skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
     plugin: Plugins = None,
@@ -50,6 +62,15 @@ def embed(
 
     check_table(out)
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    vectors = loaded.iter_embed(sequences, layer=layer, pool=pool.value, store=store, progress=True)
-    count, rows, width = write_vectors(out, vectors)
-    typer.echo(f"{out}: {rows:,} vectors of {width} values, {count:,} sequences")
+    with judged(skip_invalid, out) as invalid:
+        vectors = loaded.iter_embed(
+            sequences,
+            layer=layer,
+            pool=pool.value,
+            store=store,
+            aliases=aliases,
+            skip_invalid=invalid,
+            progress=True,
+        )
+        count, rows, width = write_vectors(out, vectors)
+    wrote(out, f"{rows:,} vectors of {width} values, {count:,} sequences")

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.inference import (
+    Aliases,
+    BatchSize,
+    ModelPath,
+    Overlap,
+    SequencesPath,
+    SkipInvalid,
+    Store,
+    judged,
+)
 from cmgems.cli.recipes import Plugins
 
 Layer = Annotated[
@@ -34,6 +43,8 @@ def explain(
         bool, typer.Option(help="Hide every base in turn and ask again: a forward pass a base.")
     ] = True,
     store: Store = None,
+    aliases: Aliases = None,
+    skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 16,
     plugin: Plugins = None,
@@ -50,10 +61,11 @@ def explain(
 
     check_new(out)
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    explained = loaded.iter_explain(
-        sequences, layer=layer, head=head, label=label, with_importance=importance, mapped=SHOWN,
-        store=store, progress=True,
-    )  # fmt: skip
-    reader = loaded.attention_reader(layer, head)
-    count, bases = write_explained(out, explained, f"{loaded.name}. {reader.describe()}")
+    with judged(skip_invalid, out) as invalid:
+        explained = loaded.iter_explain(
+            sequences, layer=layer, head=head, label=label, with_importance=importance, mapped=SHOWN,
+            store=store, aliases=aliases, skip_invalid=invalid, progress=True,
+        )  # fmt: skip
+        reader = loaded.attention_reader(layer, head)
+        count, bases = write_explained(out, explained, f"{loaded.name}. {reader.describe()}")
     typer.echo(f"{out}: {count:,} sequences, {bases:,} bases")

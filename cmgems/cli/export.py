@@ -47,4 +47,6 @@ def import_(
 
     load_plugins(plugin or [])
     saved = import_huggingface(folder, out, tokenizer)
+    for note in saved.notes:
+        typer.echo(f"note: {note}", err=True)
     typer.echo(f"wrote {out}: {saved.model_name}, {saved.head}, tokenizer {saved.tokenizer_name}")

@@ -21,6 +21,12 @@ def build(
         list[Path], typer.Argument(metavar="FASTA...", help="FASTA files, plain or compressed.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="STORE", help="Folder to make.")],
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prefix", help="Put before the names of a file's contigs: one for each FASTA, in their order."
+        ),
+    ] = None,
     soft_mask: Annotated[
         bool, typer.Option("--soft-mask", help="Keep where the letters are lower case.")
     ] = False,
@@ -29,10 +35,12 @@ def build(
     """Build a genome store from FASTA files.
 
     Example: cmgems genome build chr1.fa.gz chr2.fa.gz -o human
+
+    Several species: cmgems genome build hg38.fa mm39.fa --prefix human_ --prefix mouse_ -o both
     """
     from cmgems.genome import GenomeStore
 
-    store = GenomeStore.build(fastas, out, soft_mask=soft_mask, force=force)
+    store = GenomeStore.build(fastas, out, prefixes=prefix or (), soft_mask=soft_mask, force=force)
     contigs = len(store.names)
     print(f"{out}: {contigs:,} contig{'s' if contigs != 1 else ''}, {store.bases:,} bp")
     if store.ambiguous:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.explain import HeadNumber, Layer
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap
+from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SkipInvalid, judged
 from cmgems.cli.recipes import Plugins
 
 
@@ -56,6 +56,7 @@ def motifs(
     both_strands: Annotated[
         bool, typer.Option("--both-strands", help="Take a word and its reverse complement as one.")
     ] = False,
+    skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 16,
     plugin: Plugins = None,
@@ -76,10 +77,13 @@ def motifs(
     check_new(out)
     check_logos()
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    found = discover_motifs(
-        loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label, progress=True
-    )
-    notes = [f"{loaded.name}. {found.signal}", f"{positives} compared with {negatives}."]
-    write_motifs(out, found, notes)
+    with judged(skip_invalid, out) as invalid:
+        found = discover_motifs(
+            loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label,
+            skip_invalid=invalid, progress=True,
+        )  # fmt: skip
+        notes = [f"{loaded.name}. {found.signal}", f"{positives} compared with {negatives}."]
+        write_motifs(out, found, notes)
     names = ", ".join(motif.consensus for motif in found.motifs) or "none"
-    typer.echo(f"{out}: {len(found.motifs)} motifs: {names}")
+    sizes = f"{len(found.positives):,} sequences compared with {len(found.negatives):,}"
+    typer.echo(f"{out}: {len(found.motifs)} motifs: {names}; {sizes}")

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.inference import (
+    Aliases,
+    BatchSize,
+    ModelPath,
+    Overlap,
+    SequencesPath,
+    SkipInvalid,
+    Store,
+    judged,
+)
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -16,6 +26,8 @@ def predict(
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
     store: Store = None,
+    aliases: Aliases = None,
+    skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
     plugin: Plugins = None,
@@ -34,6 +46,9 @@ def predict(
     from cmgems.inference import write_predictions
 
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    found = loaded.iter_predict(sequences, store=store, progress=True)
-    count = write_predictions(out, found, loaded.head, loaded.labels)
-    typer.echo(f"{out}: {count} sequences")
+    with judged(skip_invalid, out) as invalid:
+        found = loaded.iter_predict(
+            sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
+        )
+        count = write_predictions(out, found, loaded.head, loaded.labels)
+    wrote(out, f"{count} sequences")

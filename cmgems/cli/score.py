@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SequencesPath, Store
+from cmgems.cli.inference import (
+    Aliases,
+    BatchSize,
+    ModelPath,
+    Overlap,
+    SequencesPath,
+    SkipInvalid,
+    Store,
+    judged,
+)
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -16,6 +26,8 @@ def score(
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row a base.")],
     store: Store = None,
+    aliases: Aliases = None,
+    skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
     plugin: Plugins = None,
@@ -28,5 +40,13 @@ def score(
     from cmgems.inference import write_scores
 
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    totals = write_scores(out, loaded.iter_score(sequences, store=store, progress=True))
-    typer.echo(f"{out}: {totals.scored:,} of {totals.bases:,} bases scored, {totals.mean:.4f} nats a base")
+    with judged(skip_invalid, out) as invalid:
+        scores = loaded.iter_score(
+            sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
+        )
+        totals = write_scores(out, scores)
+    wrote(
+        out,
+        f"{totals.sequences:,} sequences, {totals.scored:,} of {totals.bases:,} bases scored, "
+        f"{totals.mean:.4f} nats a base",
+    )

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import BatchSize, ModelPath
+from cmgems.cli.inference import Aliases, BatchSize, ModelPath, SkipInvalid, judged
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -19,6 +20,8 @@ def variants(
     both_strands: Annotated[
         bool, typer.Option("--both-strands", help="Mean of the scores of both strands; twice the work.")
     ] = False,
+    aliases: Aliases = None,
+    skip_invalid: SkipInvalid = False,
     batch_size: BatchSize = 64,
     plugin: Plugins = None,
 ) -> None:
@@ -30,8 +33,11 @@ def variants(
     from cmgems.inference import count_skipped, write_variants
 
     loaded = load(model, batch_size=batch_size, plugins=plugin or [])
-    alleles = loaded.variants(calls, store, both_strands=both_strands, progress=True)
-    write_variants(out, alleles)
+    with judged(skip_invalid, out) as invalid:
+        alleles = loaded.variants(
+            calls, store, both_strands=both_strands, aliases=aliases, skip_invalid=invalid, progress=True
+        )
+        write_variants(out, alleles)
     skipped = count_skipped(alleles)
     scored = sum(not allele.skipped for allele in alleles)
-    typer.echo(f"{out}: {scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))
+    wrote(out, f"{scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from cmgems.errors import DataError
 from cmgems.files import sha256_of, write_text
+from cmgems.genome.letters import bases_of
 
 SPLITS = ("train", "dev", "test")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
@@ -62,27 +63,6 @@ def labels_content(folder: Path) -> dict[str, str]:
     """
     files = (find_split(folder, split) for split in SPLITS)
     return {file.name: sha256_of(file) for file in files if file is not None}
-
-
-def bases_of(text: str, where: str = "") -> str:
-    """The bases of a cell: as they are, or put together from overlapping k-mers.
-
-    Raises:
-        DataError: if it is several words that do not overlap so.
-    """
-    kmers = text.split()
-    if len(kmers) < 2:
-        return text.strip()
-    bases, k = kmers[0] + "".join(kmer[-1] for kmer in kmers[1:]), len(kmers[0])
-    for i, kmer in enumerate(kmers):
-        if kmer != bases[i : i + k]:
-            raise DataError(
-                "words that are not overlapping k-mers",
-                where=where,
-                why=f"{kmers[i - 1][:20]} is followed by {kmer[:20]}",
-                fix="write the sequence as one word, or as k-mers one base apart",
-            )
-    return bases
 
 
 def read_rows(

@@ -18,6 +18,7 @@ TASKS = {
     "multi_label": ("text-classification", "AutoModelForSequenceClassification", "multi-label classifier"),
     "regression": ("text-classification", "AutoModelForSequenceClassification", "regression model"),
     "token_classification": ("token-classification", "AutoModelForTokenClassification", "token classifier"),
+    "encoder": ("feature-extraction", "AutoModel", "encoder"),
 }
 
 
@@ -54,7 +55,8 @@ def _plain(saved: SavedModel) -> bool:
 
 
 def _use(saved: SavedModel) -> str:
-    tokens = f"The input is plain bases, without spaces: the tokenizer makes the {_tokens(saved.tokenizer)} itself.\n"
+    result = "hidden" if saved.head == "encoder" else "logits"
+    tokens = f"The input is plain bases: the tokenizer makes the {_tokens(saved.tokenizer)} itself.\n{_limits(saved)}"
     if not _plain(saved):
         return f"""Plain transformers has no class for this family. The tensors have the names of the published
 checkpoints; cmgems reads them:
@@ -65,18 +67,22 @@ from cmgems.export import read_huggingface
 
 saved = read_huggingface("path/to/this/folder")
 ids_BS = torch.from_numpy(saved.tokenizer.encode("{SEQUENCE}")).long()[None]
-logits = saved.model(ids_BS)
+{result} = saved.model(ids_BS)
 ```
 
 {tokens}"""
     auto_class = TASKS[saved.head][1]
+    # transformers would add a pooler with random weights
+    options, field = (
+        ("", "logits") if saved.head != "encoder" else (", add_pooling_layer=False", "last_hidden_state")
+    )
     return f"""```python
 from transformers import AutoTokenizer, {auto_class}, pipeline
 
 folder = "path/to/this/folder"
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = {auto_class}.from_pretrained(folder)
-logits = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).logits
+model = {auto_class}.from_pretrained(folder{options})
+{result} = model(**tokenizer("{SEQUENCE}", return_tensors="pt")).{field}
 ```
 
 {tokens}
@@ -89,7 +95,27 @@ def _tokens(tokenizer: Tokenizer) -> str:
     return f"{'overlapping ' * overlapping(tokenizer)}{tokenizer.k}-mers"
 
 
+def _limits(saved: SavedModel) -> str:
+    """What the tokenizer of the folder does otherwise than one would expect."""
+    if not overlapping(saved.tokenizer):
+        return """Letters other than A, C, G and T are read as N, and white space is dropped: put text of overlapping
+k-mers together first.
+"""
+    k = saved.tokenizer.k
+    return f"""Text of overlapping k-mers ("ACGTAC CGTACG") is put together first, other white space is dropped,
+and letters other than A, C, G and T are read as N.
+
+Offsets (`return_offsets_mapping`) are those of the first base of a {k}-mer, `(i, i + 1)`, because no two tokens of a
+Hugging Face tokenizer may share letters; the {k}-mer covers `(i, i + {k})`.
+
+300,000 bp take this tokenizer about 2 s on one core, and time grows with the length. `cmgems.load` needs 0.05 s for
+them, and takes sequences longer than the model.
+"""
+
+
 def _pipeline_example(saved: SavedModel) -> str:
+    if saved.head == "encoder":
+        return ""
     if saved.head != "masked_lm":
         return f"""```python
 pipeline("{TASKS[saved.head][0]}", model=folder)("{SEQUENCE}")

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from torch import Tensor
 
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError, few
+from cmgems.export.state import check_numbers, is_padded, settle_decoder, unwrap, without_spare_rows
 from cmgems.export.tensors import read_tensors
+from cmgems.export.vocabulary import read_tokenizer
 from cmgems.files import atomic_folder, check_new
-from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel
+from cmgems.models import MODELS, Head, ModelConfig, PublishedModel, SavedModel, fit_to_tokenizer
+from cmgems.models.base import UNLABELLED
 from cmgems.models.saved import build_with_weights, save_model
-from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
+from cmgems.tokenization import Tokenizer
 
-LOSSES: dict[str, Head] = {"regression": "regression", "multi_label_classification": "multi_label"}
+LOSSES: dict[str, Head] = {
+    "single_label_classification": "classification",
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+}
+# The ends of the names of the classes that our models compute the same as.
+CLASSES = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification", "ForTokenClassification")
 
 
 def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> SavedModel:
@@ -24,33 +35,40 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
 
     Args:
         folder: ``config.json``, the weights (safetensors, or ``.bin`` read without running code; in one file or shards)
-            and the vocabulary.
+            and the vocabulary. Weights of an encoder alone give a model with the head "encoder".
         tokenizer_name: A registered tokenizer; None finds the one whose vocabulary is the folder's.
 
     Raises:
-        CheckpointError: if a file is missing or damaged, the family or a tensor is unknown, a tensor is missing or of
-            another shape, or the vocabulary is not of the model's size.
+        CheckpointError: if a file is missing or damaged; the family or a tensor is unknown; a setting, a tensor or the
+            vocabulary means something else here; or a tensor is missing, of another shape or not finite.
         CmgemsError: if no tokenizer has the folder's vocabulary.
     """
     folder = Path(folder)
     info = _read_json(folder / "config.json")
-    preset, config = _read_config(folder / "config.json", info)
-    name, tokenizer = _read_tokenizer(folder, tokenizer_name)
-    if tokenizer.vocab_size != config.vocab_size:
-        raise CheckpointError(
-            "wrong vocabulary size",
-            where=folder,
-            why=f"the model has {config.vocab_size} tokens, tokenizer {name!r} {tokenizer.vocab_size}",
-            fix="give the model's own with --tokenizer",
-        )
-    state = import_huggingface_state(config, read_tensors(folder))
-    head = _head(folder, info, state)
-    labels = [] if head == "masked_lm" else _labels(info, state)
-    if head == "masked_lm":  # BERT's masked language models come with the classifier's pooler
+    with _located(folder / "config.json"):
+        config = _read_config(info)
+    name, tokenizer = read_tokenizer(folder, tokenizer_name)
+    tensors, unread = read_tensors(folder)
+    notes = [f"not read, as in transformers: {few(unread)}"] if unread else []
+    tensors = unwrap(tensors, config.encoder_prefix, folder)
+    with _located(folder):
+        state = config.from_huggingface(tensors)
+        settle_decoder(config, info, tensors, state)
+    head = _head(folder / "config.json", info, state)
+    labels = [] if head in UNLABELLED else _labels(folder / "config.json", info, state)
+    if head in (
+        *UNLABELLED,
+        "token_classification",
+    ):  # BERT's encoders may bring the sequence classifier's pooler
         state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
+    notes += check_numbers(state, folder)
+    notes += without_spare_rows(state, config.vocab_size, tokenizer.vocab_size)
+    config = _fit(config, name, tokenizer, folder)
+    if head == "encoder":
+        notes.append("it has an encoder without a head: it makes vectors, and can be fine-tuned")
     return SavedModel(
         model=build_with_weights(config, head, len(labels), state, where=folder),
-        model_name=preset,
+        model_name=_nearest_preset(config),
         config=config,
         head=head,
         tokenizer_name=name,
@@ -58,6 +76,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
         labels=labels,
         training={"imported from": folder.resolve().name},
         folder=folder,
+        notes=tuple(notes),
     )
 
 
@@ -119,75 +138,109 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_config(path: Path, info: Mapping[str, Any]) -> tuple[str, ModelConfig]:
-    """The registered name the config is nearest to, and the config itself."""
-    presets = {name: MODELS.get(name) for name in MODELS.names()}
-    kinds = {type(preset): preset for preset in presets.values() if isinstance(preset, PublishedModel)}
-    for kind, preset in kinds.items():
+@contextmanager
+def _located(place: Path) -> Iterator[None]:
+    """Errors about a checkpoint say in which file or folder."""
+    try:
+        yield
+    except CheckpointError as error:
+        where = f"{place}, {error.where}" if error.where else place
+        raise CheckpointError(error.what, where=where, why=error.why, fix=error.fix) from error
+
+
+def _presets() -> dict[str, PublishedModel]:
+    found = {name: MODELS.get(name) for name in MODELS.names()}
+    return {name: preset for name, preset in found.items() if isinstance(preset, PublishedModel)}
+
+
+def _read_config(info: Mapping[str, Any]) -> PublishedModel:
+    for kind in dict.fromkeys(type(preset) for preset in _presets().values()):
         try:
-            config = preset.read_huggingface_config(info)
+            config = kind.read_huggingface_config(info)
         except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                "incomplete config", where=path, why=f"no {error}", fix="download it again"
-            ) from error
+            raise CheckpointError("incomplete config", why=f"no {error}", fix="download it again") from error
         if config is not None:
-            names = [name for name in presets if type(presets[name]) is kind]
-            equal = [name for name in names if presets[name] == config]
-            return (equal or names)[0], cast(ModelConfig, config)
+            return config
     raise CheckpointError(
         "unknown model family",
-        where=path,
         why=f"its model_type is {info.get('model_type')!r}",
         fix="give a DNABERT or other BERT, a DNABERT-2 or a Nucleotide Transformer v1 or v2",
     )
 
 
-def _read_tokenizer(folder: Path, name: str | None) -> tuple[str, Tokenizer]:
-    """The tokenizer called ``name``, or the one with the folder's vocabulary."""
-    file = folder / "tokenizer.json"
-    if name == "bpe":
-        return name, BpeTokenizer(file)
-    if name is not None:
-        return name, TOKENIZERS.get(name)
-    vocabulary = _vocabulary(folder)
-    for known in TOKENIZERS.names():
-        tokenizer = TOKENIZERS.get(known)
-        if not isinstance(tokenizer, BpeTokenizer) and tokenizer.vocabulary() == vocabulary:
-            return known, tokenizer
-    if file.is_file():
-        return "bpe", BpeTokenizer(file)
-    raise CmgemsError(
-        "no tokenizer",
-        where=folder,
-        why="neither tokenizer.json nor a vocab.txt of a registered tokenizer is there",
-        fix=f"name it with --tokenizer: {', '.join(TOKENIZERS.names())}",
-    )
+def _nearest_preset(config: PublishedModel) -> str:
+    """The name of the registered model of this family that the config equals, else of the first."""
+    family = {name: preset for name, preset in _presets().items() if type(preset) is type(config)}
+    return next((name for name, preset in family.items() if preset == config), next(iter(family)))
 
 
-def _vocabulary(folder: Path) -> list[str] | None:
-    try:
-        return (folder / "vocab.txt").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
-        return None
+def _fit(config: PublishedModel, name: str, tokenizer: Tokenizer, folder: Path) -> PublishedModel:
+    """The config with as many rows as the tokenizer has tokens.
+
+    Raises:
+        CheckpointError: if it has fewer, or more than a padded vocabulary; or computes with the id of another token.
+    """
+    rows, tokens = config.vocab_size, tokenizer.vocab_size
+    if rows != tokens and not is_padded(rows, tokens):
+        raise CheckpointError(
+            "wrong vocabulary size",
+            where=folder,
+            why=f"the model has {rows} tokens, tokenizer {name!r} {tokens}",
+            fix="give the model's own with --tokenizer",
+        )
+    resized = cast(PublishedModel, dataclasses.replace(cast(Any, config), vocab_size=tokens))
+    # ESM with learned positions counts by these ids; nothing else is computed with them.
+    if hasattr(config, "mask_id") and resized != fit_to_tokenizer(resized, tokenizer):
+        raise CheckpointError(
+            "other special tokens",
+            where=folder / "config.json",
+            why=f"pad_token_id and mask_token_id are not those of tokenizer {name!r}: "
+            f"{tokenizer.pad_id} and {tokenizer.mask_id}",
+            fix="give the model's own tokenizer with --tokenizer",
+        )
+    return resized
 
 
-def _head(folder: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> Head:
+def _head(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> Head:
+    """What the tensors under our names, and ``config.json``, say that the outputs are."""
+    classes = [str(name) for name in info.get("architectures") or ()]
+    if classes and not any(name.endswith(CLASSES) for name in classes):
+        raise CheckpointError(
+            "another model",
+            where=path,
+            why=f"its class is {few(classes)}",
+            fix=f"save it as one of *{', *'.join(CLASSES)}",
+        )
     if any(key.startswith("head.dense.") for key in state):
         return "masked_lm"
     if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
-        raise CheckpointError(
-            "no head", where=folder, why="it has an encoder only", fix="give a masked LM or a classifier"
-        )
-    if any(str(name).endswith("ForTokenClassification") for name in info.get("architectures") or ()):
+        return "encoder"
+    of_tokens = [name.endswith("ForTokenClassification") for name in classes]
+    pooled = any(key.startswith("head.pooler.") for key in state)
+    if any(of_tokens) and (all(of_tokens) or not pooled):  # published configs name several classes
         return "token_classification"
-    if info.get("problem_type") is None and _outputs(state) == 1:  # as in transformers
-        return "regression"
-    return LOSSES.get(str(info.get("problem_type")), "classification")
+    problem = info.get("problem_type")
+    if problem is None:  # as in transformers
+        return "regression" if _outputs(state) == 1 else "classification"
+    if problem not in LOSSES:
+        raise CheckpointError(
+            "another model", where=path, why=f"problem_type is {problem!r}", fix=f"known: {', '.join(LOSSES)}"
+        )
+    return LOSSES[problem]
 
 
-def _labels(info: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[str]:
-    names = info.get("id2label") or {}
-    return [str(names.get(str(index), f"LABEL_{index}")) for index in range(_outputs(state))]
+def _labels(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[str]:
+    outputs, names = _outputs(state), info.get("id2label")
+    if names is None:
+        return [f"LABEL_{index}" for index in range(outputs)]
+    if not isinstance(names, dict) or names.keys() != {str(index) for index in range(outputs)}:
+        raise CheckpointError(
+            "labels and outputs differ",
+            where=path,
+            why=f"the model has {outputs} outputs, id2label names {few([str(name) for name in names])}",
+            fix="give id2label a name for each, numbered from 0",
+        )
+    return [str(names[str(index)]) for index in range(outputs)]
 
 
 def _outputs(state: Mapping[str, Tensor]) -> int:

@@ -20,14 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems import __version__
-from cmgems.errors import DataError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.files import atomic_folder, check_new, is_there
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import read_fasta
+from cmgems.genome.layout import Positions, read_layout
 from cmgems.progress import progress
 from cmgems.reading import compression_of
-
-Positions = npt.NDArray[np.int64]
 
 FORMAT = "cmgems-genome"
 FORMAT_VERSION = 1
@@ -74,13 +73,9 @@ class GenomeStore:
         folder = Path(folder)
         index = _read_index(folder)
         try:
-            lengths = np.array(index["lengths"], dtype=np.int64)
-            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            runs = np.array([index["run_starts"], index["run_ends"]], dtype=np.int64).T.copy()
             size = (folder / "codes.bin").stat().st_size
-            if size != offsets[-1] or len(index["names"]) != len(lengths):
-                raise ValueError(f"codes.bin has {size:,} bytes where index.json says {offsets[-1]:,}")
-            soft = np.load(folder / "soft_masked.npy", mmap_mode="r") if index["soft_mask"] else None
+            offsets, runs = read_layout(index, size)
+            soft = _soft_masked(folder, size) if index["soft_mask"] else None
             return cls(
                 folder=folder,
                 codes=np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r"),
@@ -93,12 +88,11 @@ class GenomeStore:
                 sources=index["sources"],
                 soft_masked_runs=soft,
             )
-        except OSError as error:  # it may be whole, on a disk that is not mounted, say
-            raise _unreadable(error, folder) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                "damaged genome store", where=folder, why=str(error), fix="build it again"
-            ) from error
+        except (KeyError, ValueError, OSError) as error:
+            if isinstance(error, OSError) and is_there(Path(error.filename)):
+                raise _unreadable(error) from error
+            why = f"index.json has no {error}" if isinstance(error, KeyError) else str(error)
+            raise DataError("damaged genome store", where=folder, why=why, fix="build it again") from error
 
     @classmethod
     def build(
@@ -106,6 +100,7 @@ class GenomeStore:
         fastas: str | Path | Sequence[str | Path],
         folder: str | Path,
         *,
+        prefixes: Sequence[str] = (),
         soft_mask: bool = False,
         force: bool = False,
     ) -> GenomeStore:
@@ -113,6 +108,7 @@ class GenomeStore:
 
         Args:
             fastas: One FASTA file or several, plain or compressed; all contig names must differ.
+            prefixes: One for each file, put before the names of its contigs, so that several species go into one store.
             folder: The store to make. It appears only when it is whole.
             soft_mask: Keep the stretches of lower-case letters as ``soft_masked_runs``.
             force: Replace the store in ``folder``, if there is one.
@@ -120,16 +116,23 @@ class GenomeStore:
         Raises:
             DataError: if an input is not clean DNA FASTA, two contigs share a name, or ``force`` would replace a
                 folder that is not a store.
-            CmgemsError: if ``folder`` exists and ``force`` is not set.
+            CmgemsError: if ``folder`` exists and ``force`` is not set, or prefixes and files differ in number.
         """
         paths = [Path(fasta) for fasta in ([fastas] if isinstance(fastas, str | Path) else fastas)]
         folder = Path(folder)
+        if prefixes and len(prefixes) != len(paths):
+            why = f"there are {len(prefixes)} for {len(paths)} FASTA files"
+            raise CmgemsError("`prefixes` do not fit", why=why, fix="give one for each file (--prefix)")
+        if unfit := [prefix for prefix in prefixes if prefix != "".join(prefix.split())]:
+            why = f"{unfit[0]!r} holds white space"
+            raise CmgemsError("`prefixes` do not fit", why=why, fix="leave it out (--prefix)")
         check_new(folder, force=force)
         replace = folder.exists()
         if replace:
             # Stores may be replaced, damaged ones and those of other versions too; any other folder may not.
             _read_any_index(folder)
-        _write_store(paths, folder, soft_mask, replace)
+        named = list(zip(paths, prefixes or [""] * len(paths), strict=True))
+        _write_store(named, folder, soft_mask, replace)
         return cls.open(folder)
 
     @property
@@ -179,11 +182,26 @@ def store_content(folder: Path) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _unreadable(error: OSError, folder: Path) -> DataError:
-    why = f"{Path(error.filename or folder).name}: {error.strerror or error}"
-    return DataError(
-        "cannot read the genome store", where=folder, why=why, fix="check its disk and permissions"
-    )
+def _unreadable(error: OSError) -> DataError:
+    """A store that cannot be read may be whole, on a disk that is not mounted, say."""
+    why = error.strerror or str(error)
+    return DataError("cannot read", where=error.filename, why=why, fix="check its disk and permissions")
+
+
+def _soft_masked(folder: Path, size: int) -> Positions:
+    """The stretches of lower-case letters, memory-mapped.
+
+    Raises:
+        ValueError: if the file is damaged.
+        OSError: if it cannot be read.
+    """
+    try:
+        runs: Positions = np.load(folder / "soft_masked.npy", mmap_mode="r")
+    except EOFError:  # the file is empty
+        runs = np.empty(0, np.int64)
+    if runs.ndim != 2 or runs.shape[1] != 2 or runs.dtype != np.int64 or (len(runs) and runs[-1, 1] > size):
+        raise ValueError("soft_masked.npy does not hold stretches of the genome")
+    return runs
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -216,8 +234,8 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
             raise DataError(
                 "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
             ) from error
-        raise _unreadable(error, folder) from error
-    except ValueError:
+        raise _unreadable(error) from error
+    except (ValueError, RecursionError):
         if (folder / "codes.bin").is_file():
             return None
     if not isinstance(index, dict) or index.get("format") != FORMAT:
@@ -227,8 +245,9 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     return index
 
 
-def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace: bool) -> None:
-    """Write a store into ``folder``, in one pass and with memory bounded by the longest contig."""
+def _write_store(named: Sequence[tuple[Path, str]], folder: Path, soft_mask: bool, replace: bool) -> None:
+    """Write a store of FASTA files and their prefixes, in one pass and with memory bounded by the longest contig."""
+    fastas = [fasta for fasta, _ in named]
     kinds = [compression_of(fasta) for fasta in fastas]
     total = None if any(kinds) else sum(fasta.stat().st_size for fasta in fastas)
     with (
@@ -237,8 +256,8 @@ def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace:
     ):
         with open(partial / "codes.bin", "wb") as out:
             writer = _Writer(out, soft_mask, advance)
-            for fasta in fastas:
-                _add_contigs(writer, fasta)
+            for fasta, prefix in named:
+                _add_contigs(writer, fasta, prefix)
             writer.flush()
         sources = [{"name": fasta.name, "bytes": fasta.stat().st_size} for fasta in fastas]
         index = writer.index() | {"sources": sources}
@@ -247,16 +266,17 @@ def _write_store(fastas: Sequence[Path], folder: Path, soft_mask: bool, replace:
             np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
 
 
-def _add_contigs(writer: _Writer, fasta: Path) -> None:
+def _add_contigs(writer: _Writer, fasta: Path, prefix: str) -> None:
     for record in read_fasta(fasta):
-        if record.name in writer.lengths:
+        name = prefix + record.name
+        if name in writer.lengths:
             raise DataError(
                 "contig name used twice",
                 where=fasta,
-                why=repr(record.name),
-                fix="rename one of the two contigs",
+                why=repr(name),
+                fix="rename one of the two contigs, or put a prefix before the names of each file (--prefix)",
             )
-        writer.add(record.name, record.sequence)
+        writer.add(name, record.sequence)
 
 
 class _Writer:

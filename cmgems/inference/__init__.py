@@ -9,7 +9,7 @@ from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
 from cmgems.inference.engine import Engine
 from cmgems.inference.explain import ExplainedSequence
-from cmgems.inference.model import Model
+from cmgems.inference.model import Model, Reading
 from cmgems.inference.occlusion import occlude
 from cmgems.inference.predictions import Prediction, write_predictions
 from cmgems.inference.pseudo_likelihood import (
@@ -20,11 +20,11 @@ from cmgems.inference.pseudo_likelihood import (
     write_scores,
 )
 from cmgems.inference.sequences import (
-    Contigs,
     NamedSequence,
-    check_sequences,
+    iter_sequences,
     named_sequences,
     read_sequences,
+    usable_sequences,
 )
 from cmgems.inference.spread import hidden_rows, spread
 from cmgems.inference.tables import check_table, write_vectors
@@ -36,7 +36,6 @@ __all__ = [
     "Allele",
     "AttentionMaps",
     "AttentionReader",
-    "Contigs",
     "Cutter",
     "Embedder",
     "Engine",
@@ -45,18 +44,19 @@ __all__ = [
     "NamedSequence",
     "Pool",
     "Prediction",
+    "Reading",
     "Score",
     "Variant",
     "Vectors",
     "Window",
     "base_logits",
     "base_probabilities",
-    "check_sequences",
     "check_table",
     "check_variants",
     "class_logits",
     "count_skipped",
     "hidden_rows",
+    "iter_sequences",
     "log_likelihoods",
     "merge_means",
     "named_sequences",
@@ -67,6 +67,7 @@ __all__ = [
     "score_sequences",
     "split",
     "spread",
+    "usable_sequences",
     "write_predictions",
     "write_scores",
     "write_variants",

@@ -98,7 +98,7 @@ class AttentionReader:
         sequences compare. NaN in windows without a single known token.
 
         Args:
-            sequences: Checked ones (``check_sequences``). In each forward pass a layer's probabilities take
+            sequences: Checked ones (``usable_sequences``). In each forward pass a layer's probabilities take
                 4 * H * S * S bytes a window.
             advance: Told the number of bases done.
         """

@@ -1,25 +1,20 @@
-"""Reading BED; the only module that knows bx-python.
-
-bx-python's reader names the line and the column that is wrong, and takes what the field writes: any number of columns,
-`track` and `browser` lines, scores with a decimal point. Of the other readers some stop at those, and some turn text
-where a number belongs into a missing value.
-"""
+"""Reading BED: contig, start, end, and of the columns behind them name and strand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from xopen import xopen
-
-from cmgems.errors import DataError
-from cmgems.inference.extras import optional
-from cmgems.reading import compression_of
+from cmgems.errors import RecordError
+from cmgems.reading import Invalid, Line, read_lines, text_kind, whole_number
 
 # With the space: a contig may be called track1.
 COMMENTS = ("#", "track ", "browser ")
+STRANDS = ("+", "-", ".")
+STRAND_COLUMN = 6
+FIX = "write contig, start, end, separated by tabs"
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Interval:
     Attributes:
         contig: Name of the contig.
         start: First base, from 0 (bp).
-        end: One past the last base (bp), not below ``start``; neither is checked against the contig.
+        end: One past the last base (bp), above ``start``; not checked against the contig.
         name: Fourth column, empty if there is none or a dot.
         strand: "+", "-", or "." for none.
         where: File and line, for messages.
@@ -43,55 +38,86 @@ class Interval:
     where: str
 
 
-class _Lines:
-    """The lines of a stream; ``last`` is the one handed out last, without its end."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.last = stream, ""
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self.stream:
-            self.last = line.rstrip("\r\n") if line.strip() else ""
-            yield self.last
-
-
-def read_bed(path: Path) -> list[Interval]:
+def read_bed(path: Path, invalid: Invalid | None = None) -> list[Interval]:
     """Read the intervals of a BED file, plain or compressed (told by content).
 
+    Warns if a column in front of the sixth seems to hold the strand, which is then not used.
+
+    Args:
+        path: The file. Blank lines, comments, `track` and `browser` lines are passed over.
+        invalid: What to do about a record that cannot be used; None to stop there.
+
     Raises:
-        DataError: if it is missing or a line is not an interval.
-        CmgemsError: if bx-python is not installed.
+        DataError: if it is missing or no text.
+        RecordError: if a line is not an interval.
     """
-    bx = optional("bx.intervals.io", extra="bed", needed_for="BED files")
-    kind = compression_of(path)
+    invalid = invalid or Invalid()
+    strandless: list[list[str]] = []  # columns 4 and 5
     intervals: list[Interval] = []
-    line = 0
-    try:
-        with xopen(path, "rt", threads=0, format=kind, encoding="utf-8") as stream:
-            lines = _Lines(stream)
-            reader = bx.GenomicIntervalReader(lines, default_strand=".", comment_lines_startswith=COMMENTS)
-            # Comments come as rows too: told to leave them out, the reader calls itself for each.
-            for line, row in enumerate(reader, start=1):
-                if not isinstance(row, bx.GenomicInterval):
-                    continue
-                # Python takes " 5", "+5" and "1_000" for numbers: what was read must be what is written.
-                if str(row) != lines.last:
-                    raise bx.ParseError(f"would be read as {str(row)[:60]!r}")
-                name = row.fields[3] if row.nfields > 3 and row.fields[3] != "." else ""
-                where = f"{path}:{line}"
-                intervals.append(Interval(row.chrom, row.start, row.end, name, row.strand, where))
-    except bx.ParseError as error:
-        raise DataError(
-            "not a BED line",
-            where=f"{path}:{reader.linenum}",
-            why=f"{lines.last[:60]!r}, {error.args[0]}",
-            fix="write contig, start, end, separated by tabs",
-        ) from error
-    except Exception as error:  # decompressors have exceptions of their own
-        raise DataError(
-            "cannot read",
-            where=f"{path}, after line {line}",
-            why="the compressed data ends too early" if isinstance(error, EOFError) else str(error),
-            fix="give a BED file",
-        ) from error
+    for line in read_lines(path, errors="replace"):
+        if not line.text.strip() or line.text.startswith(COMMENTS):
+            continue
+        cells = line.text.split("\t")
+        if interval := invalid.judge(_interval, line, cells):
+            intervals.append(interval)
+            if interval.strand == ".":
+                strandless.append(cells[3 : STRAND_COLUMN - 1])
+    _warn_of_strand(path, strandless)
     return intervals
+
+
+def looks_like_bed(first_line: str) -> bool:
+    """Whether the first line of a file may be BED: a contig and two positions, or a line for a browser."""
+    positions = first_line.split("\t")[1:3]
+    return first_line.startswith(COMMENTS[1:]) or (
+        len(positions) == 2 and None not in map(whole_number, positions)
+    )
+
+
+def _interval(line: Line, cells: Sequence[str]) -> Interval:
+    if len(cells) < 3:
+        kind, _ = text_kind(line.text)
+        spaces = "the columns are separated by spaces" if len(line.text.split()) >= 3 else ""
+        why = spaces or (f"it is {kind}" if kind else f"it has {len(cells)} columns")
+        raise RecordError("not a BED line", where=line.where, why=f"{line.text[:60]!r}, {why}", fix=FIX)
+    contig, start, end = cells[0], whole_number(cells[1]), whole_number(cells[2])
+    name = cells[3] if len(cells) > 3 and cells[3] != "." else ""
+    if not contig or contig != contig.strip() or "\ufffd" in contig + name:
+        why = f"contig {contig[:60]!r}, name {name[:60]!r}"
+        raise RecordError(
+            "not a BED line", where=line.where, why=why, fix="write them as UTF-8 text, without spaces"
+        )
+    if start is None or end is None:
+        bad = cells[1] if start is None else cells[2]
+        fix = "write whole numbers, 0 or more; begin a line of column names with #"
+        raise RecordError("not a BED line", where=line.where, why=f"{bad[:60]!r} is no position", fix=fix)
+    if end < start:
+        raise RecordError("end before start", where=line.where, why=f"{start}-{end}", fix="correct it")
+    if end == start:
+        why = f"{start}-{end}: in BED the first base is 0, and the end is one past the last"
+        fix = (
+            f"for base {end} counted from 1, write {end - 1} {end}" if end else "write 0 1 for the first base"
+        )
+        raise RecordError("empty interval", where=line.where, why=why, fix=fix)
+    strand = cells[STRAND_COLUMN - 1] if len(cells) >= STRAND_COLUMN else "."
+    if strand not in STRANDS:
+        why = f"{strand[:60]!r} in column {STRAND_COLUMN}"
+        raise RecordError("not a strand", where=line.where, why=why, fix="write +, - or .")
+    return Interval(contig, start, end, name, strand, line.where)
+
+
+def _warn_of_strand(path: Path, strandless: Sequence[Sequence[str]]) -> None:
+    """Warn if a column in front of the sixth holds nothing but strands.
+
+    Args:
+        path: The file.
+        strandless: Columns 4 and 5, as far as they go, of the intervals without a strand.
+    """
+    for column in (0, 1):
+        found = {cells[column] for cells in strandless if len(cells) > column}
+        if found <= set(STRANDS) and found - {"."}:
+            warnings.warn(
+                f"{path}: column {column + 4} seems to hold the strand, which BED has in column {STRAND_COLUMN}: "
+                f"{len(strandless):,} intervals were read on the + strand",
+                stacklevel=3,
+            )

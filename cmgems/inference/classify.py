@@ -27,7 +27,7 @@ def class_logits(
 
     Args:
         engine: Of a model of sequences (classes, labels or quantities).
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         advance: Told the number of bases done.
     """
     for chunk in engine.cutter.chunks(sequences, engine.batch_size):

@@ -77,7 +77,7 @@ class Embedder:
         """The vectors, a chunk of sequences at a time, in their order.
 
         Args:
-            sequences: Checked ones (``check_sequences``).
+            sequences: Checked ones (``usable_sequences``).
             advance: Told the number of bases done.
         """
         for chunk in self.engine.cutter.chunks(sequences, self.engine.batch_size):

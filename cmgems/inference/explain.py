@@ -73,7 +73,7 @@ def check_answer(engine: Engine, label: str | None) -> None:
     """Check that the model has an answer to explain.
 
     Raises:
-        CmgemsError: if it classifies every base, or has no output called ``label``.
+        CmgemsError: if it classifies every base or nothing, or has no output called ``label``.
     """
     if engine.head == "token_classification":
         raise CmgemsError(
@@ -81,6 +81,13 @@ def check_answer(engine: Engine, label: str | None) -> None:
             where=engine.name,
             why="it classifies every base, and has no single answer that a base could matter to",
             fix="give a model of whole sequences, or ask for attention only",
+        )
+    if engine.head == "encoder":
+        raise CmgemsError(
+            "no importance",
+            where=engine.name,
+            why="it has an encoder only, and no answer that a base could matter to",
+            fix="fine-tune it first, or ask for attention only",
         )
     if engine.head == "masked_lm":
         _ = engine.cutter.tokens.substitutions  # raises if its tokens have no probabilities of bases
@@ -135,7 +142,7 @@ def importance(
 
     Args:
         engine: The model; ``check_answer`` has passed.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         asked: The answer for each, from ``answers``.
         advance: Told the number of bases done.
     """
@@ -157,7 +164,7 @@ def explain(
 
     Args:
         reader: Reads the attention of the model.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         asked: The answer for each, from ``answers``; None leaves importance out.
         mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128 tokens
             have none.

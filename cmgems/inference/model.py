@@ -6,18 +6,19 @@ start with ``iter`` compute as they are read, so that results may be larger than
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.genome import GenomeStore
+from cmgems.genome import Contigs, GenomeStore
 from cmgems.inference.attention import AttentionMaps, AttentionReader
 from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
@@ -25,19 +26,14 @@ from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.explain import ExplainedSequence, answers, check_answer, explain, importance
 from cmgems.inference.predictions import Prediction, predictions
 from cmgems.inference.pseudo_likelihood import Score, score_sequences
-from cmgems.inference.sequences import (
-    Contigs,
-    NamedSequence,
-    Sequences,
-    check_sequences,
-    named_sequences,
-    open_store,
-)
+from cmgems.inference.sequences import NamedSequence, Sequences, named_sequences, usable_sequences
 from cmgems.inference.spread import Values
 from cmgems.inference.variants import Allele, check_variants, score_alleles
 from cmgems.inference.vcf import Variant, read_vcf
 from cmgems.models import SavedModel
+from cmgems.models.base import UNLABELLED
 from cmgems.progress import progress as show_progress
+from cmgems.reading import Invalid
 from cmgems.tokenization import TokenMap
 from cmgems.training import ComputeConfig, start_compute
 
@@ -46,13 +42,29 @@ Store: TypeAlias = str | Path | GenomeStore
 T = TypeVar("T")
 
 
+class Reading(TypedDict, total=False):
+    """How sequences are read.
+
+    Attributes:
+        store: Genome store that the intervals of a BED file lie in.
+        aliases: Table of other names of its contigs (``cmgems.genome.read_aliases``).
+        skip_invalid: Leave sequences out that cannot be used, with a warning that counts them; an ``Invalid`` lists
+            them, without a warning.
+    """
+
+    store: Store | None
+    aliases: str | Path | None
+    skip_invalid: bool | Invalid
+
+
 @dataclass(frozen=True, eq=False)
 class Model(Engine):
     """A trained model, ready to use; ``cmgems.load`` reads one.
 
-    ``sequences`` is everywhere a string of bases, several, a file (FASTA, CSV with a column ``sequence``, or BED with
-    ``store``), or named sequences; answers come in their order. ``progress`` shows progress on stderr. Layers and heads
-    count from 1; layers also from the end, -1.
+    ``sequences`` is everywhere a string of bases, several, a file (FASTA, a table with a column ``sequence``, or BED
+    with ``store``), or named sequences; answers come in their order. ``reading`` are the arguments of ``Reading``:
+    ``store``, ``aliases``, ``skip_invalid``. ``progress`` shows progress on stderr. Layers and heads count from 1;
+    layers also from the end, -1.
 
     Every method raises a CmgemsError for a sequence that cannot be read or is too short for a token, and for a model
     that has no such answer.
@@ -82,24 +94,32 @@ class Model(Engine):
         network = saved.model.to(compute.device)
         return cls(network, cutter, compute, batch_size, saved.head, tuple(saved.labels), str(saved.folder))
 
-    def read(self, sequences: Sequences, *, store: Store | None = None) -> list[NamedSequence]:
-        """The sequences, checked for this model."""
-        named = named_sequences(sequences, None if store is None else open_store(store))
-        check_sequences(named, self.cutter.tokens.least_bases)
-        return named
+    def read(self, sequences: Sequences, **reading: Unpack[Reading]) -> list[NamedSequence]:
+        """The sequences that this model can read."""
+        store, aliases = reading.get("store"), reading.get("aliases")
+        if aliases is not None and store is None:
+            fix = "give both with a BED file (--aliases, --store)"
+            raise CmgemsError("names of contigs without a genome store", where=aliases, fix=fix)
+        contigs = None if store is None else Contigs.of(store, aliases)
+        with _judged(reading.get("skip_invalid", False)) as invalid:
+            named = named_sequences(sequences, contigs, invalid)
+            found = list(usable_sequences(named, self.cutter.tokens.least_bases, invalid))
+        if not found:
+            raise invalid.none_left("sequences", sequences if isinstance(sequences, str | Path) else "")
+        return found
 
     def predict(
-        self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
+        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
     ) -> list[Prediction]:
         """The class, labels or quantities of each sequence, or the class of each of its bases."""
-        return list(self.iter_predict(sequences, store=store, progress=progress))
+        return list(self.iter_predict(sequences, progress=progress, **reading))
 
     def iter_predict(
-        self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
+        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
     ) -> Iterator[Prediction]:
         """As ``predict``, one by one."""
         self.check_fine_tuned()
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         return _shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
 
     def embed(
@@ -108,8 +128,8 @@ class Model(Engine):
         *,
         layer: int = -1,
         pool: Literal["mean", "cls"] = "mean",
-        store: Store | None = None,
         progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> npt.NDArray[np.float32]:
         """One vector for each sequence: float32 (N, D).
 
@@ -117,21 +137,21 @@ class Model(Engine):
             sequences: N of them.
             layer: 0 is the embeddings, before the first layer.
             pool: ``mean`` over the tokens that stand for known bases; or ``cls``, the first position.
-            store: Genome store of a BED file.
             progress: Show it.
+            **reading: As ``Reading``.
         """
         if pool not in ("mean", "cls"):
             raise CmgemsError(
                 f"`pool` must be mean or cls, but is {pool!r}", fix="vectors of tokens are from embed_tokens"
             )
-        parts = self.iter_embed(sequences, layer=layer, pool=pool, store=store, progress=progress)
+        parts = self.iter_embed(sequences, layer=layer, pool=pool, progress=progress, **reading)
         return np.concatenate([part.vectors for part in parts])
 
     def embed_tokens(
-        self, sequences: Sequences, *, layer: int = -1, store: Store | None = None, progress: bool = False
+        self, sequences: Sequences, *, layer: int = -1, progress: bool = False, **reading: Unpack[Reading]
     ) -> Vectors:
         """One vector for each token that stands for bases, float32 (R, D), with its sequence, bases and place."""
-        parts = list(self.iter_embed(sequences, layer=layer, pool="none", store=store, progress=progress))
+        parts = list(self.iter_embed(sequences, layer=layer, pool="none", progress=progress, **reading))
         columns = {key: [cell for part in parts for cell in part.columns[key]] for key in parts[0].columns}
         vectors = np.concatenate([part.vectors for part in parts])
         return Vectors(columns, vectors, sum(part.sequences for part in parts))
@@ -142,27 +162,27 @@ class Model(Engine):
         *,
         layer: int = -1,
         pool: Pool = "mean",
-        store: Store | None = None,
         progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> Iterator[Vectors]:
         """As ``embed``, or for ``none`` as ``embed_tokens``, some sequences at a time."""
         embedder = Embedder(self, layer, pool)
         embedder.check()
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         return _shown("embedding", named, progress, lambda advance: embedder.embed(named, advance))
 
     def score(
-        self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
+        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
     ) -> list[Score]:
         """The probability of every base given all others, from a masked language model; a forward pass a base."""
-        return list(self.iter_score(sequences, store=store, progress=progress))
+        return list(self.iter_score(sequences, progress=progress, **reading))
 
     def iter_score(
-        self, sequences: Sequences, *, store: Store | None = None, progress: bool = False
+        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
     ) -> Iterator[Score]:
         """As ``score``, one by one."""
         self._check_masked_lm()
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         return _shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
 
     def variants(
@@ -171,6 +191,8 @@ class Model(Engine):
         store: Store,
         *,
         both_strands: bool = False,
+        aliases: str | Path | None = None,
+        skip_invalid: bool | Invalid = False,
         progress: bool = False,
     ) -> list[Allele]:
         """Each alternative allele with log p(alternative) - log p(reference) (nats), from a masked language model.
@@ -179,15 +201,21 @@ class Model(Engine):
             variants: A VCF file, plain or compressed, or its records.
             store: Genome store the variants were called on.
             both_strands: The mean of the scores of both strands; twice the work.
+            aliases: As in ``Reading``.
+            skip_invalid: As in ``Reading``, of records.
             progress: Show it.
 
         Returns:
             In the order of the records. Alleles that are not one changed base have no score, and say why.
         """
         self._check_masked_lm()
-        contigs = Contigs(open_store(store))
-        records = read_vcf(Path(variants)) if isinstance(variants, str | Path) else variants
-        alleles = check_variants(records, contigs)
+        contigs = Contigs.of(store, aliases)
+        with _judged(skip_invalid) as invalid:
+            is_file = isinstance(variants, str | Path)
+            records = read_vcf(Path(variants), invalid) if isinstance(variants, str | Path) else variants
+            alleles = check_variants(records, contigs, invalid)
+        if not alleles:
+            raise invalid.none_left("variants", variants if is_file else "")
         with _watched("scoring", len(alleles), "variants", progress) as advance:
             return score_alleles(self, alleles, contigs, both_strands=both_strands, advance=advance)
 
@@ -197,8 +225,8 @@ class Model(Engine):
         *,
         layer: int = -1,
         head: int | None = None,
-        store: Store | None = None,
         progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> list[Values]:
         """What [CLS] attends to: for each sequence float64 (L,), 1 where attention is even.
 
@@ -206,11 +234,11 @@ class Model(Engine):
             sequences: N of them.
             layer: Which layer's attention.
             head: Which head's; None for the mean over all.
-            store: Genome store of a BED file.
             progress: Show it.
+            **reading: As ``Reading``.
         """
         reader = self.attention_reader(layer, head)
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         return list(_shown("reading", named, progress, lambda advance: reader.bases(named, advance)))
 
     def attention_maps(self, sequence: str, *, layer: int = -1) -> AttentionMaps:
@@ -231,8 +259,8 @@ class Model(Engine):
         sequences: Sequences,
         *,
         label: str | None = None,
-        store: Store | None = None,
         progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> list[Values]:
         """How much each base matters to the answer: for each sequence float64 (L,); a forward pass a base.
 
@@ -242,11 +270,11 @@ class Model(Engine):
         Args:
             sequences: N of them.
             label: The class, label or quantity; None for the likeliest of each sequence, or the first quantity.
-            store: Genome store of a BED file.
             progress: Show it.
+            **reading: As ``Reading``.
         """
         check_answer(self, label)
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         asked = answers(self, named, label)
         return list(
             _shown("hiding", named, progress, lambda advance: importance(self, named, asked, advance))
@@ -261,8 +289,8 @@ class Model(Engine):
         label: str | None = None,
         with_importance: bool = True,
         mapped: int = 20,
-        store: Store | None = None,
         progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> Iterator[ExplainedSequence]:
         """Attention and importance together, with all that a page about them shows, one sequence after the other.
 
@@ -274,15 +302,15 @@ class Model(Engine):
             with_importance: Without it there is no forward pass a base.
             mapped: Of how many sequences, counted from the first, attention maps are wanted; those of more than 128
                 tokens have none.
-            store: Genome store of a BED file.
             progress: Show it.
+            **reading: As ``Reading``.
         """
         if label is not None and not with_importance:
             raise label_without_importance()
         reader = self.attention_reader(layer, head)
         if with_importance:
             check_answer(self, label)
-        named = self.read(sequences, store=store)
+        named = self.read(sequences, **reading)
         asked = answers(self, named, label) if with_importance else None
         return _shown(
             "explaining",
@@ -304,11 +332,11 @@ class Model(Engine):
         Raises:
             CheckpointError: if it was only pretrained.
         """
-        if self.head == "masked_lm":
+        if self.head in UNLABELLED:
             raise CheckpointError(
                 "not a fine-tuned model",
                 where=self.name,
-                why="it was only pretrained",
+                why="it has an encoder only" if self.head == "encoder" else "it was only pretrained",
                 fix="run `cmgems run finetune` first",
             )
 
@@ -317,7 +345,7 @@ class Model(Engine):
             raise CheckpointError(
                 "not a masked language model",
                 where=self.name,
-                why=f"its head is {self.head}",
+                why="it has an encoder only" if self.head == "encoder" else f"its head is {self.head}",
                 fix="give the pretrained model",
             )
 
@@ -329,6 +357,20 @@ def label_without_importance() -> CmgemsError:
         why="attention is not of one answer",
         fix="leave the label out, or ask for importance",
     )
+
+
+@contextmanager
+def _judged(skip_invalid: bool | Invalid) -> Iterator[Invalid]:
+    """What judges records; warns at the end of those it left out, unless the caller has brought it."""
+    if isinstance(skip_invalid, Invalid):
+        yield skip_invalid
+        return
+    invalid = Invalid("skip_invalid=True", skip_invalid)
+    yield invalid
+    if invalid.skipped:
+        where, reason = invalid.skipped[0]
+        count = f"{len(invalid.skipped):,} left out that cannot be used"
+        warnings.warn(f"{count}; the first: {where}: {reason}", stacklevel=4)
 
 
 def _watched(label: str, total: float, unit: str, show: bool) -> AbstractContextManager[Advance]:

@@ -50,7 +50,7 @@ def predictions(
 
     Args:
         engine: Of a fine-tuned model.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         advance: Told the number of bases done.
     """
     of_bases = engine.head == "token_classification"

@@ -115,7 +115,7 @@ def score_sequences(
 
     Args:
         engine: Of a masked language model.
-        sequences: Checked ones (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``).
         advance: Told the number of bases done.
     """
     order = [BASES.index(base) for base in "ACGT"]
@@ -189,11 +189,13 @@ class ScoreTotals:
     """What was scored.
 
     Attributes:
+        sequences: How many sequences there were.
         bases: How many bases there were.
         scored: How many of them have a value.
         mean: Of their log-likelihoods (nats a base); NaN if none has one.
     """
 
+    sequences: int
     bases: int
     scored: int
     mean: float
@@ -206,16 +208,17 @@ def write_scores(path: Path, scores: Iterable[Score]) -> ScoreTotals:
         path: File to write.
         scores: Written as they come.
     """
-    bases, scored, total = 0, 0, 0.0
+    sequences, bases, scored, total = 0, 0, 0, 0.0
     with open_csv(
         path, ["name", "position", "base", "log_likelihood", "p_A", "p_C", "p_G", "p_T"]
     ) as writerows:
         for score in scores:
             writerows(_cells(score))
+            sequences += 1
             bases += len(score.bases)
             scored += int(np.count_nonzero(~np.isnan(score.log_likelihoods)))
             total += float(np.nansum(score.log_likelihoods))
-    return ScoreTotals(bases, scored, total / scored if scored else float("nan"))
+    return ScoreTotals(sequences, bases, scored, total / scored if scored else float("nan"))
 
 
 def _cells(score: Score) -> Iterator[list[object]]:

@@ -1,25 +1,31 @@
-"""Sequences to use a model on: text, FASTA, CSV with a column ``sequence``, or BED intervals of a genome store."""
+"""Sequences to use a model on: text, FASTA, tables with a column ``sequence``, or BED intervals of a genome store."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from cmgems.data.label_files import LONGEST_CELL
-from cmgems.errors import DataError
-from cmgems.genome import GenomeStore, decode, encode, read_fasta, reverse_complement
+from cmgems.errors import DataError, RecordError, few
+from cmgems.genome import (
+    Contigs,
+    GenomeStore,
+    check_sequence,
+    checked_codes,
+    decode,
+    encode,
+    read_fasta,
+    reverse_complement,
+)
 from cmgems.genome.alphabet import Codes
-from cmgems.genome.letters import LETTERS
-from cmgems.inference.bed import read_bed
-from cmgems.registry import did_you_mean
+from cmgems.genome.letters import bases_of
+from cmgems.inference.bed import Interval, looks_like_bed, read_bed
+from cmgems.inference.sequence_table import is_table, read_table
+from cmgems.reading import Invalid, read_lines
 
-CONTIGS_COMPARED = 50  # a draft genome has a hundred thousand, and looking for near misses is slow
-BED = (".bed", ".bed.gz", ".bed.bgz")
+BED = ".bed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,181 +51,142 @@ class NamedSequence:
 Sequences = str | Path | Iterable[str] | Iterable[NamedSequence]  # what the methods of a model take
 
 
-def named_sequences(given: Sequences, store: Path | GenomeStore | None = None) -> list[NamedSequence]:
+def named_sequences(
+    given: Sequences, contigs: Contigs | None = None, invalid: Invalid | None = None
+) -> Iterator[NamedSequence]:
     """Whatever holds sequences, as named sequences.
 
     Args:
-        given: A file (``read_sequences``); or bases, one string or several, named 1, 2 and so on; or named
+        given: A file (``iter_sequences``); or bases, one string or several, named 1, 2 and so on; or named
             sequences, which come back as they are. A string of letters only is bases, any other one names a file.
-        store: Genome store that the intervals of a BED file lie in.
+        contigs: What the intervals of a BED file lie in.
+        invalid: What to do about a sequence that cannot be used; None to stop there.
 
     Raises:
-        DataError: as ``read_sequences``.
-        CmgemsError: likewise.
+        DataError: as ``iter_sequences``.
+        RecordError: as ``iter_sequences``.
     """
     if isinstance(given, str):
         given = [given] if given.isalpha() else Path(given)
     if isinstance(given, Path):
-        return read_sequences(given, store)
-    found = [
-        item if isinstance(item, NamedSequence) else _from_text(item, number)
-        for number, item in enumerate(given, start=1)
-    ]
+        yield from iter_sequences(given, contigs, invalid)
+        return
+    invalid = invalid or Invalid()
+    for number, item in enumerate(given, start=1):
+        if isinstance(item, NamedSequence):
+            yield item
+        elif sequence := invalid.judge(_from_text, str(number), item, f"sequence {number}"):
+            yield sequence
+
+
+def read_sequences(
+    path: Path, store: str | Path | GenomeStore | None = None, aliases: Path | None = None
+) -> list[NamedSequence]:
+    """All sequences of a file.
+
+    Args:
+        path: The file, as for ``iter_sequences``.
+        store: Genome store that the intervals of a BED file lie in.
+        aliases: Table of other names of its contigs (``cmgems.genome.read_aliases``).
+
+    Raises:
+        DataError: as ``iter_sequences``; or if the file holds no sequence.
+        RecordError: as ``iter_sequences``.
+    """
+    found = list(iter_sequences(path, None if store is None else Contigs.of(store, aliases)))
     if not found:
-        raise DataError("no sequences", fix="give at least one")
+        raise Invalid().none_left("sequences", path)
     return found
 
 
-def read_sequences(path: Path, store: Path | GenomeStore | None = None) -> list[NamedSequence]:
-    """Read a file of sequences, told apart by its name: ``.csv``, ``.bed``, ``.bed.gz``, anything else is FASTA.
+def iter_sequences(
+    path: Path, contigs: Contigs | None = None, invalid: Invalid | None = None
+) -> Iterator[NamedSequence]:
+    """The sequences of a file, one by one, plain or compressed; warns at its end of names used more than once.
 
     Args:
-        path: The file. CSV needs a column ``sequence`` and may have ``name``; rows without are named by their number.
-        store: Genome store that the intervals of a BED file lie in.
+        path: FASTA, told by its first letter; BED, if there are contigs; else a table with a column ``sequence`` and
+            perhaps ``name`` or ``id``; rows without a name are named by their number.
+        contigs: What the intervals of a BED file lie in.
+        invalid: What to do about a record that cannot be used; None to stop there.
 
     Raises:
-        DataError: if the file is missing or of another kind, holds no sequence, or a letter is no nucleotide code.
-        CmgemsError: if bx-python, which reads BED, is not installed.
+        DataError: if the file is missing or of another kind.
+        RecordError: if a record cannot be used.
     """
-    is_csv = path.suffix.lower() == ".csv"
-    if (store is None) == path.name.lower().endswith(BED):
-        raise DataError(
-            "BED without a genome store" if store is None else "a store without BED",
-            where=path,
-            fix="give a BED file with its genome store (--store), or FASTA or CSV without",
+    names: Counter[str] = Counter()
+    for sequence in _records(path, contigs, invalid or Invalid()):
+        names[sequence.name] += 1
+        yield sequence
+    if repeated := [name for name, count in names.items() if count > 1]:
+        plural = "names are" if len(repeated) > 1 else "name is"
+        warnings.warn(
+            f"{path}: {len(repeated):,} {plural} used more than once: {few(repeated)}", stacklevel=2
         )
-    if is_csv and not path.is_file():
-        raise DataError("no such file", where=path, fix="check the path")
-    if store is not None:
-        sequences = list(_from_bed(path, open_store(store)))
-    elif is_csv:
-        sequences = list(_read_csv(path))
-    else:
-        sequences = [
-            NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
-            for record in read_fasta(path)
-        ]
-    if not sequences:
-        raise DataError("no sequences", where=path, fix="give at least one")
-    return sequences
 
 
-def open_store(store: str | Path | GenomeStore) -> GenomeStore:
-    """The store itself, or the one in a folder."""
-    return store if isinstance(store, GenomeStore) else GenomeStore.open(Path(store))
-
-
-def check_sequences(sequences: Sequence[NamedSequence], least_bases: int) -> None:
-    """Check that the model has something to read in every sequence.
+def usable_sequences(
+    sequences: Iterable[NamedSequence], least_bases: int, invalid: Invalid | None = None
+) -> Iterator[NamedSequence]:
+    """The sequences in which a model has something to read.
 
     Args:
         sequences: What was read.
         least_bases: The shortest stretch of A, C, G, T that makes a token (bp).
+        invalid: What to do about the others; None to stop at the first.
 
     Raises:
-        DataError: for the first that is shorter or has no such stretch.
-    """
-    for sequence in sequences:
-        if len(sequence.codes) < least_bases:
-            raise DataError(
-                "sequence shorter than k",
-                where=sequence.where,
-                why=f"{len(sequence.codes)} bp, k is {least_bases}",
-                fix="correct it, or leave it out",
-            )
-        edges = np.flatnonzero(np.diff(sequence.codes < 4, prepend=False, append=False))
-        if (edges[1::2] - edges[::2]).max(initial=0) < least_bases:
-            noun = "no A, C, G or T" if least_bases == 1 else f"no stretch of {least_bases} bases A, C, G, T"
-            raise DataError(noun, where=sequence.where, fix="correct it, or leave it out")
-
-
-@dataclass(frozen=True, eq=False)
-class Contigs:
-    """The contigs of a store by name.
-
-    Attributes:
-        store: The genome.
+        RecordError: for a sequence that is shorter or has no such stretch.
     """
 
-    store: GenomeStore
+    def usable(sequence: NamedSequence) -> NamedSequence:
+        check_sequence(sequence.codes, least_bases, sequence.where)
+        return sequence
 
-    @cached_property
-    def _index(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.store.names)}
-
-    def find(self, name: str, where: str) -> Codes:
-        """The codes of the contig called ``name``, memory-mapped.
-
-        Raises:
-            DataError: if the store has none; near misses are named.
-        """
-        if name not in self._index:
-            fix = did_you_mean(name, self.store.names[:CONTIGS_COMPARED])
-            raise DataError(f"contig {name!r} is not in the store", where=where, fix=fix)
-        start, end = self.store.offsets[self._index[name] :][:2]
-        return self.store.codes[start:end]
+    invalid = invalid or Invalid()
+    return (sequence for sequence in sequences if invalid.judge(usable, sequence))
 
 
-def _read_csv(path: Path) -> Iterator[NamedSequence]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            csv.field_size_limit(LONGEST_CELL)
-            reader = csv.DictReader(handle)
-            columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
-            if "sequence" not in columns:
-                raise DataError(
-                    "no column `sequence`",
-                    where=f"{path}:1",
-                    why=f"it has {', '.join(columns) or 'none'}",
-                    fix="name the column of the bases sequence",
-                )
-            for number, row in enumerate(reader, start=1):
-                where = f"{path}:{reader.line_num}"
-                if row.get(None):
-                    fix = "quote cells that hold a comma"
-                    raise DataError("more cells than columns", where=where, fix=fix)
-                bases = (row[columns["sequence"]] or "").strip()
-                name = row[columns["name"]] if "name" in columns else str(number)
-                yield NamedSequence(name or str(number), _encode(bases, where), where)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError("cannot read", where=path, why=str(error)) from error
-
-
-def _from_text(bases: object, number: int) -> NamedSequence:
-    where = f"sequence {number}"
-    if not isinstance(bases, str):
+def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[NamedSequence]:
+    lines = (line.text for line in read_lines(path, errors="replace") if line.text.strip())
+    first = next(lines, "")
+    is_fasta = first.startswith((">", ";"))
+    is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
+    if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table(first))):
         raise DataError(
-            "not a sequence", where=where, why=f"found {type(bases).__name__}", fix="give strings of bases"
+            "BED without a genome store" if contigs is None else "a store without BED",
+            where=path,
+            fix="give a BED file with its genome store (--store), or FASTA or a table without",
         )
-    return NamedSequence(str(number), _encode(bases.strip(), where), where)
+    if contigs is not None:
+        for interval in read_bed(path, invalid):
+            if sequence := invalid.judge(_from_interval, interval, contigs):
+                yield sequence
+    elif is_fasta:
+        for record in read_fasta(path, invalid):
+            yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
+    elif first:
+        for row in read_table(path, invalid):
+            if sequence := invalid.judge(_from_text, row.name, row.text, row.where):
+                yield sequence
 
 
-def _encode(bases: str, where: str) -> Codes:
-    if not bases:
-        raise DataError("no sequence", where=where, fix="correct the row, or leave it out")
-    for position, letter in enumerate(bases, start=1):
-        if letter.encode() not in LETTERS:
-            raise DataError(
-                "not DNA",
-                where=f"{where}, position {position:,}",
-                why=f"found {letter!r}",
-                fix="only A, C, G, T, N and the IUPAC codes R Y S W K M B D H V are bases",
-            )
-    return encode(bases.encode())
+def _from_text(name: str, text: object, where: str) -> NamedSequence:
+    if not isinstance(text, str):
+        why = f"found {type(text).__name__}"
+        raise RecordError("not a sequence", where=where, why=why, fix="give strings of bases")
+    return NamedSequence(name, checked_codes(bases_of(text, where), where), where)
 
 
-def _from_bed(path: Path, store: GenomeStore) -> Iterator[NamedSequence]:
-    intervals, contigs = read_bed(path), Contigs(store)
-    for interval in intervals:
-        start, end, whole = interval.start, interval.end, contigs.find(interval.contig, interval.where)
-        if not 0 <= start < end <= len(whole):
-            raise DataError(
-                "interval out of range",
-                where=interval.where,
-                why=f"{start}-{end}, {interval.contig} has {len(whole):,} bp",
-            )
-        codes = whole[start:end]
-        name = interval.name or f"{interval.contig}:{start}-{end}"
-        yield NamedSequence(
-            name, reverse_complement(codes) if interval.strand == "-" else codes, interval.where
+def _from_interval(interval: Interval, contigs: Contigs) -> NamedSequence:
+    start, end, whole = interval.start, interval.end, contigs.find(interval.contig, interval.where)
+    if end > len(whole):
+        raise RecordError(
+            "interval out of range",
+            where=interval.where,
+            why=f"{start}-{end}, {interval.contig} has {len(whole):,} bp",
+            fix="give the genome that the intervals are of",
         )
+    codes = whole[start:end]
+    name = interval.name or f"{interval.contig}:{start}-{end}"
+    return NamedSequence(name, reverse_complement(codes) if interval.strand == "-" else codes, interval.where)

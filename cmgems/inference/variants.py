@@ -15,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.errors import DataError
-from cmgems.genome import AMBIGUOUS, decode, encode
-from cmgems.genome.alphabet import Codes
-from cmgems.genome.letters import LETTERS
+from cmgems.errors import RecordError
+from cmgems.genome import AMBIGUOUS, Contigs, decode, encode
+from cmgems.genome.alphabet import IUPAC, Codes
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
-from cmgems.inference.sequences import Contigs
 from cmgems.inference.tables import open_csv
 from cmgems.inference.vcf import Variant
+from cmgems.reading import Invalid
 
+SYMBOLIC = frozenset("<>[].")  # <DEL>, and breakends such as A[chr2:9[ and A.
+SHOWN_BP = 40  # of an allele in a message
 COMPLEMENT = np.array([1, 0, 3, 2])  # of A, T, C, G
 
 
@@ -47,19 +48,23 @@ class Allele:
     score: float = float("nan")
 
 
-def check_variants(variants: Iterable[Variant], contigs: Contigs) -> list[Allele]:
+def check_variants(
+    variants: Iterable[Variant], contigs: Contigs, invalid: Invalid | None = None
+) -> list[Allele]:
     """Compare the records with the genome, and sort out what cannot be scored.
 
+    Args:
+        variants: The records.
+        contigs: The genome.
+        invalid: What to do about a record that cannot be used; None to stop there.
+
     Raises:
-        DataError: if a contig is not in the store, a position is beyond its end, a letter is no nucleotide code, or a
+        RecordError: if a contig is not in the store, a position is beyond its end, a letter is no nucleotide code, or a
             reference base is not the store's.
     """
-    alleles = []
-    for variant in variants:
-        codes = contigs.find(variant.contig, variant.where)
-        _check_reference(variant, codes)
-        alleles += [_sort_out(variant, alt) for alt in variant.alts or (".",)]
-    return alleles
+    invalid = invalid or Invalid()
+    of_each = (invalid.judge(_alleles, variant, contigs) or [] for variant in variants)
+    return [allele for alleles in of_each for allele in alleles]
 
 
 def score_alleles(
@@ -119,30 +124,37 @@ def write_variants(path: Path, alleles: Iterable[Allele]) -> None:
             )
 
 
+def _alleles(variant: Variant, contigs: Contigs) -> list[Allele]:
+    """The alleles of a record that agrees with the genome."""
+    _check_letters(variant)
+    _check_reference(variant, contigs.find(variant.contig, variant.where))
+    return [_sort_out(variant, alt) for alt in variant.alts or (".",)]
+
+
+def _check_letters(variant: Variant) -> None:
+    spelt = [alt for alt in variant.alts if alt != "*" and not set(alt) & SYMBOLIC]
+    for allele in (variant.ref, *spelt):
+        if not allele or not IUPAC.issuperset(allele):
+            why, fix = f"found {allele[:40]!r}", "write it in A, C, G, T or N"
+            raise RecordError("not an allele", where=variant.where, why=why, fix=fix)
+
+
 def _check_reference(variant: Variant, codes: Codes) -> None:
-    for allele in (variant.ref, *variant.alts):
-        plain = allele not in ("", "*", ".") and not set(allele) & set("<>[].")
-        if not allele or (plain and any(letter.encode() not in LETTERS for letter in allele)):
-            raise DataError(
-                "not an allele",
-                where=variant.where,
-                why=f"found {allele!r}",
-                fix="write it in A, C, G, T or N",
-            )
+    place = f"{variant.contig}:{variant.position}"
     start, end = variant.position - 1, variant.position - 1 + len(variant.ref)
     if not 0 <= start < end <= len(codes):
-        raise DataError(
+        raise RecordError(
             "position out of range",
             where=variant.where,
-            why=f"{variant.contig}:{variant.position} {variant.ref}, the contig has {len(codes):,} bp",
+            why=f"{place} {variant.ref[:SHOWN_BP]}, the contig has {len(codes):,} bp",
             fix="give the genome the variants were called on",
         )
     ours, theirs = codes[start:end], encode(variant.ref.encode())
     if ((ours != theirs) & (ours != AMBIGUOUS) & (theirs != AMBIGUOUS)).any():
-        raise DataError(
+        raise RecordError(
             "reference base disagrees",
             where=variant.where,
-            why=f"{variant.contig}:{variant.position} is {variant.ref} there, {decode(ours)} in the store",
+            why=f"{place} is {variant.ref[:SHOWN_BP]} there, {decode(ours)[:SHOWN_BP]} in the store",
             fix="give the genome the variants were called on",
         )
 
@@ -153,7 +165,7 @@ def _sort_out(variant: Variant, alt: str) -> Allele:
         return Allele(variant, alt, "no alternative")
     if alt == "*":
         return Allele(variant, alt, "spanning deletion")
-    if set(alt) & set("<>[]."):
+    if set(alt) & SYMBOLIC:
         return Allele(variant, alt, "symbolic")
     if len(alt) != len(ref):
         return Allele(variant, alt, "insertion" if len(alt) > len(ref) else "deletion")

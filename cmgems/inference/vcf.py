@@ -1,22 +1,21 @@
-"""Reading VCF; the only module that knows vcfpy.
+"""Reading VCF.
 
-vcfpy is pure Python, so it installs wherever this package does and says what is wrong with a file. The readers built on
-htslib are faster, which does not show beside a forward pass a variant, but one of them crashes the interpreter on a
-record whose columns are separated by spaces, and another gives up on VCF compressed by plain gzip.
+Scoring needs the first five columns, CHROM POS ID REF ALT, and nothing of the header. That is a line of code, and full
+readers get in its way: they stop at a blank line, some without a word, and refuse files for header lines that are not
+needed here.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-from xopen import xopen
+from cmgems.errors import DataError, RecordError
+from cmgems.reading import Invalid, Line, read_lines, text_kind, whole_number
 
-from cmgems.errors import DataError
-from cmgems.inference.extras import optional
-from cmgems.reading import compression_of
+COLUMNS = ["#CHROM", "POS", "ID", "REF", "ALT"]
+FIX = "write CHROM, POS, ID, REF, ALT, separated by tabs"
 
 
 @dataclass(frozen=True)
@@ -40,46 +39,60 @@ class Variant:
     where: str
 
 
-class _Lines:
-    """A text stream that knows the line it is at. vcfpy is one line ahead of the record it returns."""
+def read_vcf(path: Path, invalid: Invalid | None = None) -> list[Variant]:
+    """Read the records of a VCF file, plain or compressed (told by content).
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream, self.number = stream, 0
-
-    def readline(self) -> str:
-        self.number += 1
-        return self.stream.readline()
-
-
-def read_vcf(path: Path) -> list[Variant]:
-    """Read the records of a VCF file, plain or compressed (told by content), without the samples' genotypes.
+    Args:
+        path: The file. Blank lines and all lines of the header but that of the columns are passed over.
+        invalid: What to do about a record that cannot be used; None to stop there.
 
     Raises:
-        DataError: if it is missing or not VCF, or a record cannot be read.
-        CmgemsError: if vcfpy is not installed.
+        DataError: if it is missing or not VCF, or holds no record.
+        RecordError: if a record cannot be read.
     """
-    vcfpy = optional("vcfpy", extra="variants", needed_for="variants")
-    kind = compression_of(path)
-    lines: _Lines | None = None
-    variants: list[Variant] = []
-    try:
-        # Contigs without a length, undeclared fields: nothing that matters here.
-        with warnings.catch_warnings(), xopen(path, "rt", threads=0, format=kind, encoding="utf-8") as stream:
-            warnings.simplefilter("ignore")
-            lines = _Lines(stream)
-            for record in vcfpy.Reader.from_stream(lines, str(path), parsed_samples=[]):
-                alts = tuple(alt.serialize() for alt in record.ALT)
-                where = f"{path}:{lines.number - 1}"
-                variants.append(
-                    Variant(record.CHROM, record.POS, ";".join(record.ID), record.REF, alts, where)
-                )
-    except Exception as error:  # parsers and decompressors have exceptions of their own
-        raise DataError(
-            "cannot read the VCF",
-            where=path if lines is None else f"{path}:{lines.number - 1}",
-            why="the compressed data ends too early" if isinstance(error, EOFError) else str(error),
-            fix="correct the line, or give a VCF file",
-        ) from error
+    invalid = invalid or Invalid()
+    variants = [variant for line in _records(path) if (variant := invalid.judge(_variant, line))]
     if not variants:
-        raise DataError("no variants", where=path, fix="give at least one record")
+        raise invalid.none_left("variants", path)
     return variants
+
+
+def _records(path: Path) -> Iterator[Line]:
+    """The lines of a VCF file below its header."""
+    in_header = True
+    for line in read_lines(path, errors="replace"):
+        if not line.text.strip() or line.text.startswith("##"):
+            continue
+        if line.text.startswith("#"):
+            if line.text.split("\t")[:5] == COLUMNS:
+                in_header = False
+            elif line.text.startswith("#CHROM"):
+                raise DataError(
+                    "not the header of a VCF", where=line.where, why=f"{line.text[:60]!r}", fix=FIX
+                )
+        elif in_header:
+            kind, fix = text_kind(line.text)
+            why = f"it is {kind}" if kind else "the records begin without a line that starts with #CHROM"
+            fix = fix or "put the header back: #CHROM, POS, ID, REF, ALT, separated by tabs"
+            raise DataError("no VCF header", where=line.where, why=why, fix=fix)
+        else:
+            yield line
+    if in_header:
+        raise DataError("no VCF header", where=path, why="no line starts with #CHROM", fix="give a VCF file")
+
+
+def _variant(line: Line) -> Variant:
+    cells = line.text.split("\t")[:5]
+    if len(cells) < len(COLUMNS):
+        spaces = len(line.text.split()) >= len(COLUMNS)
+        why = "the columns are separated by spaces" if spaces else f"it has {len(cells)} columns"
+        raise RecordError("not a VCF record", where=line.where, why=why, fix=FIX)
+    contig, position, name, ref, alt = cells
+    if (number := whole_number(position)) is None:
+        why = f"POS is {position[:40]!r}"
+        raise RecordError("not a VCF record", where=line.where, why=why, fix="write a whole number")
+    if "" in (contig, ref, alt) or "\ufffd" in line.text[: sum(map(len, cells)) + 4]:
+        why = "CHROM, REF or ALT is empty or not UTF-8 text"
+        raise RecordError("not a VCF record", where=line.where, why=why, fix=FIX)
+    alts = () if alt == "." else tuple(alt.split(","))
+    return Variant(contig, number, "" if name == "." else name, ref, alts, line.where)

@@ -16,8 +16,9 @@ from cmgems.models.packing import Packing
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer
 
-# Classification, multi-label classification and regression share a module and differ in the loss.
-Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification"]
+# Classification, multi-label classification and regression share a module and differ in the loss; "encoder" is no head.
+Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification", "encoder"]
+UNLABELLED: tuple[Head, ...] = ("masked_lm", "encoder")  # the heads whose outputs have no names
 
 # How tokens lie in the rows of a batch: attention_BS, bool and True at real tokens; None when every token is real; or
 # the packing of one row with all sequences.
@@ -73,14 +74,33 @@ class ModelConfig(Protocol):
         ...
 
 
+class BareEncoder(nn.Module):
+    """An encoder without a head: it makes vectors, and a head can be trained on it.
+
+    Args:
+        encoder: Of any family.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, ids_BS: Tensor, layout: Layout = None) -> Tensor:
+        """hidden_BSD of the last layer; arguments as for ``MaskedLM.forward``."""
+        hidden_BSD: Tensor = self.encoder(ids_BS, layout)
+        return hidden_BSD
+
+
 MODELS: Registry[ModelConfig] = Registry("model")
 C = TypeVar("C", bound=ModelConfig)
 
 
 def build_model(config: ModelConfig, head: Head, num_labels: int) -> nn.Module:
-    """A freshly initialised model with ``head``; a masked LM ignores ``num_labels``."""
+    """A freshly initialised model with ``head``; ``num_labels`` is ignored where its outputs have no names."""
     if head == "masked_lm":
         return config.masked_lm()
+    if head == "encoder":
+        return BareEncoder(cast(nn.Module, config.masked_lm().encoder))
     if head == "token_classification":
         return config.token_classifier(num_labels)
     return config.classifier(num_labels)

@@ -18,13 +18,14 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.errors import CmgemsError
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, key_mask, split_heads
 from cmgems.models.base import MODELS, Head, Layout
 from cmgems.models.dropout import Dropout
 from cmgems.models.packing import Packing
 from cmgems.models.published import (
     KeyTable,
+    check_settings,
     from_published,
     huggingface_head,
     huggingface_sizes,
@@ -45,6 +46,7 @@ class BertConfig(TransformerConfig):
 
     family: ClassVar[str] = "bert"
     plain_transformers: ClassVar[bool] = True
+    encoder_prefix: ClassVar[str] = "bert"
 
     pad_id: int = 0
     embedding: int | None = None
@@ -63,15 +65,14 @@ class BertConfig(TransformerConfig):
         """The sizes in a ``config.json`` of the BERT classes; None if it is another family's.
 
         Raises:
-            CheckpointError: if its activation is another.
+            CheckpointError: if it has a setting that BERT's encoder here does not compute.
         """
         # DNABERT-2 calls itself bert too.
         if info.get("model_type") != "bert" or "alibi_starting_size" in info:
             return None
-        if (activation := info.get("hidden_act", "gelu")) != "gelu":
-            raise CheckpointError(
-                "other activation", where="config.json", why=f"hidden_act is {activation!r}, ours is 'gelu'"
-            )
+        check_settings(
+            info, position_embedding_type=("absolute",), type_vocab_size=(2,), alibi=(False,), rope_theta=()
+        )
         return cls(
             max_positions=info["max_position_embeddings"],
             **read_huggingface_sizes(info),

@@ -22,6 +22,7 @@ from cmgems.models.dropout import Dropout
 from cmgems.models.packing import Packing, alibi_bias
 from cmgems.models.published import (
     KeyTable,
+    check_settings,
     from_published,
     huggingface_head,
     huggingface_sizes,
@@ -42,6 +43,7 @@ class DNABERT2Config(TransformerConfig):
 
     family: ClassVar[str] = "dnabert2"
     plain_transformers: ClassVar[bool] = False
+    encoder_prefix: ClassVar[str] = "bert"
 
     vocab_size: int = 4096
     attention_dropout: float = 0.0
@@ -53,9 +55,15 @@ class DNABERT2Config(TransformerConfig):
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
-        """The sizes in the published ``config.json``, or ours; None if it is another family's."""
+        """The sizes in the published ``config.json``, or ours; None if it is another family's.
+
+        Raises:
+            CheckpointError: if it has a setting that the published model does not compute.
+        """
         if "alibi_starting_size" not in info:
             return None
+        # The published code never reads position_embedding_type.
+        check_settings(info, type_vocab_size=(2,))
         return cls(
             max_positions=info["alibi_starting_size"],
             **read_huggingface_sizes(info),

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, key_mask
 from cmgems.models.base import MODELS, Head, Layout
-from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer
+from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer, is_version_2
 from cmgems.models.packing import Packing
-from cmgems.models.published import KeyTable, from_published, to_published
+from cmgems.models.published import KeyTable, check_settings, from_published, to_published
 
 # ESM chooses 15 % of the tokens and writes <mask> over 80 % of those.
 TRAINING_MASK_SHARE = 0.15 * 0.8
@@ -46,9 +46,16 @@ class NTv1Config(NTConfig):
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
-        """The sizes in a ``config.json`` of the ESM classes with learned positions; None if it is another's."""
-        if info.get("model_type") != "esm" or info.get("position_embedding_type") != "absolute":
+        """The sizes in a ``config.json`` of the ESM classes; None if it is another family's.
+
+        Raises:
+            CheckpointError: if it has a setting that ESM with learned positions does not compute.
+        """
+        if info.get("model_type") != "esm" or is_version_2(info):
             return None
+        check_settings(
+            info, position_embedding_type=("absolute",), add_bias_fnn=(True,), emb_layer_norm_before=(False,)
+        )
         mask_id, token_dropout = info["mask_token_id"], info.get("token_dropout", False)
         return cls._read(info, mask_id=mask_id, token_dropout=token_dropout)
 

@@ -25,8 +25,8 @@ from cmgems.models.attention import (
     token_positions,
 )
 from cmgems.models.base import MODELS, Head, Layout
-from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer
-from cmgems.models.published import from_published, to_published
+from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer, is_version_2
+from cmgems.models.published import check_settings, from_published, to_published
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,16 @@ class NTv2Config(NTConfig):
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
-        """The sizes in the published ``config.json``, or ours; None if it is another family's."""
-        # ESM-2, of proteins, has rotary positions too, but biases everywhere.
-        if info.get("position_embedding_type") != "rotary" or info.get("add_bias_fnn", True):
+        """The sizes in the published ``config.json``, or ours; None if it is another family's.
+
+        Raises:
+            CheckpointError: if it has a setting that the published model does not compute.
+        """
+        if not is_version_2(info):
             return None
+        check_settings(
+            info, emb_layer_norm_before=(False,), token_dropout=(False,), rope_theta=(ROTARY_BASE,)
+        )
         return cls._read(info)
 
     def huggingface_config(self, head: Head) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class NTConfig(TransformerConfig):
         pad_id: The id of <pad>; its embedding starts at zero and is not trained as an input.
     """
 
+    encoder_prefix: ClassVar[str] = "esm"
     tied: ClassVar[bool] = False
     sequence_head: ClassVar[type[nn.Module]] = NTClassificationHead
 
@@ -132,6 +133,11 @@ class NTConfig(TransformerConfig):
         )
 
 
+def is_version_2(info: Mapping[str, Any]) -> bool:
+    """Whether a ``config.json`` is of version 2. ESM-2, of proteins, is rotary too, but has biases everywhere."""
+    return info.get("position_embedding_type") == "rotary" and info.get("add_bias_fnn") is False
+
+
 # Sequence and token classifiers both call their last layer "classifier", with and without a part behind it, so ours
 # differ too.
 NT_KEYS: KeyTable = {
@@ -156,8 +162,10 @@ NT_KEYS: KeyTable = {
     "head.output": ("classifier",),
 }
 
-# The predictor of contacts, and numbers that follow from the config.
+# The predictor of contacts, the pooler that ESM's own heads do without, and numbers that follow from the config.
 UNUSED_TENSORS = {
+    "esm.pooler.dense.weight",
+    "esm.pooler.dense.bias",
     "esm.contact_head.regression.weight",
     "esm.contact_head.regression.bias",
     "esm.embeddings.position_ids",

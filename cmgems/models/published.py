@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cmgems.errors import CheckpointError, few
-from cmgems.models.base import Head
+from cmgems.models.base import Head, ModelConfig
 
 # Our module -> the module of the Hugging Face class, or several if our weight is theirs stacked along dimension 0.
 # ``N`` stands for the number of the layer. A plain parameter ("head.bias") belongs to the module before its last dot.
@@ -18,11 +18,15 @@ KeyTable = Mapping[str, tuple[str, ...]]
 
 
 @runtime_checkable
-class PublishedModel(Protocol):
+class PublishedModel(ModelConfig, Protocol):
     """What a config also offers if checkpoints of its family are published on Hugging Face."""
 
     # Whether plain transformers has a class for the family, without remote code.
     plain_transformers: ClassVar[bool]
+    # What the published names of the encoder's tensors begin with, before the first dot.
+    encoder_prefix: ClassVar[str]
+    # Whether the decoder of the masked language model is the token embedding.
+    tied: ClassVar[bool]
 
     @classmethod
     def read_huggingface_config(cls, info: Mapping[str, Any]) -> Self | None:
@@ -30,7 +34,7 @@ class PublishedModel(Protocol):
 
         Raises:
             KeyError: if a size is missing.
-            CheckpointError: if it describes a model of the family that the config cannot.
+            CheckpointError: if it has a setting that the family does not compute.
         """
         ...
 
@@ -134,6 +138,39 @@ def _unknown(names: list[str]) -> CheckpointError:
     return CheckpointError("unknown tensors", why=few(names), fix="the checkpoint is of another model family")
 
 
+# Settings of a config.json with which a model of any family computes something else, and the values that ours have.
+SETTINGS: dict[str, tuple[object, ...]] = {
+    "hidden_act": ("gelu",),
+    "is_decoder": (False,),
+    "is_encoder_decoder": (False,),
+    "add_cross_attention": (False,),
+    "pre_layer_norm": (False,),
+    "pruned_heads": ({},),
+    "rope_scaling": (),
+    "quantization_config": (),
+}
+
+
+def check_settings(info: Mapping[str, Any], **own: tuple[object, ...]) -> None:
+    """Check that a model with this ``config.json`` computes what ours does. Settings that are null or unknown pass.
+
+    Args:
+        info: The content of ``config.json``.
+        own: More settings, or other values than those of ``SETTINGS``.
+
+    Raises:
+        CheckpointError: for the first setting with another value.
+    """
+    for name, values in (SETTINGS | own).items():
+        if info.get(name) is not None and info[name] not in values:
+            ours = " or ".join(map(repr, values)) or "without"
+            raise CheckpointError(
+                "another model",
+                why=f"{name} is {info[name]!r:.80}, and cmgems computes {ours}",
+                fix="use it with the code it was made with",
+            )
+
+
 # Our field -> its name in config.json, the same in BERT, DNABERT-2 and ESM.
 _SIZES = {
     "vocab_size": "vocab_size",
@@ -166,7 +203,11 @@ def read_huggingface_sizes(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def huggingface_head(prefix: str, head: Head) -> dict[str, Any]:
     """The part of ``config.json`` that says which class with this prefix ("Bert") to build, and for which loss."""
-    classes = {"masked_lm": "ForMaskedLM", "token_classification": "ForTokenClassification"}
+    classes = {
+        "masked_lm": "ForMaskedLM",
+        "token_classification": "ForTokenClassification",
+        "encoder": "Model",
+    }
     losses = {
         "classification": "single_label_classification",
         "multi_label": "multi_label_classification",

@@ -72,7 +72,7 @@ class ModelSource:
         """A masked language model, on the CPU.
 
         Raises:
-            CheckpointError: if the folder holds a fine-tuned model.
+            CheckpointError: if the folder holds a fine-tuned model, or an encoder without a head.
         """
         model = self.config.masked_lm()
         if self.saved is not None:
@@ -80,7 +80,9 @@ class ModelSource:
                 raise CheckpointError(
                     "not a masked language model",
                     where=self.saved.folder,
-                    why=f"its head is {self.saved.head}",
+                    why="it has an encoder only"
+                    if self.saved.head == "encoder"
+                    else f"its head is {self.saved.head}",
                     fix="give the pretrained model",
                 )
             model.load_state_dict(self.saved.model.state_dict())

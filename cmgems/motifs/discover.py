@@ -10,6 +10,7 @@ from cmgems.inference.model import Model, label_without_importance
 from cmgems.inference.sequences import NamedSequence, Sequences
 from cmgems.motifs.motif import Motif, MotifConfig
 from cmgems.motifs.search import find_motifs
+from cmgems.reading import Invalid
 
 Signal = Literal["attention", "importance"]
 
@@ -43,6 +44,7 @@ def discover_motifs(
     layer: int = -1,
     head: int | None = None,
     label: str | None = None,
+    skip_invalid: bool | Invalid = False,
     progress: bool = False,
 ) -> Discovery:
     """The motifs that lie where a model looks, enriched in the positive sequences.
@@ -56,6 +58,7 @@ def discover_motifs(
         layer: Whose attention, from 1; -1 for the last.
         head: Which head, from 1; None for the mean over all.
         label: Whose importance; None for the answer that most positives get.
+        skip_invalid: As in ``cmgems.inference.Reading``, of both.
         progress: Show it on stderr.
 
     Raises:
@@ -68,7 +71,8 @@ def discover_motifs(
         check_answer(model, label)
     elif label is not None:
         raise label_without_importance()
-    inside, outside = model.read(positives), model.read(negatives)
+    inside = model.read(positives, skip_invalid=skip_invalid)
+    outside = model.read(negatives, skip_invalid=skip_invalid)
     if by == "importance":
         label = label or commonest(model, inside)
         signals = model.importance(inside, label=label, progress=progress)

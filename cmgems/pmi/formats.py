@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from cmgems.errors import DataError
 from cmgems.genome.alphabet import BASES
 from cmgems.pmi.definitions import MINIMUM_OCCURRENCES, check_k, kmer, rank
+from cmgems.reading import compression_of, read_lines, split_cells
 
 TENSORS = ("count", "pmi", "npmi", "rank")
 METADATA_KEY = "pmi_table"
@@ -30,15 +30,13 @@ def read_fields(path: Path) -> dict[str, Any]:
     Raises:
         DataError: if the file is missing, damaged, or not a table of all k-mers of one length.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DataError("not a PMI table", where=path, why="it is far too large", fix="check the path")
-        data = path.read_bytes()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise DataError("cannot read the PMI table", where=path, why=why, fix="check the path") from error
+    compressed = compression_of(path)
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError("not a PMI table", where=path, why="it is far too large", fix="check the path")
+    with open(path, "rb") as handle:
+        start = handle.read(9)
     # A safetensors file is the 8-byte length of a JSON object, then that object.
-    return _read_safetensors(path) if data[8:9] == b"{" else _read_csv(data, path)
+    return _read_safetensors(path) if start[8:] == b"{" and not compressed else _read_csv(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -58,15 +56,13 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
+def _read_csv(path: Path) -> dict[str, Any]:
     try:
-        lines = csv.reader(data.decode("utf-8-sig").splitlines())
-        header = next(lines, [])
-        rows = [(lines.line_num, row) for row in lines if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            "not a PMI table", where=path, why="neither safetensors nor CSV", fix=REBUILD
-        ) from error
+        lines = [line for line in read_lines(path) if line.text.strip()]
+    except DataError as error:
+        why = f"neither safetensors nor CSV: {error.what} {error.why}"
+        raise DataError("not a PMI table", where=error.where, why=why, fix=error.fix or REBUILD) from error
+    header, *rows = [split_cells(line, ",") for line in lines] or [[]]
     published = set(PUBLISHED_TYPES) <= set(header)
     types = PUBLISHED_TYPES if published else CSV_TYPES
     if missing := set(types) - set(header):
@@ -74,7 +70,8 @@ def _read_csv(data: bytes, path: Path) -> dict[str, Any]:
         raise DataError(
             "not a PMI table", where=path, why=why, fix=f"give the columns {', '.join(CSV_TYPES)}"
         )
-    columns = _columns(rows, {name: header.index(name) for name in types}, types, path)
+    numbered = zip([line.number for line in lines[1:]], rows, strict=True)
+    columns = _columns(list(numbered), {name: header.index(name) for name in types}, types, path)
     if published:
         return _published_fields(columns, path)
     k = columns.pop("k")

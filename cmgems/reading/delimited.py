@@ -12,6 +12,7 @@ from cmgems.errors import RecordError
 from cmgems.reading.text import Line
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+LONGEST_NUMBER = 18  # digits; what int64 holds
 LONGEST_CELL = 1 << 30  # letters; Python's own limit, 131,072, is shorter than a contig
 
 
@@ -33,3 +34,9 @@ def split_cells(line: Line, delimiter: str) -> list[str]:
             why="a cell that begins with a quote does not end with one in the same line",
             fix='close it, or write quotes inside a cell as ""',
         ) from error
+
+
+def whole_number(text: str) -> int | None:
+    """The number, 0 or more, that decimal digits spell; None for all else, also for what Python takes: +5, 1_000."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+    return int(text) if is_number else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from cmgems.errors import RecordError
+from cmgems.errors import DataError, RecordError
 from cmgems.files import write_text
 
 P = ParamSpec("P")
@@ -21,14 +21,14 @@ class Invalid:
     """What to do about records that cannot be used.
 
     Args:
-        option: How the user asks to leave them out ("--skip-invalid"), for the message.
+        option: How the user asks to leave them out ("--skip-invalid"), for the message; "" where it cannot be asked.
         skip: Whether the user has asked.
 
     Attributes:
         skipped: Where each record left out stands, and why it was.
     """
 
-    option: str
+    option: str = ""
     skip: bool = False
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
@@ -41,12 +41,26 @@ class Invalid:
         try:
             return make(*args, **kwargs)
         except RecordError as error:
-            fix = error.fix or "correct it"
-            if not self.skip:
-                fix = f"{fix}; {self.option} leaves such records out"
-                raise RecordError(error.what, where=error.where, why=error.why, fix=fix) from error
-            self.skipped.append((error.where, f"{error.what}: {error.why}" if error.why else error.what))
-            return None
+            if self.skip:
+                self.skipped.append((error.where, f"{error.what}: {error.why}" if error.why else error.what))
+                return None
+            if not self.option:
+                raise
+            fix = f"{error.fix or 'correct it'}; {self.option} leaves such records out"
+            raise RecordError(error.what, where=error.where, why=error.why, fix=fix) from error
+
+    def none_left(self, noun: str, where: object) -> DataError:
+        """The error about a source of which no record can be used.
+
+        Args:
+            noun: What is missing ("sequences").
+            where: The file.
+        """
+        if not self.skipped:
+            return DataError(f"no {noun}", where=where, fix="give at least one")
+        place, reason = self.skipped[0]
+        why = f"all {len(self.skipped):,} were left out, the first, {place}, for this: {reason}"
+        return DataError(f"no {noun} left", where=where, why=why, fix="give at least one that can be used")
 
     def report(self, path: Path) -> str:
         """Name the records left out in a CSV file (``where,reason``), whole or not at all; none makes no file.
@@ -68,5 +82,8 @@ class Invalid:
 
 
 def skipped_path(out: Path) -> Path:
-    """The file beside an output that names the records left out: ``p.csv`` has ``p.skipped.csv``."""
-    return out.with_suffix(".skipped.csv")
+    """The file beside an output that names the records left out: ``p.csv`` has ``p.skipped.csv``.
+
+    Other endings stay, so that no two outputs share one.
+    """
+    return out.with_name(out.name.removesuffix(".csv") + ".skipped.csv")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from xopen import xopen
 
 from cmgems.errors import DataError
+from cmgems.reading.kinds import TAR_MAGIC, refuse_binary
 
 BLOCK_BYTES = 1 << 20
 COMPRESSED = {
@@ -21,27 +22,6 @@ COMPRESSED = {
     b"BZh": "bz2",
     b"\xfd7zXZ\x00": "xz",
 }
-# Files that are mistaken for text: their first bytes, what they are, and what to do about it.
-OTHER_KINDS = (
-    (b"PK\x03\x04", "a zip archive, or a spreadsheet", "unpack it, or save the table as CSV"),
-    (b"\x43\x27\x41\x1a", "2bit", "unpack it with twoBitToFa"),
-    (b"\x1a\x41\x27\x43", "2bit", "unpack it with twoBitToFa"),
-    (b"BAM\x01", "BAM", "give the sequences as FASTA: samtools fasta"),
-    (b"CRAM", "CRAM", "give the sequences as FASTA: samtools fasta"),
-    (b"BCF\x02", "BCF", "give VCF: bcftools view"),
-    (b"PAR1", "Parquet", "give text"),
-    (b"\x89HDF\r\n\x1a\n", "HDF5", "give text"),
-    (b"SQLite format 3", "an SQLite database", "give text"),
-    (b"%PDF", "PDF", "give text"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
-    (b"Rar!", "a rar archive", "unpack it"),
-    (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
-    (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
-    (b"<!doctype html", "a web page", "fetch the file itself"),
-    (b"<html", "a web page", "fetch the file itself"),
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself: git lfs pull"),
-)
-TAR_MAGIC = slice(257, 262)
 UTF8_MARK = b"\xef\xbb\xbf"
 # Every block of bgzip is gzip with an extra field BC; the last one is empty (SAM specification, section 4.1).
 BGZIP_START, BGZIP_FIELD = b"\x1f\x8b\x08\x04", slice(12, 14)
@@ -86,7 +66,7 @@ def compression_of(path: Path) -> str | None:
             why=f"the name ends in {path.suffix} but the content is not {named}",
             fix="rename the file, or fetch it again",
         )
-    _refuse_other_kinds(start, path)
+    refuse_binary(start, path)
     return None
 
 
@@ -104,7 +84,7 @@ def read_blocks(path: Path) -> Iterator[bytes]:
         with xopen(path, "rb", threads=0, format=kind) if kind else open(path, "rb") as handle:
             # readline() completes the block's last line, so that no line is split between two blocks.
             block = handle.read(BLOCK_BYTES) + handle.readline()
-            _refuse_other_kinds(block, path)
+            refuse_binary(block, path)
             block = block.removeprefix(UTF8_MARK)
             while block:
                 yield block
@@ -121,8 +101,13 @@ def read_blocks(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def read_lines(path: Path) -> Iterator[Line]:
+def read_lines(path: Path, *, errors: Literal["strict", "replace"] = "strict") -> Iterator[Line]:
     """The lines of a text file, blank ones too.
+
+    Args:
+        path: The file.
+        errors: What to do about bytes that are not UTF-8: refuse them, or put U+FFFD in their place, where most of
+            the file is not used.
 
     Raises:
         DataError: as ``read_blocks``; or if a line is not UTF-8 text, or ends in CR alone.
@@ -131,13 +116,13 @@ def read_lines(path: Path) -> Iterator[Line]:
     for block in read_blocks(path):
         for raw in block.removesuffix(b"\n").split(b"\n"):
             number += 1
-            yield Line(path, number, _text(raw, path, number))
+            yield Line(path, number, _text(raw, path, number, errors))
 
 
-def _text(raw: bytes, path: Path, number: int) -> str:
+def _text(raw: bytes, path: Path, number: int, errors: str) -> str:
     where = f"{path}:{number}"
     try:
-        text = raw.decode().removesuffix("\r")
+        text = raw.decode(errors=errors).removesuffix("\r")
     except UnicodeDecodeError as error:
         why = f"byte 0x{raw[error.start]:02X} at position {error.start + 1}"
         raise DataError("not UTF-8 text", where=where, why=why, fix="save the file as UTF-8") from error
@@ -169,14 +154,6 @@ def _start_of(path: Path) -> bytes:
     if not start:
         raise DataError("empty file", where=path, fix="write or fetch it again")
     return start
-
-
-def _refuse_other_kinds(start: bytes, path: Path) -> None:
-    kinds = [(kind, fix) for magic, kind, fix in OTHER_KINDS if start[: len(magic)].lower() == magic.lower()]
-    if start[TAR_MAGIC] == b"ustar":
-        kinds = [("a tar archive", "unpack it")]
-    if kinds:
-        raise DataError("not a text file", where=path, why=f"it is {kinds[0][0]}", fix=kinds[0][1])
 
 
 def _check_bgzip_end(path: Path) -> None:

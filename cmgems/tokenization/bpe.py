@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +24,7 @@ from cmgems.tokenization.base import TOKENIZERS
 from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+SHOWN = 24  # letters of a sequence in a message
 MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
 
 
@@ -28,8 +32,8 @@ MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems 
 class BpeTokenizer:
     """Pieces of 1 bp and more, between [CLS] and [SEP], cut by the merges of a Hugging Face ``tokenizer.json``.
 
-    Each ambiguous base is [UNK], and no piece reaches across one. Only ``content`` is compared and saved with a model,
-    so a model folder does not depend on the file.
+    Each ambiguous base is [UNK], and no piece reaches across one. The pieces of a sequence must spell it. Only
+    ``content`` is compared and saved with a model, so a model folder does not depend on the file.
 
     Args:
         file: Where to read ``content``; its five special tokens must have the lowest ids, and all others be made of
@@ -67,8 +71,11 @@ class BpeTokenizer:
                 "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
             )
         try:
+            json.loads(self.content)  # the library takes some of what is no JSON
             stock = Tokenizer.from_str(self.content)
-        except Exception as error:  # the library raises no narrower type
+        except BaseException as error:  # a panic of the library is no Exception
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
         stock.no_truncation()
         stock.no_padding()
@@ -178,6 +185,33 @@ def _check(stock: Tokenizer, where: Path | str) -> None:
         raise _unfit(where, "its ids have gaps")
     if odd := [token for token in by_id[specials:] if not _is_dna(token)]:
         raise _unfit(where, f"the token {odd[0]!r} comes after the bases and is not made of A, C, G, T")
+    if "N" in tokens:
+        raise _unfit(where, "it has a token N, and an ambiguous base is [UNK] here")
+    for sequence in _trials():
+        if change := _changed(stock, sequence):
+            raise _unfit(where, f"its pieces do not spell the sequence: {change}")
+
+
+def _trials() -> Iterator[str]:
+    """Each letter alone, and sequences with and without N."""
+    yield from (*alphabet.BASES, "N")
+    rng = random.Random(0)
+    yield from ("".join(rng.choices(letters, k=200)) for letters in ("ACGT", "ACGTN", "AAAN", "ACGT"))
+
+
+def _changed(stock: Tokenizer, sequence: str) -> str:
+    """Which step of a tokenizer turns the letters of a sequence into what; "" if its tokens spell it, [UNK] for N."""
+    normal = sequence
+    if stock.normalizer is not None and (normal := stock.normalizer.normalize_str(sequence)) != sequence:
+        return f"the normalizer turns {sequence[:SHOWN]!r} into {normal[:SHOWN]!r}"
+    if stock.pre_tokenizer is not None:
+        words = [word for word, _ in stock.pre_tokenizer.pre_tokenize_str(sequence)]
+        if "".join(words) != sequence:
+            return f"the pre_tokenizer turns {sequence[:SHOWN]!r} into {' '.join(words)[:SHOWN]!r}"
+    tokens = stock.encode(sequence, add_special_tokens=False).tokens
+    if "".join("N" if token == "[UNK]" else token for token in tokens) != sequence:
+        return f"the model turns {sequence[:SHOWN]!r} into {' '.join(tokens)[:SHOWN]!r}"
+    return ""
 
 
 def _unfit(where: Path | str, why: str) -> CmgemsError:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from cmgems.errors import DataError
 from cmgems.genome import alphabet
+from cmgems.genome.letters import foreign_letter
 from cmgems.tokenization.base import Tokenizer
 
 
@@ -18,15 +19,10 @@ def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
     """
     if not sequence:
         raise DataError("empty sequence", fix="give at least one base")
-    for position, letter in enumerate(sequence):
-        if letter not in alphabet.IUPAC:
-            raise DataError(
-                "not a nucleotide",
-                where=f"sequence position {position + 1}",
-                why=f"found {letter!r}",
-                fix="use A, C, G, T and the IUPAC ambiguity codes",
-            )
-    return alphabet.encode(sequence.encode())
+    letters = sequence.encode()
+    if error := foreign_letter(letters, "sequence"):
+        raise error
+    return alphabet.encode(letters)
 
 
 def longest_row(codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32]) -> int:

@@ -1,15 +1,18 @@
 """Tokenizers as plain Hugging Face folders: no remote code, the same ids.
 
 BPE is Hugging Face's own, and 6-mers side by side are one regular expression. It has no overlapping tokenizer, but its
-normalizer can write the k-mers out as words. The sequence ``ACGTC`` (k = 3) goes through these steps, in lower case
-what was inserted:
+normalizer can write each k-mer out as a word behind its first base. The sequence ``ACGTC`` (k = 3) goes through these
+steps, in upper case what is inserted:
 
-1. upper case, no white space; any other letter becomes N;
-2. for each offset j < k, in front of every base, the j-th base from there: ``acgAcgtCgtcGtcTcC``;
-3. the bases themselves become spaces: ``acg cgt gtc tc c``;
-4. words shorter than k go, the rest is upper-cased: ``ACG CGT GTC``.
+1. lower case; words that are overlapping k-mers ("ACG CGT GTC", DNABERT's input) are put together, other white space
+   is dropped, and any other letter becomes n: ``acgtc``;
+2. the base itself: ``aAcCgGtTcC``;
+3. for each offset 0 < j < k, behind the word of every base, the j-th base from there, which is the last letter of the
+   next base's word so far: ``aACGcCGTgGTCtTCcC``;
+4. words of k letters are the tokens: ``ACG CGT GTC``.
 
-A word with N is not in the vocabulary and becomes [UNK]. Offsets into the original text are meaningless.
+A word with N is not in the vocabulary and becomes [UNK]. A Hugging Face tokenizer lets no two tokens share letters of
+the text, so the offsets of a k-mer are those of its first base alone.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import WordLevel
-from tokenizers.normalizers import Normalizer, Replace
+from tokenizers.normalizers import Lowercase, Normalizer, Replace
 from tokenizers.normalizers import Sequence as NormalizerSequence
-from tokenizers.pre_tokenizers import Split, WhitespaceSplit
+from tokenizers.pre_tokenizers import Split
 from tokenizers.processors import TemplateProcessing
 
 from cmgems.files import write_text
@@ -65,10 +68,12 @@ def stock_tokenizer(tokenizer: StockTokenizer) -> Tokenizer:
         nucleotide_transformer = isinstance(tokenizer, NucleotideTransformerTokenizer)
         vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary())}
         stock = Tokenizer(WordLevel(vocabulary, unk_token=tokenizer.vocabulary()[tokenizer.unk_id]))
-        steps = _clean() if nucleotide_transformer else [*_clean(), *_kmer_words(tokenizer.k)]
-        stock.normalizer = NormalizerSequence(steps)
-        sixes = Split(Regex(f"[{BASES}]{{{K}}}|."), "isolated")
-        stock.pre_tokenizer = sixes if nucleotide_transformer else WhitespaceSplit()
+        if nucleotide_transformer:
+            stock.normalizer = NormalizerSequence(_clean())
+            stock.pre_tokenizer = Split(Regex(f"[{BASES}]{{{K}}}|."), "isolated")
+        else:
+            stock.normalizer = NormalizerSequence(_kmer_words(tokenizer.k))
+            stock.pre_tokenizer = Split(Regex(f"[{BASES}N]{{{tokenizer.k}}}"), "removed", invert=True)
         specials = tokenizer.vocabulary()[: tokenizer.special_count]
         stock.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
     stock.post_processor = _around(tokenizer)
@@ -99,16 +104,23 @@ def _clean() -> list[Normalizer]:
 
 
 def _kmer_words(k: int) -> list[Normalizer]:
-    letters = BASES + "N"
-    steps: list[Normalizer] = []
+    """Every base, in lower case, and behind it its k-mer; near the end what is left of it."""
+    bases = BASES.lower()
+    joined = Replace(
+        Regex(r"(?<=\b\w)(\w+)\s+(?=\1\w\b)"), ""
+    )  # a word, but for its first letter, begins the next
+    steps: list[Normalizer] = [
+        Lowercase(),
+        joined,
+        Replace(Regex(r"\s+"), ""),
+        Replace(Regex(f"[^{bases}]"), "n"),
+    ]
     for offset in range(k):
-        # Lower-case letters inserted so far lie between the bases and are skipped.
-        skip = f"[{letters}]" + f"[{letters.lower()}]*[{letters}]" * (offset - 1) + f"[{letters.lower()}]*"
-        ahead = skip if offset else ""
-        steps += [Replace(Regex(f"(?={ahead}{letter})"), letter.lower()) for letter in letters]
-    steps.append(Replace(Regex(f"[{letters}]"), " "))
-    steps.append(Replace(Regex(rf"(?<![a-z])[a-z]{{1,{k - 1}}}(?![a-z])"), ""))
-    return steps + [Replace(letter.lower(), letter) for letter in letters]
+        for letter in BASES + "N":
+            # In front of the next base, whose word has `offset` letters by now.
+            ahead = f"(?=[{bases}n].{{{offset - 1}}}{letter})" if offset else f"(?<={letter.lower()})"
+            steps.append(Replace(Regex(ahead), letter))
+    return steps
 
 
 def write_stock(tokenizer: StockTokenizer, folder: Path, max_tokens: int | None = None) -> None:

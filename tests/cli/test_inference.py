@@ -97,11 +97,10 @@ def test_score(model, fasta, tmp_path, capsys):
                 np.log(float(row[f"p_{row['base']}"])), abs=1e-5
             )
             assert sum(float(row[f"p_{base}"]) for base in "ACGT") == pytest.approx(1, abs=3e-6)
-    assert f"{out}: 108 of 109 bases scored, -" in capsys.readouterr().out
+    assert f"{out}: 2 sequences, 108 of 109 bases scored, -" in capsys.readouterr().out
 
 
 def test_variants(model, tmp_path, small_genome, capsys):
-    pytest.importorskip("vcfpy")
     ref = decode(GenomeStore.open(small_genome.store).codes[500:501])
     alt = "ACGT"[("ACGT".index(ref) + 1) % 4]
     (tmp_path / "c.vcf").write_text(

@@ -42,7 +42,7 @@ def finetune(folder: Path, *overrides: str) -> list[str]:
         ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; fix"),
         ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; fix"),
         ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; fix"),
-        ("test", GOOD + "ACGUACGT,1\n", "not a nucleotide in {folder}/test.csv:6, sequence position 4: found 'U'"),
+        ("test", GOOD + "ACGUACGT,1\n", "looks like RNA in {folder}/test.csv:6, sequence, position 4: found 'U'"),
         ("train", GOOD + "ACGT ACGT,1\n", "words that are not overlapping k-mers in {folder}/train.csv:6: ACGT is"),
     ],
 )  # fmt: skip

@@ -69,7 +69,7 @@ def test_long_sequences_are_cut_and_counted(tmp_path):
         ("sequence,label\n", "no rows"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,0\n", "one class only"),
         ("sequence,label\nACGTACGT,0\nACG,1\n", r"sequence shorter than k in .*train.csv:3"),
-        ("sequence,label\nACGTACGT,0\nMKVLAAGL,1\n", r"train.csv:3, sequence position 4: found 'L'"),
+        ("sequence,label\nACGTACGT,0\nMKVLAAGL,1\n", r"train.csv:3, sequence, position 4: found 'L'"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,\n", r"sequence or label missing in .*train.csv:3"),
         ("sequence,label\nACGTACGT,0\nACGTACGT\n", r"sequence or label missing in .*train.csv:3"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,2\n", r"label '1' not in train"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import cmgems.reading.text as text_module
 from cmgems.errors import DataError
 from cmgems.genome import read_fasta
+from cmgems.reading import Invalid
 
 LONG = b">c1\n" + b"ACGTGGTTCA" * 5000 + b"\n"
 
@@ -31,9 +32,23 @@ BAD_FILES = {
     "stop codon": (b">p\nACGT*\n", "looks like protein"),
     "RNA": (b">r\nACGU\n", "looks like RNA in {path}, contig r, position 4: found 'U'; convert U to T"),
     "gap": (b">a\nAC\nG-T\n", "gaps of an alignment in {path}, contig a, position 4: found '-'"),
+    "k-mers": (
+        b">a\nACGTAC CGTACG GTACGT\n",
+        "overlapping k-mers in FASTA in {path}: ACGTAC is followed by CGTACG",
+    ),
+    "masked with X": (b">a\nACXXT\n", "masked with X in {path}, contig a, position 3"),
+    "files joined without a line end": (b">a\nACGT>b\nACGT\n", "header inside a line in {path}, contig a"),
+    "FASTQ": (b"@r1\nACGT\n+\nFFFF\n", "no FASTA header in {path}: it is FASTQ"),
+    "GenBank": (b"LOCUS       X 4 bp\nORIGIN\n        1 acgt\n//\n", "it is GenBank"),
+    "VCF": (b"##fileformat=VCFv4.2\n", "it is VCF"),
+    "UTF-16": (">a\nACGT\n".encode("utf-16"), "it is UTF-16 text"),
+    "2bit": (bytes.fromhex("4327411a") + b"\0" * 12, "it is 2bit"),
+    "zip": (b"PK\x03\x04" + b"\0" * 30, "it is a zip archive"),
+    "web page": (b"<!DOCTYPE html>\n<html>", "it is a web page"),
+    "only a comment": (b";a\nACGT\n", "no FASTA header"),
     "digit": (b">a\n1 ACGT\n", "found '1'"),
     "NUL": (b">a\nAC\x00T\n", "position 3: found 'byte 0x00'"),
-    "not UTF-8 in the header": (b">a caf\xe9\nACGT\n", "header is not UTF-8"),
+    "not UTF-8 in the name": (b">caf\xe9 x\nACGT\n", "name is not UTF-8"),
     "not UTF-8 in the sequence": (b">a\nAC\xe9\n", "found 'byte 0xE9'"),
     "control character in the name": (b">a\x07b\nACGT\n", "unprintable contig name"),
     "truncated gzip": (gzip.compress(LONG)[:-20], "the compressed data ends too early"),
@@ -86,6 +101,41 @@ def test_name_is_the_first_word_and_case_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "in.fa"
     path.write_bytes("\n>chr1 text > é\r\nacG \r\n\r\n\tTn\r\n>chr2\nRYSWKMBDHV".encode())
     assert [(r.name, r.sequence) for r in read_fasta(path)] == [("chr1", b"acGTn"), ("chr2", b"RYSWKMBDHV")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf>a x\nACGT\nACGT\n",
+        b";made by hand\n>a\nACGT\n;half\nACGT\n",
+        b">a\nACGT ACGT\n",
+        b">a\nA C G T A C G T\n",
+        b">a caf\xe9\r\nACGTACGT\r\n",
+        b"\n\n>a;b\n\nACGTACGT\n\n",
+    ],
+)
+def test_what_does_not_matter(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "in.fa"
+    path.write_bytes(content)
+    assert [(r.name.split(";")[0], r.sequence) for r in read_fasta(path)] == [("a", b"ACGTACGT")]
+
+
+def test_blocks_of_n_are_no_kmers(tmp_path: Path) -> None:
+    path = tmp_path / "in.fa"
+    path.write_bytes(b">a\nNNNNN NNNNN NNNNN ACGTA CGTAC\n")
+    assert [len(record.sequence) for record in read_fasta(path)] == [25]
+
+
+def test_bad_records_are_left_out_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "in.fa"
+    path.write_bytes(b">a\nACGT\n>\nACGT\n>none\n>rna\nACGU\n>z\nNN\n")
+    invalid = Invalid("--skip-invalid", skip=True)
+    assert [record.name for record in read_fasta(path, invalid)] == ["a", "z"]
+    assert [where.removeprefix(f"{path}, ") for where, _ in invalid.skipped] == [
+        "contig 2", "contig none", "contig rna, position 4",
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="give it one; --skip-invalid leaves such records out"):
+        list(read_fasta(path, Invalid("--skip-invalid")))
 
 
 names = st.text("abcXYZ019_.|", min_size=1, max_size=8)

@@ -3,16 +3,16 @@
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cmgems.errors import CmgemsError, DataError
-from cmgems.inference import extras
+from cmgems.errors import DataError
 from cmgems.inference.bed import Interval, read_bed
+from cmgems.reading import Invalid
 
 
 @pytest.fixture
 def write(tmp_path):
-    pytest.importorskip("bx")
-
     def call(content, name="regions.bed"):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -45,7 +45,6 @@ def test_intervals(write):
         ("chr1\t0\t4\ta\t10\t.\t1.5\t-1\t2.5\t2", ("chr1", 0, 4, "a", ".")),
         ("HLA-A*01:01|ü x\t0\t4", ("HLA-A*01:01|ü x", 0, 4, "", ".")),
         ("track1\t0\t4", ("track1", 0, 4, "", ".")),
-        ("chr1\t0\t0", ("chr1", 0, 0, "", ".")),
     ],
 )
 def test_what_the_field_writes(write, line, expected):
@@ -58,28 +57,32 @@ def test_compressed_is_told_by_content(write, name):
     assert len(read_bed(write(gzip.compress(b"chr1\t0\t4\n" * 3), name))) == 3
 
 
-def test_more_comments_than_python_may_nest_calls(write):
-    assert len(read_bed(write("#\n\n" * 3000 + "chr1\t0\t4\n"))) == 1
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "empty file"),
-        ("#\nchr1 0 4\n", r"not a BED line in .*regions\.bed:2: 'chr1 0 4', No field"),
-        ("chr1\t0\n", "No field"),
-        ("chr1\t0\tx\n", "not a BED line .*'x'"),
-        ("chr1\t1.0\t4\n", "not a BED line"),
-        ("chr1\t\t4\n", "not a BED line"),
-        ("chr1\t5\t4\n", "not a BED line .*Start is greater"),
-        ("chr1\t1_0\t20\n", r"would be read as 'chr1\\t10\\t20'"),
-        ("chr1\t+1\t4\n", "would be read"),
-        ("chr1\t 1\t4\n", "would be read"),
-        (" chr1\t1\t4\n", "would be read"),
-        ("chr1\t0\t4\ta\t0\t?\n", "not a BED line .*Strand"),
-        ("chr1\t0\t" + "9" * 5000, "not a BED line"),
-        ("chr1\t0\t4\n" + ">a\nACGT\n", r"regions\.bed:2"),
-        (b"chr\xff\t0\t4\n", "cannot read .*utf-8"),
+        (
+            "#\nchr1 0 4\n",
+            r"not a BED line in .*regions\.bed:2: 'chr1 0 4', the columns are separated by spaces",
+        ),
+        ("chr1\t0\n", "it has 2 columns"),
+        ("chr1\t0\tx\n", "'x' is no position"),
+        ("chrom\tstart\tend\nchr1\t0\t4\n", "bed:1: 'start' is no position; .*column names with #"),
+        ("chr1\t1.0\t4\n", "'1.0' is no position"),
+        ("chr1\t\t4\n", "'' is no position"),
+        ("chr1\t-1\t4\n", "'-1' is no position; write whole numbers, 0 or more"),
+        ("chr1\t5\t4\n", "end before start in .*: 5-4"),
+        ("chr1\t0\t4\nchr1\t4\t4\n", "empty interval in .*bed:2: 4-4: .*first base is 0.* write 3 4"),
+        ("chr1\t0\t0\n", "empty interval in .*write 0 1"),
+        ("chr1\t1_0\t20\n", "'1_0' is no position"),
+        ("chr1\t+1\t4\n", "is no position"),
+        ("chr1\t 1\t4\n", "is no position"),
+        (" chr1\t1\t4\n", "contig ' chr1'"),
+        ("chr1\t0\t4\ta\t0\t?\n", "not a strand in .*bed:1: '[?]' in column 6"),
+        ("chr1\t0\t" + "9" * 5000, "is no position"),
+        ("chr1\t0\t4\n" + ">a\nACGT\n", r"regions\.bed:2.*it is FASTA"),
+        (b"chr\xff\t0\t4\n", "UTF-8"),
+        ("chr1\t0\t4\n".encode("utf-16"), "UTF-16"),
         (gzip.compress(b"chr1\t0\t4\n" * 5000)[:-20], "ends too early"),
     ],
 )
@@ -97,10 +100,47 @@ def test_a_folder_and_a_missing_file(write, tmp_path):
         read_bed(tmp_path / "none.bed")
 
 
-def test_without_the_library(monkeypatch, tmp_path):
-    def missing(name):
-        raise ImportError(name)
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"# caf\xe9\n"], ids=["UTF-8 mark", "comment in Latin-1"])
+def test_what_does_not_matter(write, mark):
+    assert columns(write(mark + b"chr1\t0\t4\r\n")) == [("chr1", 0, 4, "", ".")]
 
-    monkeypatch.setattr(extras, "import_module", missing)
-    with pytest.raises(CmgemsError, match=r"BED files need bx: .* pip install 'cmgems\[bed\]'"):
-        read_bed(tmp_path / "none.bed")
+
+def test_bad_records_are_left_out_by_name(write):
+    path = write("chr1\t0\t4\nchr1\t4\t4\nchr1 5 6\nchr2\t1\t2\n")
+    invalid = Invalid("--skip-invalid", skip=True)
+    assert [interval.contig for interval in read_bed(path, invalid)] == ["chr1", "chr2"]
+    assert [where for where, _ in invalid.skipped] == [f"{path}:2", f"{path}:3"]
+    with pytest.raises(DataError, match="; --skip-invalid leaves such records out"):
+        read_bed(path, Invalid("--skip-invalid"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "column"),
+    [
+        (["chr1\t0\t4\t-", "chr1\t0\t4\t+"], 4),
+        (["chr1\t0\t4\t-\t0", "chr1\t0\t4\t.\t1"], 4),
+        (["chr1\t0\t4\ta\t-"], 5),
+        (["chr1\t0\t4\t+\t0\t."], 4),
+        (["chr1\t0\t4\t-", "chr1\t0\t4\ta\t0\t-"], 4),
+        (["chr1\t0\t4\ta\t0\t-"], None),
+        (["chr1\t0\t4\t-\t0\t-"], None),
+        (["chr1\t0\t4\ta", "chr1\t0\t4\t-"], None),
+        (["chr1\t0\t4\t.\t."], None),
+        (["chr1\t0\t4"], None),
+    ],
+)
+def test_a_strand_in_another_column(write, recwarn, lines, column):
+    read_bed(write("\n".join(lines)))
+    assert [f"column {column} seems to hold the strand" in str(w.message) for w in recwarn] == [True] * bool(
+        column
+    )
+
+
+@given(
+    records=st.lists(st.tuples(st.sampled_from("12X"), st.integers(0, 99), st.integers(1, 99)), max_size=20),
+    blanks=st.sampled_from(["", "\n", "# x\n", "\r\n"]),
+)
+def test_every_record_is_read(records, blanks, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "every.bed"
+    path.write_text("#\n" + "".join(f"{blanks}{c}\t{s}\t{s + n}\n" for c, s, n in records), newline="")
+    assert [(i.contig, i.start, i.end - i.start) for i in read_bed(path)] == records

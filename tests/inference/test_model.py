@@ -171,7 +171,6 @@ def test_every_kind_of_input_is_the_same(model, tmp_path, small_genome):
     assert expected.shape == (1, 64)
     (tmp_path / "s.fa").write_text(f">s\n{bases}\n")
     (tmp_path / "s.csv").write_text(f"sequence\n{bases}\n")
-    pytest.importorskip("bx")
     (tmp_path / "s.bed").write_text("contig0\t5\t90\n")
     for given in (
         [bases],
@@ -227,7 +226,7 @@ def test_random_numbers_are_left_alone(model):
         ("classification", lambda m: m.variants([], "store"), "not a masked language model"),
         ("masked_lm", lambda m: m.embed("AC"), "sequence shorter than k in sequence 1: 2 bp, k is 3"),
         ("masked_lm", lambda m: m.embed([]), "no sequences"),
-        ("masked_lm", lambda m: m.embed("ACGU"), "not DNA in sequence 1, position 4: found 'U'"),
+        ("masked_lm", lambda m: m.embed("ACGU"), "looks like RNA in sequence 1, position 4: found 'U'"),
         ("masked_lm", lambda m: m.embed(["ACGT", 5]), "not a sequence in sequence 2: found int"),
         ("masked_lm", lambda m: m.embed(["ACGT", ""]), "no sequence in sequence 2"),
         ("masked_lm", lambda m: m.embed("missing.fa"), "no such file in missing.fa"),

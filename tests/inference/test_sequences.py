@@ -1,13 +1,18 @@
-"""Reading FASTA, CSV and BED."""
+"""Reading FASTA, tables and BED."""
 
+import bz2
 import gzip
+import lzma
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmgems.errors import DataError
-from cmgems.genome import GenomeStore, encode
-from cmgems.inference import NamedSequence, check_sequences, read_sequences
+from cmgems.genome import Contigs, GenomeStore, encode
+from cmgems.inference import NamedSequence, iter_sequences, named_sequences, read_sequences, usable_sequences
+from cmgems.reading import Invalid
 
 
 @pytest.fixture
@@ -36,6 +41,43 @@ def test_csv(tmp_path):
     assert read(tmp_path, "s.csv", f"sequence\n{contig}\n") == [("1", contig)]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.csv", "sequence,label\nACGTA,1\n\nGGNAC,0\n"),
+        ("s.csv", "label,Sequence,note\n1,ACGTA,\n0,GGNAC,x\n"),
+        ("s.csv", '"sequence","label"\n"ACGTA","1"\n"GGNAC","0"\n'),
+        ("s.tsv", "sequence\tlabel\nACGTA\t1\nGGNAC\t0\n"),
+        ("s.txt", "sequence\tlabel\nACG CGT GTA\t1\nGGN GNA NAC\t0\n"),
+        ("s.txt", "sequence\nACGTA\nGGNAC\n"),
+        ("s.csv", "sequence;label\nACGTA;1\nGGNAC;0\n"),
+        ("s.csv", "sequence\tlabel\nACGTA\t1\nGGNAC\t0\n"),
+        ("s.csv", "sequence,label\nACGTA,1,,\nGGNAC,0,,\n"),
+        ("s.fa", ">1\nACG\nTA\n>2 x\nGGNAC\n"),
+        ("s.csv", ">1\nACGTA\n>2\nGGNAC\n"),
+        ("s", "\n>1\nACGTA\n>2\nGGNAC"),
+    ],
+)
+def test_the_kind_is_told_by_content(tmp_path, name, content, end, mark, pack):
+    packed = pack(mark + content.replace("\n", end).encode())
+    assert read(tmp_path, name, packed) == [("1", "ACGTA"), ("2", "GGNAC")]
+
+
+def test_names_are_from_the_first_of_name_and_id(tmp_path):
+    assert read(tmp_path, "s.tsv", "id\tsequence\nx\tACGT\n")[0][0] == "x"
+    assert read(tmp_path, "s.tsv", "id\tsequence\tname\nx\tACGT\ty\n")[0][0] == "y"
+
+
+def test_names_used_twice_are_told_with_their_number(tmp_path, recwarn):
+    read(tmp_path, "s.fa", ">a\nAC\n>b\nAC\n>a\nAC\n>c\nAC\n>c\nAC\n>c\nAC\n")
+    assert [str(w.message) for w in recwarn] == [
+        f"{tmp_path / 's.fa'}: 2 names are used more than once: a, c"
+    ]
+
+
 def test_bed(tmp_path, store):
     bed = "# made by hand\ntrack name=x\nchr1\t0\t4\nchr1\t2\t6\tpeak\t0\t-\n\nchr2\t0\t5\t.\t0\t+\r\n"
     found = read(tmp_path, "s.bed", bed, store)
@@ -46,20 +88,34 @@ def test_bed(tmp_path, store):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("s.csv", "name,bases\na,ACGT\n", r"s\.csv:1: it has name, bases; name the column"),
-        ("s.csv", "", "it has none"),
+        (
+            "s.csv",
+            "name,bases\na,ACGT\n",
+            r"s\.csv:1: the first line is 'name,bases'; give FASTA, or name the column",
+        ),
+        ("s.csv", "", "empty file"),
         ("s.csv", "sequence\n", "no sequences"),
         ("s.csv", "name,sequence\na,ACGT\nb,\n", r"no sequence in .*s\.csv:3"),
         ("s.csv", "sequence,name\nACGT,a,b\n", r"more cells than columns in .*s\.csv:2"),
-        ("s.csv", "sequence\nACXGT\n", r"not DNA in .*s\.csv:2, position 3: found 'X'"),
+        ("s.csv", "sequence\nACXGT\n", r"masked with X in .*s\.csv:2, position 3: found 'X'"),
+        ("s.csv", 'name,sequence\na,ACGT\n"b,ACGT\nc",ACGT\n', r"stray quote in .*s\.csv:3"),
+        ("s.csv", "sequence,label\nACGT,1\nACGT\n", r"fewer cells than columns in .*s\.csv:3: 1 of 2"),
+        ("s.csv", "sequence,sequence\nACGT,ACGT\n", "two columns `sequence`"),
+        ("s.txt", "sequence\nACG CGT TTT\n", r"not overlapping k-mers in .*s\.txt:2"),
+        ("s.csv", "sequence\nACGU\n", r"looks like RNA in .*s\.csv:2, position 4"),
+        ("s.txt", "ACGT\nACGT\n", r"no column `sequence` in .*s\.txt:1: the first line is 'ACGT'"),
+        ("s.fq", "@r1\nACGT\n+\nFFFF\n", "it is FASTQ; give the sequences as FASTA"),
+        ("s.vcf", "##fileformat=VCFv4.2\n", "it is VCF"),
+        ("s.csv", "sequence\nACGT\n".encode("utf-16"), "it is UTF-16 text"),
+        ("s.csv", b"sequence\nACGT\xe9\n", r"not UTF-8 text in .*s\.csv:2"),
+        ("s.xlsx", b"PK\x03\x04" + bytes(30), "a spreadsheet"),
+        ("s.csv.gz", gzip.compress(b"sequence\n" + b"ACGT\n" * 9999)[:-9], "ends too early"),
+        ("s.txt", " \n\n", "no sequences"),
         ("s.csv", "sequence\nACéGT\n", "not DNA"),
         ("s.fa", ">p\nMKVL\n", "protein in .*contig p, position 4"),
         ("s.bed", "chr1 0 4\n", r"not a BED line in .*s\.bed:1"),
         ("s.bed", "chr1\t0\tx\n", "not a BED line"),
-        ("s.bed", "chr1\t0\t4\ta\t0\t?\n", "not a BED line"),
-        ("s.bed", "chr1\t0\t4\nchr1\t-1\t4\n", r"interval out of range in .*s\.bed:2: -1-4"),
-        ("s.bed", "chr1\t4\t4\n", r"interval out of range in .*: 4-4, chr1 has 10 bp"),
-        ("s.bed", "chr2\t0\t6\n", "chr2 has 5 bp"),
+        ("s.bed", "chr1\t0\t4\nchr2\t0\t6\n", r"interval out of range in .*s\.bed:2: 0-6, chr2 has 5 bp"),
         ("s.bed", "Chr1\t0\t4\n", "contig 'Chr1' is not in the store .*did you mean 'chr1'"),
         ("s.bed", "#\n", "no sequences"),
     ],
@@ -72,8 +128,13 @@ def test_mistakes(tmp_path, store, name, content, message):
 def test_a_store_and_bed_go_together(tmp_path, store):
     with pytest.raises(DataError, match="BED without a genome store"):
         read(tmp_path, "s.bed", "chr1\t0\t4\n")
-    with pytest.raises(DataError, match="a store without BED"):
-        read(tmp_path, "s.fa", ">a\nACGT\n", store)
+    for name, content in (("s.txt", "chr1\t0\t4\n"), ("s.narrowPeak", "track name=x\nchr1\t0\t4\n")):
+        with pytest.raises(DataError, match="BED without a genome store"):
+            read(tmp_path, name, content)
+        assert read(tmp_path, name, content, store) == [("chr1:0-4", "ACGT")]
+    for name, content in (("s.fa", ">a\nACGT\n"), ("s.csv", "name,sequence\na,ACGT\n")):
+        with pytest.raises(DataError, match="a store without BED"):
+            read(tmp_path, name, content, store)
     with pytest.raises(DataError, match="no such file"):
         read_sequences(tmp_path / "none.csv")
     with pytest.raises(DataError, match="no such file"):
@@ -95,7 +156,72 @@ def test_sequences_without_a_token_are_refused(bases, least, message):
     good = NamedSequence("good", np.zeros(9, np.uint8), "there")
     sequences = [good, NamedSequence("x", encode(bases), "here")]
     if message is None:
-        check_sequences(sequences, least)
+        list(usable_sequences(sequences, least))
         return
     with pytest.raises(DataError, match=message):
-        check_sequences(sequences, least)
+        list(usable_sequences(sequences, least))
+
+
+SKIPPING = [
+    (
+        "s.fa",
+        ">ok\nACGTAC\n>\nACGT\n>none\n>rna\nACGU\n>z\nGGGGGG\n>tiny\nAC\n>gap\nNNNNNNNN\n",
+        ["ok", "z"],
+        5,
+    ),
+    (
+        "s.csv",
+        'name,sequence\nok,ACGTAC\na,ACGTAC,more\nb\nc,\n"d,ACGTAC\ne,ACGU\nf,ACG CCC TTT\nz,GGGGGG\ntiny,AC\n',
+        ["ok", "z"],
+        7,
+    ),
+    (
+        "s.bed",
+        "chr1\t0\t6\tok\nchr1 0 6\nchr1\t0\nchr1\tx\t6\nchr1\t-1\t6\nchr1\t6\t1\nchr1\t6\t6\nchr1\t0\t11\nCHR1\t0\t6\n"
+        "chr1\t0\t6\ta\t0\t?\nchr1\t1\t7\tz\nchr1\t0\t2\ttiny\n",
+        ["ok", "z"],
+        10,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "left", "count"), SKIPPING)
+def test_bad_records_are_left_out_by_name(tmp_path, store, name, content, left, count):
+    path = tmp_path / name
+    path.write_text(content)
+    contigs = Contigs.of(store) if name.endswith("bed") else None
+    invalid = Invalid("--skip-invalid", skip=True)
+    found = usable_sequences(iter_sequences(path, contigs, invalid), 6, invalid)
+    assert [sequence.name for sequence in found] == left
+    assert len(invalid.skipped) == count
+    assert all(where.startswith(str(path)) and reason for where, reason in invalid.skipped)
+    with pytest.raises(DataError, match="; --skip-invalid leaves such records out"):
+        list(usable_sequences(iter_sequences(path, contigs, Invalid("--skip-invalid")), 6))
+
+
+def test_the_others_keep_their_numbers(tmp_path):
+    (tmp_path / "s.csv").write_text("sequence\nACGT\nXX\nGGGG\n")
+    for given_ in (tmp_path / "s.csv", ["ACGT", "XX", "GGGG"], ["ACGT", None, "GGGG"]):
+        found = named_sequences(given_, invalid=Invalid("skip_invalid=True", skip=True))
+        assert [sequence.name for sequence in found] == ["1", "3"]
+
+
+rows = st.lists(
+    st.tuples(st.text("abc", min_size=1, max_size=3), st.text("ACGTNacgt", min_size=1, max_size=30)),
+    min_size=1,
+)
+
+
+@pytest.mark.filterwarnings("ignore:.*more than once")
+@given(records=rows, blank=st.sampled_from(["", "\n", " \n", "\r\n"]), width=st.integers(1, 40))
+def test_every_record_is_read(records, blank, width, tmp_path_factory):
+    expected = [(name, bases.upper()) for name, bases in records]
+    wrapped = [(name, "\n".join(b[i : i + width] for i in range(0, len(b), width))) for name, b in records]
+    for name, text in {
+        "every.fa": "".join(f">{name}\n{bases}\n{blank}" for name, bases in wrapped),
+        "every.csv": "name,sequence\n" + "".join(f"{name},{bases}\n{blank}" for name, bases in records),
+        "every.tsv": "sequence\tid\n" + "".join(f"{bases}\t{name}\n{blank}" for name, bases in records),
+    }.items():
+        path = tmp_path_factory.getbasetemp() / name
+        path.write_text(text, newline="")
+        assert [(s.name, s.bases) for s in read_sequences(path)] == expected

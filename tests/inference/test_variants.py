@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from cmgems.errors import DataError
-from cmgems.genome import GenomeStore
+from cmgems.genome import Contigs, GenomeStore
 from cmgems.inference import (
-    Contigs,
     Cutter,
     Engine,
     Variant,

@@ -19,6 +19,7 @@ from cmgems.models import (
     load_model,
     save_model,
 )
+from cmgems.models.base import UNLABELLED
 from cmgems.models.packing import Packing
 from cmgems.models.saved import check_state
 from cmgems.tokenization import TOKENIZERS
@@ -119,6 +120,7 @@ def test_shapes_of_all_heads(config):
         "multi_label": (3, 3),
         "regression": (3, 3),
         "token_classification": (3, 12, 3),
+        "encoder": (3, 12, config.hidden),
     }
     for head, shape in shapes.items():
         assert make(config, head)(ids_BS, real_BS).shape == shape
@@ -134,7 +136,7 @@ def test_padding_changes_nothing(config, head):
     model = make(config, head)
     ids_BS, real_BS = batch()
     alone, padded = model(ids_BS[1:2, :8]), model(ids_BS, real_BS)[1:2]
-    if head in ("masked_lm", "token_classification"):
+    if head in ("masked_lm", "token_classification", "encoder"):
         padded = padded[:, :8]
     torch.testing.assert_close(padded, alone, atol=1e-5, rtol=0)
 
@@ -178,7 +180,7 @@ def test_outputs_equal_the_fast_path(config, padded):
 def test_model_folders_bring_back_every_head(tmp_path, config, head):
     model = make(config, head)
     name = next(n for n in MODELS.names() if MODELS.get(n).family == config.family)
-    labels = [] if head == "masked_lm" else LABELS
+    labels = [] if head in UNLABELLED else LABELS
     save_model(
         tmp_path,
         model,

@@ -117,7 +117,7 @@ def test_hidden_states_and_attentions(padded):
         torch.testing.assert_close(a_NHS, e_NHS, **TOLERANCE)
 
 
-@pytest.mark.parametrize("head", get_args(Head))
+@pytest.mark.parametrize("head", [head for head in get_args(Head) if head != "encoder"])
 def test_transformers_loads_every_tensor(tmp_path, head):
     torch.manual_seed(0)
     model = build_model(CONFIG, head, 3).eval()

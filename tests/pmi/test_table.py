@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +70,30 @@ def test_csv_there_and_back(table: PMITable, tmp_path: Path) -> None:
         assert [int(row["rank"]) for row in csv.DictReader(file)] == list(range(1, 65))
 
 
+@pytest.mark.parametrize(
+    "saved",
+    [
+        gzip.compress,
+        lambda data: b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"),
+        lambda data: re.sub(rb"^(\w+)", rb'"\1"', data, flags=re.MULTILINE),
+    ],
+    ids=["gzip", "saved on Windows", "quoted"],
+)
+def test_csv_saved_otherwise(table: PMITable, tmp_path: Path, saved: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "pmi.csv"
+    table.to_csv(path)
+    path.write_bytes(saved(path.read_bytes()))
+    assert_equal(PMITable.load(path), table)
+
+
+def test_utf_16_is_named(table: PMITable, tmp_path: Path) -> None:
+    path = tmp_path / "pmi.csv"
+    table.to_csv(path)
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(DataError, match="it is UTF-16 text"):
+        PMITable.load(path)
+
+
 def test_blank_lines_in_a_csv_are_passed_over(table: PMITable, tmp_path: Path) -> None:
     path = tmp_path / "pmi.csv"
     table.to_csv(path)
@@ -112,7 +138,9 @@ def set_cell(row: int, column: int, value: str) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda text: "", "no column"),
+        (lambda text: "", "empty file"),
+        (lambda text: "\n\n", "no column"),
+        (set_cell(2, 0, '"ACG'), "stray quote .*pmi.csv:3"),
         (lambda text: text.splitlines()[0], "k is 0"),
         (lambda text: text.replace("npmi", "other"), "no column npmi"),
         (edit_rows(lambda rows: rows.pop(7)), "k-mers missing"),
@@ -158,8 +186,8 @@ def test_damaged_safetensors(table: PMITable, tmp_path: Path) -> None:
 
 
 def test_unreadable(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(DataError, match="cannot read the PMI table"):
+    for path, message in ((tmp_path, "not a file"), (tmp_path / "absent", "no such file")):
+        with pytest.raises(DataError, match=message):
             PMITable.load(path)
 
 

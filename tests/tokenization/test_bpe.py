@@ -112,6 +112,10 @@ def renamed(old: str, new: str) -> Callable[[str], str]:
         (edited(lambda value: value["model"]["vocab"].update(CCCCCCCCC=300)), "ids have gaps"),
         (edited(lambda value: value["model"].update(dropout=0.1)), "drops merges at random"),
         (edited(lambda value: value["model"].update(fuse_unk=True)), r"does not write \[UNK\]"),
+        (lambda content: content.replace('"version"', '"more", "version"'), "not a tokenizer.json"),
+        (edited(lambda value: value["model"].update(continuing_subword_prefix="é\0")), "not a tokenizer.json"),
+        (edited(lambda value: value["model"].update(end_of_word_suffix="x")), "do not spell the sequence"),
+        (edited(lambda value: value.update(normalizer={"type": "Lowercase"})), "do not spell the sequence"),
         (
             edited(lambda v: v.update(model={"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"})),
             "its model is WordLevel",

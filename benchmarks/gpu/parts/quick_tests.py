@@ -9,6 +9,15 @@ from setting import ROOT, arguments, say
 
 PATHS = ("tests/training/test_step.py", "tests/training/test_inputs.py", "tests/models", "tests/training")
 QUICK = PATHS[:1]
+# In this one process: the machine may lack pytest-xdist.
+OPTIONS = (
+    "-q",
+    "--tb=short",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "addopts=--import-mode=importlib --strict-markers -m 'not slow'",
+)
 
 
 class Reporter:
@@ -38,7 +47,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     reporter = Reporter()
     paths = [str(ROOT / path) for path in (QUICK if options.quick else PATHS)]
-    code = pytest.main(["-q", "--tb=short", "-p", "no:cacheprovider", *paths], plugins=[reporter])
+    code = pytest.main([*OPTIONS, *paths], plugins=[reporter])
     reporter.finish()
     raise SystemExit(code)
 
