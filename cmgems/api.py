@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cmgems.config import load_config
+from cmgems.config import dotted_values, load_config
 from cmgems.export.read_huggingface import read_huggingface
 from cmgems.inference.model import Device, Model
 from cmgems.models import load_model
@@ -76,13 +75,6 @@ def run(
     load_plugins(plugins)
     loaded = load_recipe(recipe)
     path = None if config is None else find_config(str(config), loaded.name)
-    values = load_config(
-        loaded.config_schema, path, [f"{key}={_text(value)}" for key, value in (overrides or {}).items()]
-    )
+    values = load_config(loaded.config_schema, path, values=dotted_values(overrides or {}))
     loaded.main(values, Path(out))
     return Path(out)
-
-
-def _text(value: object) -> str:
-    """A value as it would be written on the command line."""
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)

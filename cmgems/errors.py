@@ -81,6 +81,16 @@ def disk_error(error: OSError, where: Path | str) -> CmgemsError:
     )
 
 
+def unreadable(error: OSError, where: Path | str) -> CheckpointError:
+    """The error a user sees for an ``OSError`` while reading a run or model: not being read, it may be whole."""
+    return CheckpointError(
+        "cannot read",
+        where=where,
+        why=error.strerror or str(error),
+        fix="mount its disk or correct its permissions, then run the same command again",
+    )
+
+
 def few(names: list[str], count: int = 4) -> str:
     """The first ``count`` names and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""

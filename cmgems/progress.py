@@ -19,6 +19,11 @@ PLAIN_INTERVAL_SECONDS = 10.0
 console = Console(stderr=True)
 
 
+def can_redraw() -> bool:
+    """Whether stderr is a terminal whose cursor can go back: not a file, whatever FORCE_COLOR says, nor TERM=dumb."""
+    return console.is_interactive and console.file.isatty()
+
+
 def human(count: float) -> str:
     """A count with an SI prefix: 1234567 -> '1.23 M'."""
     for prefix in ("", "k", "M", "G", "T"):
@@ -47,7 +52,7 @@ def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[f
         total: Amount of work, or None if unknown.
         unit: What is counted ("bp", "sequences").
     """
-    if console.is_terminal:
+    if can_redraw():
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),

@@ -66,7 +66,7 @@ class Recipe:
                 f"recipe {self.name!r} runs in one process",
                 where=self.path,
                 why="its Config has no section `parallel`",
-                fix="leave out --nproc-per-node, or torchrun",
+                fix="leave out --nproc-per-node, or torchrun; unset WORLD_SIZE where it was left over",
             )
 
 

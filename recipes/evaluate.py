@@ -17,7 +17,7 @@ from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.results import Results
 from cmgems.evaluation.runs import Evaluation, starting_values
 from cmgems.evaluation.table import show, write
-from cmgems.models import MODELS
+from cmgems.models import MODELS, model_content
 from cmgems.runs import share_folder
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import start_compute
@@ -29,11 +29,11 @@ class Config(EvaluationConfig):
 
     Attributes:
         model: A run, checkpoint or model folder, or a registered model, to start from random weights.
-        tokenizer: That of a registered model; a folder brings its own.
+        tokenizer: That of a registered model; beside a folder it must be the folder's own.
     """
 
-    model: Component = component(MODELS, "logo", or_folder=True)
-    tokenizer: Component = component(TOKENIZERS, "kmer6")
+    model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
+    tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
 
 
 def main(config: Config, out: Path) -> None:

@@ -28,7 +28,7 @@ from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.distributed import ALONE
 from cmgems.errors import CmgemsError
-from cmgems.models import MODELS, ModelSource
+from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.runs import (
     CheckpointConfig,
@@ -67,7 +67,7 @@ class Config:
     Attributes:
         model: A run, checkpoint or model folder, which brings its weights, config and tokenizer; or a registered model
             with random weights.
-        tokenizer: That of a registered model.
+        tokenizer: That of a registered model; beside a folder it must be the folder's own.
         dropout: Hidden dropout while fine-tuning; None keeps the model's own.
         epochs: Passes over the training set.
         max_steps: Stop after this many optimizer steps even if epochs are left; the decay ends there too.
@@ -77,8 +77,8 @@ class Config:
         checkpoint: When to save; the best epoch so far is always kept.
     """
 
-    model: Component = component(MODELS, "logo", or_folder=True)
-    tokenizer: Component = component(TOKENIZERS, "kmer6")
+    model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
+    tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
     dropout: float | None = None
     data: LabelledConfig
     task: Component = component(TASKS, "classification")
@@ -218,6 +218,8 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
     state: dict[str, Any] = {"step": 0, "best_step": None, "best": None}
     if (saved := saver.resume()) is not None:
         state = {key: saved[key] for key in state}
+        if state["best_step"] is not None:
+            run.checkpoints.whole(state["best_step"])  # the end needs it: better to know now
     start, steps = state["step"], learner.steps
     with (
         MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
@@ -271,8 +273,9 @@ def main(config: Config, out: Path) -> None:
         learner = Learner(config, source, data.train, compute)
         best = train(config, run, learner, data)
 
-        load_weights(run.checkpoints.path(best), learner.model)
-        run.keep_model(run.checkpoints.path(best), layout.BEST)
+        checkpoint = run.checkpoints.whole(best)
+        load_weights(checkpoint, learner.model)
+        run.keep_model(checkpoint, layout.BEST)
         report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)

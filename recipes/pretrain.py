@@ -18,7 +18,7 @@ from cmgems.config import Component, component
 from cmgems.distributed import World, open_world
 from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch, Masker, MaskingConfig
-from cmgems.models import MODELS, ModelSource
+from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.runs import (
     CheckpointConfig,
@@ -68,14 +68,14 @@ class Config:
         seed: Decides weights, order, windows and masks.
         model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
             config and tokenizer. Optimizer, schedule and curriculum start from the beginning.
-        tokenizer: That of a registered model.
+        tokenizer: That of a registered model; beside a folder it must be the folder's own.
     """
 
     steps: int = 10_000
     accumulation: int = 25
     seed: int = 0
-    model: Component = component(MODELS, "logo", or_folder=True)
-    tokenizer: Component = component(TOKENIZERS, "kmer6")
+    model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
+    tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
     data: GenomeData
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     validation: FixedValidation = field(default_factory=FixedValidation)

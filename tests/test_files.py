@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from cmgems import files
@@ -98,6 +107,118 @@ def test_errors_of_the_disk(tmp_path: Path) -> None:
         files.write_text(tmp_path / "file" / "a.txt", "a")
     with pytest.raises(DiskError, match="no space left"), files.atomic_path(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    disk.mkdir()
+    here.mkdir()
+    (here / "file").symlink_to("../disk/file")
+    (here / "again").symlink_to(here / "file")
+    (here / "folder").symlink_to(disk / "folder")
+    for text in ("dangling", "there"):
+        files.write_text(here / "again", text)
+        assert (disk / "file").read_text() == text
+        with files.atomic_folder(here / "folder", replace=text == "there") as partial:
+            (partial / "a").write_text(text)
+        assert (disk / "folder" / "a").read_text() == text
+    assert all(path.is_symlink() for path in here.iterdir())
+    assert sorted(path.name for path in disk.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.parametrize("writer", [files.atomic_path, files.atomic_folder])
+@pytest.mark.parametrize("target", ["link", "not_mounted/a"])
+def test_a_link_that_leads_nowhere_stays(tmp_path: Path, writer: Callable[..., Any], target: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / target)
+    with pytest.raises(CmgemsError, match=r"cannot write in .*link"), writer(tmp_path / "link") as partial:
+        partial.write_text("a")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+    assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_stays_and_its_reader_gets_the_whole_file(tmp_path: Path, linked: bool) -> None:
+    fifo = out = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    if linked:
+        out = tmp_path / "link"
+        out.symlink_to(fifo)
+    files.check_new(out, force=False, file=True)
+    with ThreadPoolExecutor() as pool:
+        got = pool.submit(fifo.read_bytes)
+        with files.atomic_path(out) as partial:
+            np.save(partial.open("wb"), np.arange(3))  # goes back in its file
+        assert np.load(io.BytesIO(got.result(10))).tolist() == [0, 1, 2]
+    assert fifo.is_fifo()
+    assert sorted(tmp_path.iterdir()) == sorted({fifo, out})
+
+
+def test_a_failure_writes_nothing_into_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(RuntimeError), files.atomic_path(tmp_path / "fifo") as partial:
+        fail(partial.write_text("half"))
+    assert os.read(reader, 10) == b""
+    os.close(reader)
+
+
+def test_a_device() -> None:
+    files.write_text(Path("/dev/null"), "a")
+    assert Path("/dev/null").is_char_device()
+    if Path("/dev/full").exists():
+        with pytest.raises(DiskError, match="no space left in /dev/full"):
+            files.write_text(Path("/dev/full"), "a")
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_an_open_file_goes_on_where_it_stands(tmp_path: Path, name: str, mode: str) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    (tmp_path / "log").write_text("old\n")
+    code = "import sys; from pathlib import Path; from cmgems import files; out = Path(sys.argv[1]); print('before');"
+    code += "files.write_text(out, 'result\\n'); assert files.is_stdout(out); print('after')"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with open(tmp_path / "log", mode) as log:
+        command = [sys.executable, "-c", code, name]
+        assert subprocess.run(command, stdout=log, cwd=tmp_path, env=environment).returncode == 0
+    assert (tmp_path / "log").read_text() == ("old\n" if mode == "ab" else "") + "before\nresult\nafter\n"
+
+
+def test_a_folder_does_not_take_the_place_of_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(CmgemsError, match="output exists"):
+        files.check_new(tmp_path / "fifo")
+    with pytest.raises(CmgemsError, match="Not a directory"), files.atomic_folder(tmp_path / "fifo"):
+        pytest.fail("the work began")
+    assert (tmp_path / "fifo").is_fifo()
+
+
+@pytest.mark.parametrize(
+    "code", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EIO, errno.EACCES]
+)
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_disks_that_cannot_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, what: str
+) -> None:
+    """A folder need not be; a file that the disk could not take is an error."""
+    fsync = os.fsync
+
+    def refuse(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == (what == "folder"):
+            raise OSError(code, os.strerror(code))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    failed = what == "file" and code in (errno.EBADF, errno.EIO, errno.EACCES)
+    for writer in (files.atomic_path, files.atomic_folder):
+        target = tmp_path / writer.__name__
+        with (
+            pytest.raises(CmgemsError, match="cannot write") if failed else nullcontext(),
+            writer(target) as partial,
+        ):
+            (partial / "a" if partial.is_dir() else partial).write_text("a")
+        assert target.exists() != failed
 
 
 def test_an_existing_output_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from cmgems.cli.inference import (
     Store,
     judged,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -72,4 +73,4 @@ def embed(
             progress=True,
         )
         count, rows, width = write_vectors(out, vectors)
-    typer.echo(f"{out}: {rows:,} vectors of {width} values, {count:,} sequences")
+    wrote(out, f"{rows:,} vectors of {width} values, {count:,} sequences")

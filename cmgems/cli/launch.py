@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from cmgems.cli.nodes import Nodes
 from cmgems.errors import EXIT_USER, CmgemsError
+from cmgems.process import STOP_SIGNALS, available_cores
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -24,7 +25,7 @@ ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 TOLD = "time_ns"  # when a process wrote its line
 # A checkpoint may have to be finished after SIGTERM; torchrun's own patience is 30 s.
 SHUTDOWN_SECONDS = 300
-STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+STOPPED = tuple(128 + number for number in (signal.SIGINT, *STOP_SIGNALS))
 
 
 def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
@@ -40,8 +41,12 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         raise CmgemsError("started by torchrun already", where="--nproc-per-node", fix="leave it out")
     os.environ[LAUNCHED] = "1"
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // processes)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
+    # What it passes on to the processes; what is ignored here, as under nohup, stays ignored.
+    signals = (signal.SIGINT, signal.SIGQUIT, *STOP_SIGNALS)
+    heard = [number.name for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    os.environ.setdefault("TORCHELASTIC_SIGNALS_TO_HANDLE", ",".join(heard))
     debug = ["--debug"] if "--debug" in sys.argv else []
     options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]
     logging.disable(logging.ERROR)  # torchrun reports at length what is one line here
@@ -98,15 +103,16 @@ def tell_launcher(line: str) -> bool:
         return False
     told = {"message": line, "timestamp": int(time.time()), TOLD: time.time_ns()}
     if path.is_file():  # a second line: a config may have several errors
-        before = json.loads(path.read_text())
+        before = json.loads(path.read_text(encoding="utf-8"))
         told = {**before, "message": f"{before['message']}\n{line}"}
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(told), encoding="utf-8")
     return True
 
 
 def leave(code: int) -> NoReturn:
     """End this process with ``code``."""
-    if code and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    dist = sys.modules.get("torch.distributed")
+    if code and dist is not None and dist.is_available() and dist.is_initialized():
         # After a failure connections to the other ranks are still open. Tidied away, C++ may abort over them, and
         # its exit code would hide ours.
         sys.stdout.flush()

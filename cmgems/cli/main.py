@@ -32,6 +32,7 @@ from cmgems.cli import (
     variants,
 )
 from cmgems.errors import EXIT_INTERRUPTED
+from cmgems.process import outlive_readers, tidy_before_leaving
 
 # Plain help: importing rich would double the time to start.
 app = typer.Typer(
@@ -94,6 +95,9 @@ def _global_options(
 
 def main() -> None:
     """The entry point of the ``cmgems`` command."""
+    outlive_readers()
+    if "RANK" not in os.environ:  # one of several may wait in C++ for another, where no handler runs
+        tidy_before_leaving()
     launch.leave(run(sys.argv[1:]))
 
 
@@ -110,10 +114,6 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `cmgems ls | head -1`; keep the exit from flushing into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         return problems.report(error, with_traceback=debug)
     # Newer typers catch Ctrl-C themselves and return its code.

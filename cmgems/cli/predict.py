@@ -17,6 +17,7 @@ from cmgems.cli.inference import (
     Store,
     judged,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -50,4 +51,4 @@ def predict(
             sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
         )
         count = write_predictions(out, found, loaded.head, loaded.labels)
-    typer.echo(f"{out}: {count} sequences")
+    wrote(out, f"{count} sequences")

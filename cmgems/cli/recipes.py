@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,14 +43,14 @@ def cp(
 
     Example: cmgems cp pretrain my_pretrain.py
     """
-    from cmgems.files import check_new, write_bytes
+    from cmgems.files import check_new, is_stdout, write_bytes
     from cmgems.recipes import find_shipped
 
     source = find_shipped(name)
     target = destination / source.name if destination.is_dir() else destination
-    check_new(target, force=force)
+    check_new(target, force=force, file=True)
     write_bytes(target, source.read_bytes())
-    typer.echo(f"copied {name} to {target}")
+    typer.echo(f"copied {name} to {target}", err=is_stdout(target))
 
 
 def validate(
@@ -108,6 +107,7 @@ def run(
     Example: cmgems run pretrain --config logo data.store=store masking.table=pmi.safetensors -o runs/logo
     """
     from cmgems.config import load_config, recipe_label
+    from cmgems.distributed import ALONE, described_world
     from cmgems.plugins import load_plugins
     from cmgems.recipes import find_config, load_recipe
 
@@ -121,11 +121,13 @@ def run(
     out = out or Path("runs") / f"{loaded.name}-{path.stem if path else 'default'}"
     nodes = Nodes(nnodes, rdzv_endpoint, node_rank)
     processes = nproc_per_node or 1
-    if processes * nodes.count * int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    launches = processes * nodes.count > 1
+    world = ALONE if launches else described_world()
+    if launches or world.size > 1:
         loaded.check_parallel()
-    if processes * nodes.count == 1:
+    if not launches:
         loaded.main(values, out)
-        if os.environ.get("RANK", "0") == "0":  # once, also under torchrun
+        if world.is_main:  # once, also under torchrun
             _show_summary(loaded, out)
         return
     command = ["run", recipe, *(overrides or []), "--out", str(out)]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -26,4 +27,4 @@ def report(
 
     load_plugins(plugin or [])
     about = write_report(runs, out)
-    typer.echo(f"{out}: {about}, {out.stat().st_size / 1e6:.1f} MB")
+    wrote(out, f"{about}, {out.stat().st_size / 1e6:.1f} MB")

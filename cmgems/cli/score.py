@@ -17,6 +17,7 @@ from cmgems.cli.inference import (
     Store,
     judged,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -44,7 +45,8 @@ def score(
             sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
         )
         totals = write_scores(out, scores)
-    typer.echo(
-        f"{out}: {totals.sequences:,} sequences, {totals.scored:,} of {totals.bases:,} bases scored, "
-        f"{totals.mean:.4f} nats a base"
+    wrote(
+        out,
+        f"{totals.sequences:,} sequences, {totals.scored:,} of {totals.bases:,} bases scored, "
+        f"{totals.mean:.4f} nats a base",
     )

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli.outcome import wrote
+
 app = typer.Typer(help="Make tokenizers that Hugging Face loads.", no_args_is_help=True)
 
 
@@ -30,7 +32,7 @@ def build(
             "no stock form", where=f"tokenizer {name!r}", fix="choose a k-mer tokenizer, nt_v1 or nt_v2"
         )
     write_stock(tokenizer, out)
-    typer.echo(f"{out}: {tokenizer.vocab_size} tokens")
+    wrote(out, f"{tokenizer.vocab_size} tokens")
 
 
 @app.command()
@@ -58,7 +60,7 @@ def train(
 
     if out.is_dir():
         raise CmgemsError("not a file", where=out, why="it is a folder", fix="name a file with -o")
-    check_new(out, force=force)
+    check_new(out, force=force, file=True)
     content = train_bpe(GenomeStore.open(store), vocab_size, sample_mbp)
     write_text(out, content)
-    typer.echo(f"{out}: {vocab_size} tokens")
+    wrote(out, f"{vocab_size} tokens")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.inference import Aliases, BatchSize, ModelPath, SkipInvalid, judged
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
@@ -39,4 +40,4 @@ def variants(
         write_variants(out, alleles)
     skipped = count_skipped(alleles)
     scored = sum(not allele.skipped for allele in alleles)
-    typer.echo(f"{out}: {scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))
+    wrote(out, f"{scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +12,9 @@ from cmgems.registry import Registry
 
 T = TypeVar("T")
 
-# Keys of the metadata of a component's field.
-REGISTRY_KEY, FOLDER_KEY = "cmgems.registry", "cmgems.or_folder"
+# Keys of the metadata of a field: of a component's, and what the input holds that it names (``input_path``).
+REGISTRY_KEY, FOLDER_KEY, OWNER_KEY = "cmgems.registry", "cmgems.or_folder", "cmgems.owner"
+CONTENT_KEY = "cmgems.content"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,13 @@ class Component:
 
 
 def component(
-    registry: Registry[Any], default: str, *, or_folder: bool = False, **options: object
+    registry: Registry[Any],
+    default: str,
+    *,
+    or_folder: bool = False,
+    content: Callable[[Path], Any] | None = None,
+    owner: str | None = None,
+    **options: object,
 ) -> Component:
     """A dataclass field that holds a ``Component`` of ``registry``.
 
@@ -52,9 +59,11 @@ def component(
         default: The component used if the config names none.
         or_folder: Whether a config may name a folder instead, which then has no options. A registered name wins over
             a folder of the same name.
+        content: What such a folder holds, as for ``cmgems.config.input_path``.
+        owner: An earlier field of the section which brings this component where it names a folder. This one is then
+            None, unless it is given beside the folder or over it; the field's type must allow that.
         options: Fields of its prototype to replace.
     """
-    field: Component = dataclasses.field(
-        default=Component(default, options), metadata={REGISTRY_KEY: registry, FOLDER_KEY: or_folder}
-    )
+    metadata = {REGISTRY_KEY: registry, FOLDER_KEY: or_folder, OWNER_KEY: owner, CONTENT_KEY: content}
+    field: Component = dataclasses.field(default=Component(default, options), metadata=metadata)
     return field

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from cmgems.config.component import FOLDER_KEY, REGISTRY_KEY, Component
+from cmgems.config.component import FOLDER_KEY, OWNER_KEY, REGISTRY_KEY, Component
 from cmgems.config.recipe_settings import RecipeName, RecipeSettings, merge, node_of, plain_value, unquoted
 from cmgems.config.source import COMMAND_LINE, Node, parse_overrides, read_yaml
 from cmgems.config.values import WrongType, optional, read_value
@@ -81,13 +81,14 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _dotted_keys(schema: Any, path: str = "") -> Iterator[str]:
+def dotted_keys(schema: Any, path: str = "") -> Iterator[str]:
+    """The keys of a config and of its sections."""
     kinds = get_type_hints(schema)
     for field in _fields(schema):
         kind, _ = optional(kinds[field.name])
         yield _join(path, field.name)
         if _is_section(kind):
-            yield from _dotted_keys(kind, _join(path, field.name))
+            yield from dotted_keys(kind, _join(path, field.name))
 
 
 class _Reader:
@@ -105,10 +106,14 @@ class _Reader:
         """A ``schema`` dataclass; what no layer gives comes from ``base``, or else its defaults."""
         children = self._children(schema, layers, path)
         kinds = get_type_hints(schema)
-        values, defaults = {}, {}
+        values: dict[str, Any] = {}
+        defaults: dict[str, Any] = {}
         for field in _fields(schema):
             name = field.name
             default = defaults[name] = _default(field, base)
+            owner = field.metadata.get(OWNER_KEY)
+            if owner is not None and _is_folder(values[owner]):
+                default, children[name] = None, _given_with(owner, name, layers)
             if default is dataclasses.MISSING and not children[name] and not _is_section(kinds[name]):
                 values[name] = self._missing(name, layers, path)
             else:
@@ -287,7 +292,7 @@ class _Reader:
         return self._problem(str(error), node, path)
 
     def _advice(self, name: str, names: list[str]) -> str:
-        elsewhere = [key for key in _dotted_keys(self.schema) if key.endswith(f".{name}")]
+        elsewhere = [key for key in dotted_keys(self.schema) if key.endswith(f".{name}")]
         if elsewhere and not near_misses(name, names):
             return f"did you mean {' or '.join(map(repr, elsewhere))}?"
         return did_you_mean(name, names)
@@ -304,6 +309,17 @@ def _folder(name: str) -> str:
     if "/" in name:
         return str(Path(name).expanduser()) if name.startswith("~/") else name
     return f"./{name}" if name and Path(name).is_dir() else ""
+
+
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, Component) and value.folder is not None
+
+
+def _given_with(owner: str, name: str, layers: Sequence[Node]) -> list[Node]:
+    """The layers of ``name`` but those below the file, mapping or command line that gives ``owner`` its last value."""
+    places = [layer.place for layer in layers if owner in layer.children]
+    first = next((i for i, layer in enumerate(layers) if places and layer.place == places[-1]), 0)
+    return [layer.children[name] for layer in layers[first:] if name in layer.children]
 
 
 def _is_section(kind: Any) -> bool:

@@ -8,7 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from cmgems.config.source import Node
+from cmgems.config.source import Node, precedence
 from cmgems.recipes import Recipe, find_config, load_recipe
 
 Values = Mapping[str, Any]
@@ -73,6 +73,17 @@ def _merge(below: Any, above: Any) -> Any:
     if "name" in above and above["name"] != below.get("name"):
         below = {}
     return {**below, **{key: _merge(below.get(key), value) for key, value in above.items()}}
+
+
+def nested(key: str, value: object) -> dict[str, Any]:
+    """``a.b`` and its value as ``{"a": {"b": value}}``."""
+    first, _, rest = key.partition(".")
+    return {first: nested(rest, value) if rest else value}
+
+
+def dotted_values(values: Mapping[str, object]) -> list[Values]:
+    """Values by dotted key as ``load_config`` takes them, in the order in which they apply."""
+    return [nested(key, values[key]) for key in sorted(values, key=lambda key: precedence(key.split(".")))]
 
 
 def plain_value(node: Node) -> Any:

@@ -6,6 +6,7 @@ for, so YAML 1.1's guesses (False, text, 90) never come into play.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,9 +82,13 @@ def read_yaml(path: Path) -> tuple[Node, list[CmgemsError]]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise CmgemsError("config too large", where=path, why=f"more than {MAX_BYTES} bytes")
-        text = path.read_bytes().decode()
+        data = path.read_bytes()
+        text = data.decode()
     except UnicodeDecodeError as error:
-        raise CmgemsError("config is not UTF-8 text", where=path, why=str(error)) from error
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        why = "it is UTF-16" if utf16 else f"byte 0x{data[error.start]:02X} at position {error.start + 1}"
+        fix = "save the file as UTF-8"
+        raise CmgemsError("config is not UTF-8 text", where=path, why=why, fix=fix) from error
     except OSError as error:
         raise CmgemsError("cannot read config", where=path, why=error.strerror or str(error)) from error
     problems: list[CmgemsError] = []
@@ -140,6 +145,11 @@ def recipe_label(path: Path) -> str | None:
     return label.value if label is not None and isinstance(label.value, str) else None
 
 
+def precedence(keys: Sequence[str]) -> int:
+    """Orders values by their dotted keys: a component's name before its options, since a new name drops old options."""
+    return len(keys) - (keys[-1] == "name")
+
+
 def parse_overrides(overrides: Sequence[str]) -> tuple[list[Node], list[CmgemsError]]:
     """``a.b=value`` as one nested mapping each, in the order in which they apply, and what is wrong."""
     parsed: list[tuple[list[str], str]] = []
@@ -153,8 +163,7 @@ def parse_overrides(overrides: Sequence[str]) -> tuple[list[Node], list[CmgemsEr
             )
         else:
             parsed.append((keys, text))
-    # A component's name comes before its options whatever their order, since a new name drops old options.
-    parsed.sort(key=lambda item: len(item[0]) - (item[0][-1] == "name"))
+    parsed.sort(key=lambda item: precedence(item[0]))
     nodes = []
     for keys, text in parsed:
         node = Node(text, COMMAND_LINE, "override")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmgems.data.columns import Columns
-from cmgems.data.layouts import SPLIT_COLUMN, SPLIT_OF, SPLITS, Layout, class_files, is_table
+from cmgems.data.layouts import SPLIT_COLUMN, SPLIT_OF, SPLITS, Layout, class_files, find_layout, is_table
 from cmgems.errors import DataError, RecordError
-from cmgems.files import write_text
+from cmgems.files import sha256_of, write_text
 from cmgems.genome import read_fasta
 from cmgems.genome.letters import bases_of, foreign_letter
 from cmgems.reading import Invalid, Record, open_table, read_lines
@@ -133,11 +134,29 @@ class RowReader:
         return row
 
 
+def labels_content(folder: Path) -> dict[str, str]:
+    """What a folder of labelled sequences holds: the sha256 of whatever is read, by name.
+
+    Raises:
+        DataError: if there is no such folder.
+        OSError: if a file cannot be read.
+    """
+    return {path.name: _sha256(path) for path in find_layout(folder).paths}
+
+
 def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write (sequence, label) as comma-separated values with the header of GUE, whole or not at all."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("sequence", "label"), *rows])
     write_text(path, text.getvalue())
+
+
+def _sha256(path: Path) -> str:
+    """The sha256 of a file; of a folder of class folders that of the names and contents of its files."""
+    if not path.is_dir():
+        return sha256_of(path)
+    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in class_files(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _of_class(name: str, path: Path) -> Record:

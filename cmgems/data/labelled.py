@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from cmgems.config import input_path
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import Row, RowReader
+from cmgems.data.label_files import Row, RowReader, labels_content
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError
@@ -38,7 +39,7 @@ class LabelledConfig:
         max_tokens: Rows longer than this are cut, with a warning; None for as many as the model takes.
     """
 
-    dir: Path
+    dir: Path = input_path(labels_content)
     sequence: str = "sequence"
     labels: tuple[str, ...] = ("label",)
     invalid: Literal["stop", "skip"] = "stop"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmgems.demo.simulate import write_demo_data
+from cmgems.errors import CmgemsError
 from cmgems.files import atomic_folder
 from cmgems.runs import RunReader
 from cmgems.runs.layout import LOSS_PLOT
@@ -29,9 +30,16 @@ class Journey:
         return self.folder / "predictions.csv"
 
     def simulate(self) -> None:
-        """Write the synthetic genome and the labelled sets, unless they are there; whole or not at all."""
+        """Write the synthetic genome and the labelled sets, unless they are there; whole or not at all.
+
+        Raises:
+            CmgemsError: if the folder holds something else, which the demo might write over.
+        """
         data = self.folder / "data"
-        if not data.exists():
+        if not (data / "genome.fa.gz").exists():
+            if self.folder.is_dir() and any(self.folder.iterdir()):
+                why = "it is not empty, and no demo began there"
+                raise CmgemsError("folder in use", where=self.folder, why=why, fix="choose another -o")
             with atomic_folder(data) as partial:
                 write_demo_data(partial)
 

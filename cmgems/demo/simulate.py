@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cmgems.errors import CmgemsError
 from cmgems.files import write_bytes, write_text
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, decode, encode, reverse_complement
-from cmgems.genome.store import Positions
+from cmgems.genome.layout import Positions
 
 CONTIG_BP = 500_000
 MIN_BASES = 20_000

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from cmgems.errors import CmgemsError
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -68,11 +70,55 @@ class World:
 ALONE = World()
 
 
+def described_world() -> World:
+    """Rank and size as the environment has them, by the variables of torchrun; nothing is connected.
+
+    Raises:
+        CmgemsError: if it describes several processes, but not wholly: variables that were left over, say.
+    """
+    size = _variable("WORLD_SIZE", 1, default=1)
+    if size == 1:
+        return ALONE
+    missing = [
+        name for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)
+    ]
+    if missing:
+        raise CmgemsError(
+            "one process, or several",
+            where="the environment",
+            why=f"WORLD_SIZE is {size}, but there is no {', '.join(missing)}",
+            fix="unset WORLD_SIZE for one process; start several with --nproc-per-node or torchrun",
+        )
+    _variable("MASTER_PORT", 0)
+    return World(_variable("RANK", 0, below=size), size, _variable("LOCAL_RANK", 0, below=size))
+
+
+def _variable(name: str, least: int, *, below: int | None = None, default: int | None = None) -> int:
+    """An environment variable as a number."""
+    text = os.environ.get(name, "").strip()
+    if not text and default is not None:
+        return default
+    number = int(text) if text.isdecimal() else -1
+    if number < least or (below is not None and number >= below):
+        limit = "" if below is None else f" and less than WORLD_SIZE, {below}"
+        raise CmgemsError(
+            f"{name} is {text!r}",
+            where="the environment",
+            why=f"it must be {least} or more{limit}",
+            fix="unset WORLD_SIZE for one process; start several with --nproc-per-node or torchrun",
+        )
+    return number
+
+
 @contextmanager
 def open_world() -> Iterator[World]:
-    """The world torchrun describes in the environment, or a world of one."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    """The world torchrun describes in the environment, connected, or a world of one.
+
+    Raises:
+        CmgemsError: as ``described_world``; or if the processes cannot reach each other.
+    """
+    described = described_world()
+    if described.size == 1:
         yield ALONE
         return
     import torch
@@ -84,7 +130,15 @@ def open_world() -> Iterator[World]:
     # A store may outlive a restart of the processes (torchrun --max-restarts): without separate keys the
     # new attempt would get the addresses of the dead one.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store, rank, size = next(rendezvous("env://"))
+    try:
+        store, rank, size = next(rendezvous("env://"))
+    except (dist.DistError, ValueError) as error:
+        raise CmgemsError(
+            "the processes cannot reach each other",
+            where=f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
+            why=str(error),
+            fix="check MASTER_ADDR and MASTER_PORT, or unset WORLD_SIZE for one process",
+        ) from error
     # gloo sums what is in main memory, such as counts, also where there is a GPU.
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
@@ -93,7 +147,7 @@ def open_world() -> Iterator[World]:
         world_size=size,
     )
     try:
-        yield Ranks(rank, size, int(os.environ["LOCAL_RANK"]))
+        yield Ranks(rank, size, described.local_rank)
     finally:
         # After a failure the connections stay open until this process ends: closed here, the other ranks would fail
         # because of that, and might report it before the rank that knows the cause.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cmgems.config import RecipeSettings, config_dict, load_config
-from cmgems.config.recipe_settings import Values
+from cmgems.config.recipe_settings import Values, nested
 from cmgems.errors import CmgemsError
 from cmgems.evaluation.runs import Evaluation, FineTuning
+from cmgems.files import is_there
 from cmgems.masking import CURRICULA
 from cmgems.registry import did_you_mean
 from cmgems.runs.layout import SUMMARY
@@ -48,7 +49,7 @@ class Model:
     @property
     def finished(self) -> bool:
         """Whether none of its runs is left to do."""
-        pretrained = not self.is_trained or (self.run_folder / SUMMARY).is_file()
+        pretrained = not self.is_trained or is_there(self.run_folder / SUMMARY)
         return pretrained and all(run.finished for run in self.runs)
 
     def untrained(self) -> Values:
@@ -124,10 +125,7 @@ def masking_values(strategy: str) -> list[Values]:
         if not equals:
             where = f"strategies, {strategy}"
             raise CmgemsError(f"option without a value: {option!r}", where=where, fix="write NAME+key=value")
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        layers.append({"masking": nested})
+        layers.append(nested(f"masking.{key}", value))
     return layers
 
 

@@ -18,9 +18,10 @@ from cmgems.evaluation.benchmarks import Dataset, find_datasets
 from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.repeats import Repeat, repeats
 from cmgems.evaluation.results import METRICS, Record
+from cmgems.files import is_there
 from cmgems.models import find_model_folder
 from cmgems.runs import RunBusyError, RunReader
-from cmgems.runs.folder import config_difference
+from cmgems.runs.folder import check_same
 from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
 from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED
 from cmgems.tasks import TASKS
@@ -46,13 +47,13 @@ class FineTuning:
     @property
     def finished(self) -> bool:
         """Whether it has its scores."""
-        return (self.folder / SUMMARY).is_file()
+        return is_there(self.folder / SUMMARY)
 
     def record(self) -> Record | None:
         """What it found; None if it has not finished.
 
         Raises:
-            DataError: if its files cannot be read.
+            CheckpointError: if its files cannot be read.
         """
         run = RunReader(self.folder)
         if run.summary is None:
@@ -122,14 +123,12 @@ class Evaluation:
 
         Raises:
             ConfigError: if the recipe refuses a value.
-            CheckpointError: if the folder of a run holds one with another config.
+            CheckpointError: if the folder of a run holds one with another config or other inputs.
         """
         for run in runs:
             config = self._run_config(run, model)
-            if not stand_in and (difference := config_difference(run.folder, config)):
-                raise CheckpointError(
-                    "run with another config", where=run.folder, why=difference, fix="choose another -o"
-                )
+            if not stand_in:
+                check_same(run.folder, config)
 
     def run(self, runs: Sequence[FineTuning], model: Values, after: Callable[[], None] = lambda: None) -> int:
         """Do the runs that are not finished and that no other process is working on.
@@ -149,7 +148,10 @@ class Evaluation:
         busy = 0
         for number, run in enumerate(runs, 1):
             title = run.dataset.title
-            if title in self.skipped or run.finished:
+            if title in self.skipped:
+                continue
+            self.check([run], model)  # a finished one as well: its scores go into the same table
+            if run.finished:
                 continue
             print(f"[{number}/{len(runs)}] {title} {run.repeat.name}", file=sys.stderr, flush=True)
             try:
@@ -186,7 +188,6 @@ class Evaluation:
 
     def _fine_tune(self, run: FineTuning, model: Values) -> Record:
         """One run, going on with what its folder holds."""
-        self.check([run], model)
         torch.compiler.reset()  # graphs of the run before would count against the limit of this one
         self._recipe.main(self._run_config(run, model), run.folder)
         record = run.record()
@@ -199,12 +200,12 @@ class Evaluation:
         return record
 
 
-def starting_values(model: Component, tokenizer: Component) -> Values:
+def starting_values(model: Component, tokenizer: Component | None) -> Values:
     """The values of the finetune recipe's config that start from ``model``.
 
     Args:
         model: A registered model, to start from random weights, or a run, checkpoint or model folder.
-        tokenizer: That of a registered model; a folder brings its own.
+        tokenizer: That of a registered model; beside a folder None, or the same as the folder's.
 
     Raises:
         CheckpointError: if the folder holds no model.
@@ -213,7 +214,8 @@ def starting_values(model: Component, tokenizer: Component) -> Values:
         return {"model": config_value(model), "tokenizer": config_value(tokenizer)}
     # The very folder: a run that goes on has another later, and its scores must not mix with these.
     found = find_model_folder(model.folder)
-    return {"model": f"./{found}" if found.name == str(found) else str(found)}
+    values = {"model": f"./{found}" if found.name == str(found) else str(found)}
+    return values if tokenizer is None else values | {"tokenizer": config_value(tokenizer)}
 
 
 def result_line(record: Record) -> str:

@@ -7,7 +7,7 @@ from cmgems.genome.fasta import FastaRecord, read_fasta
 from cmgems.genome.kernels import gather
 from cmgems.genome.letters import check_sequence, checked_codes
 from cmgems.genome.splits import Split, split_runs
-from cmgems.genome.store import GenomeStore
+from cmgems.genome.store import GenomeStore, store_content
 from cmgems.genome.windows import SAMPLERS, GeneMaskSampler, Sampler, TiledSampler
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "read_fasta",
     "reverse_complement",
     "split_runs",
+    "store_content",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from cmgems.genome.alphabet import AMBIGUOUS, Codes
+from cmgems.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(
     codes: Codes, starts_B: npt.NDArray[np.int64], lengths_B: npt.NDArray[np.int32], out_BL: Codes
 ) -> None:
@@ -45,7 +45,7 @@ def gather(
             out_BL[b, i] = AMBIGUOUS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_windows(
     codes: Codes, starts_N: npt.NDArray[np.int64], lengths_N: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.uint64]:
@@ -64,7 +64,7 @@ def hash_windows(
     return hashes_N
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk(stretches_R: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Walk each stretch with the next unused steps until they reach its end.
 

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome.store import GenomeStore, Positions
+from cmgems.genome.layout import Positions
+from cmgems.genome.store import GenomeStore
 from cmgems.registry import did_you_mean
 
 

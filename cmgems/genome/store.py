@@ -21,13 +21,12 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import CmgemsError, DataError
-from cmgems.files import atomic_folder, check_new
+from cmgems.files import atomic_folder, check_new, is_there
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import read_fasta
+from cmgems.genome.layout import Positions, read_layout
 from cmgems.progress import progress
 from cmgems.reading import compression_of
-
-Positions = npt.NDArray[np.int64]
 
 FORMAT = "cmgems-genome"
 FORMAT_VERSION = 1
@@ -74,13 +73,9 @@ class GenomeStore:
         folder = Path(folder)
         index = _read_index(folder)
         try:
-            lengths = np.array(index["lengths"], dtype=np.int64)
-            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-            runs = np.array([index["run_starts"], index["run_ends"]], dtype=np.int64).T.copy()
             size = (folder / "codes.bin").stat().st_size
-            if size != offsets[-1] or len(index["names"]) != len(lengths):
-                raise ValueError(f"codes.bin has {size:,} bytes where index.json says {offsets[-1]:,}")
-            soft = np.load(folder / "soft_masked.npy", mmap_mode="r") if index["soft_mask"] else None
+            offsets, runs = read_layout(index, size)
+            soft = _soft_masked(folder, size) if index["soft_mask"] else None
             return cls(
                 folder=folder,
                 codes=np.memmap(folder / "codes.bin", dtype=np.uint8, mode="r"),
@@ -93,10 +88,11 @@ class GenomeStore:
                 sources=index["sources"],
                 soft_masked_runs=soft,
             )
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise DataError(
-                "damaged genome store", where=folder, why=str(error), fix="build it again"
-            ) from error
+        except OSError as error:
+            raise _unreadable(error, folder) from error
+        except (KeyError, ValueError) as error:
+            why = f"index.json has no {error}" if isinstance(error, KeyError) else str(error)
+            raise DataError("damaged genome store", where=folder, why=why, fix="build it again") from error
 
     @classmethod
     def build(
@@ -175,6 +171,45 @@ class GenomeStore:
             )
 
 
+def _soft_masked(folder: Path, size: int) -> Positions:
+    """The stretches of lower-case letters, memory-mapped.
+
+    Raises:
+        ValueError: if the file is damaged.
+        OSError: if it cannot be read.
+    """
+    try:
+        runs: Positions = np.load(folder / "soft_masked.npy", mmap_mode="r")
+    except EOFError:  # the file is empty
+        runs = np.empty(0, np.int64)
+    if runs.ndim != 2 or runs.shape[1] != 2 or runs.dtype != np.int64 or (len(runs) and runs[-1, 1] > size):
+        raise ValueError("soft_masked.npy does not hold stretches of the genome")
+    return runs
+
+
+def store_content(folder: Path) -> str:
+    """What tells one genome from another: a sha256 over the bases, and the contigs' names and lengths.
+
+    Raises:
+        DataError: if ``folder`` is not a genome store, or cannot be read.
+    """
+    index = _read_index(folder)
+    parts = [index.get(key) for key in ("sha256", "names", "lengths")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _unreadable(error: OSError, folder: Path) -> DataError:
+    """The error about a file of a store: it is missing, or may be whole on a disk that is not mounted, say."""
+    file = Path(error.filename or folder)
+    if isinstance(error, FileNotFoundError) and not is_there(file):
+        why = f"it has no {file.name}"
+        return DataError("damaged genome store", where=folder, why=why, fix="build it again")
+    why = f"{file.name}: {error.strerror or error}"
+    return DataError(
+        "cannot read the genome store", where=folder, why=why, fix="check its disk and permissions"
+    )
+
+
 def _read_index(folder: Path) -> dict[str, Any]:
     index = _read_any_index(folder)
     if index is None:
@@ -200,15 +235,13 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
     path, index = folder / "index.json", None
     try:
         index = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
-        ) from error
     except OSError as error:
-        raise DataError(
-            "cannot read", where=path, why=error.strerror or str(error), fix="check the path"
-        ) from error
-    except ValueError:
+        if not is_there(path):
+            raise DataError(
+                "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
+            ) from error
+        raise _unreadable(error, folder) from error
+    except (ValueError, RecursionError):
         if (folder / "codes.bin").is_file():
             return None
     if not isinstance(index, dict) or index.get("format") != FORMAT:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
 from cmgems.genome.kernels import hash_windows, walk
-from cmgems.genome.store import GenomeStore, Positions
+from cmgems.genome.layout import Positions
+from cmgems.genome.store import GenomeStore
 from cmgems.registry import Registry
 
 Lengths = npt.NDArray[np.int32]

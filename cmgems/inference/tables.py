@@ -138,7 +138,7 @@ def _parquet(path: Path) -> Iterator[Add]:
 @contextmanager
 def _h5(path: Path) -> Iterator[Add]:
     h5py = optional("h5py", extra="h5", needed_for="HDF5 files")
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_path(path) as partial, h5py.File(partial, "w", locking=False) as file:
 
         def add(columns: Columns, vectors_RD: npt.NDArray[np.float32]) -> None:
             arrays: dict[str, Any] = {"embedding": vectors_RD}

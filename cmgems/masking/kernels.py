@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from cmgems.jit import kernel
 from cmgems.masking.random import STREAM_CENTRES, STREAM_CORRUPTION, STREAM_GUMBEL, draw_block, draw_row, unit
 
 _CENTRES = np.uint64(STREAM_CENTRES)
@@ -32,7 +33,7 @@ def _mask_span(mask_S, start, stop):  # type: ignore[no-untyped-def]
     mask_S[max(start, 0) : stop + 1] = True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def random_span(maskable_BS, seed, samples_B, probability, low, high):  # type: ignore[no-untyped-def]
     """Each centre masks offsets low..high."""
     mask_BS = np.zeros(maskable_BS.shape, np.bool_)
@@ -42,7 +43,7 @@ def random_span(maskable_BS, seed, samples_B, probability, low, high):  # type: 
     return mask_BS & maskable_BS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def genemask(maskable_BS, ranks_BS, seed, samples_B, probability, low, high, reach, few):  # type: ignore[no-untyped-def]
     """Each centre masks offsets low..high; the better half of them also +-reach around its best-ranked position."""
     mask_BS = np.zeros(maskable_BS.shape, np.bool_)
@@ -85,7 +86,7 @@ def _draw_count(trials, seed, sample, probability):  # type: ignore[no-untyped-d
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, temperature):  # type: ignore[no-untyped-def]
     """m ~ Binomial(n, probability) centres, each masking +-reach.
 
@@ -127,7 +128,7 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, tempe
     return mask_BS & maskable_BS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def corrupt(  # type: ignore[no-untyped-def]
     clean_BS, mask_BS, seed, samples_B, mask_id, first_known, known, masked_share, random_share
 ):

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cmgems.config import Component, component
+from cmgems.config import Component, component, input_path
 from cmgems.errors import CmgemsError
+from cmgems.files import sha256_of
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
@@ -40,7 +41,7 @@ class MaskingConfig:
     """
 
     curriculum: Component = component(CURRICULA, "cm_gems")
-    table: Path | None = None
+    table: Path | None = input_path(sha256_of, None)
     rate: float = NOMINAL_RATE
     target_rate: float | None = None
     rank_by: RankBy = "token"

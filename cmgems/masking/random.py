@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from cmgems.jit import kernel
+
 # Streams keep the draws of one token for different purposes apart. Plugins: 16 and up.
 STREAM_CENTRES = 0
 STREAM_CORRUPTION = 1
@@ -64,7 +66,7 @@ def unit(words):  # type: ignore[no-untyped-def]
     return (words + 0.5) * 2.0**-32
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_uniform(seed, samples_B, stream, out_BS):  # type: ignore[no-untyped-def]
     for b in range(len(out_BS)):
         out_BS[b] = unit(draw_row(seed, samples_B[b], stream, out_BS.shape[1]))

@@ -14,7 +14,7 @@ from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.models.nt_v1 import NTv1Config
 from cmgems.models.nt_v2 import NTv2Config
 from cmgems.models.published import PublishedModel
-from cmgems.models.saved import SavedModel, find_model_folder, load_model, save_model
+from cmgems.models.saved import SavedModel, find_model_folder, load_model, model_content, save_model
 from cmgems.models.source import ModelSource
 from cmgems.models.transformer import TransformerConfig
 
@@ -38,5 +38,6 @@ __all__ = [
     "fit_to_tokenizer",
     "load_model",
     "merge_lora",
+    "model_content",
     "save_model",
 ]

@@ -20,14 +20,16 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 import cmgems
-from cmgems.errors import CheckpointError, CmgemsError, few
-from cmgems.files import write_bytes, write_json
+from cmgems.config import Component, component, load_config
+from cmgems.errors import CheckpointError, CmgemsError, ConfigError, few
+from cmgems.files import is_there, sha256_of, write_bytes, write_json
 from cmgems.models.base import MODELS, UNLABELLED, Head, ModelConfig, build_model
 from cmgems.runs.layout import BEST, CHECKPOINTS, FINAL, INFO_FILE, STEP_PREFIX, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
 FORMAT_VERSION = 1
+ANOTHER_MODEL = "the checkpoint is of another model"
 INFO_TYPES = {"model": dict, "head": str, "labels": list, "tokenizer": dict, "training": dict, "sha256": str}
 
 
@@ -59,6 +61,14 @@ class SavedModel:
     training: dict[str, Any]
     folder: Path
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Components:
+    """What ``model.json`` names."""
+
+    model: Component = component(MODELS, "logo")
+    tokenizer: Component = component(TOKENIZERS, "kmer6")
 
 
 def save_model(
@@ -127,14 +137,14 @@ def find_model_folder(path: Path) -> Path:
             whichever comes first.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is none, or the folder cannot be read.
     """
-    if not path.exists():
+    if not is_there(path):
         raise CheckpointError("no such folder", where=path, fix="check the path")
     for folder in (path, *RunReader(path).model_folders):
-        if (folder / INFO_FILE).is_file():
+        if is_there(folder / INFO_FILE):
             return folder
-    is_huggingface = (path / "config.json").is_file()
+    is_huggingface = any((*path.glob("config.json"), *path.glob("checkpoint-*/config.json")))
     raise CheckpointError(
         "no model found",
         where=path,
@@ -145,6 +155,19 @@ def find_model_folder(path: Path) -> Path:
     )
 
 
+def model_content(path: Path) -> str:
+    """What tells one trained model from another: the sha256 of its description, which has that of the weights.
+
+    Args:
+        path: As for ``find_model_folder``.
+
+    Raises:
+        CheckpointError: if there is no model.
+        OSError: if it cannot be read.
+    """
+    return sha256_of(find_model_folder(path) / INFO_FILE)
+
+
 def load_model(path: Path) -> SavedModel:
     """Read a saved model, on the CPU, in evaluation mode. Leaves the global random state alone.
 
@@ -152,22 +175,22 @@ def load_model(path: Path) -> SavedModel:
         path: As for ``find_model_folder``.
 
     Raises:
-        CheckpointError: if there is no model, a file is damaged, or the weights are of another config.
-        CmgemsError: if the model or tokenizer is not registered (a plugin is not loaded).
+        CheckpointError: if there is no model, a file is damaged, the weights are of another config, or the model or
+            tokenizer is not registered (a plugin is not loaded).
     """
     folder = find_model_folder(Path(path))
     info = _read_info(folder / INFO_FILE)
-    config, model_name = _build(MODELS, info["model"], folder / INFO_FILE)
-    tokenizer, tokenizer_name = _build(TOKENIZERS, info["tokenizer"], folder / INFO_FILE)
+    named = _read_components(info, folder / INFO_FILE)
+    config, tokenizer = named.model.build(MODELS), named.tokenizer.build(TOKENIZERS)
     head, labels = cast(Head, info["head"]), list(info["labels"])
     state = _read_weights(folder / WEIGHTS_FILE, info["sha256"])
     model = build_with_weights(config, head, len(labels), state, where=folder / WEIGHTS_FILE)
     return SavedModel(
         model=model,
-        model_name=model_name,
+        model_name=named.model.name,
         config=config,
         head=head,
-        tokenizer_name=tokenizer_name,
+        tokenizer_name=named.tokenizer.name,
         tokenizer=tokenizer,
         labels=labels,
         training=dict(info["training"]),
@@ -183,9 +206,19 @@ def build_with_weights(
     Raises:
         CheckpointError: if ``state``, read from ``where``, is of another model.
     """
+    if getattr(config, "layers", 0) > len(state):
+        raise CheckpointError("missing tensors", where=where, why="fewer than layers", fix=ANOTHER_MODEL)
+    try:
+        with torch.device("meta"):  # before a wrong size takes the machine's memory
+            expected = build_model(config, head, num_labels).state_dict()
+    except CmgemsError:
+        raise
+    except Exception as error:  # modules refuse impossible sizes in many ways
+        why = str(error).partition("\n")[0]
+        raise CheckpointError("impossible model", where=where, why=why, fix=ANOTHER_MODEL) from error
+    check_state(state, expected, where=where)
     with torch.random.fork_rng(devices=[]):
         model = build_model(config, head, num_labels)
-    check_state(state, model.state_dict(), where=where)
     model.load_state_dict(state)
     return model.eval()
 
@@ -196,23 +229,22 @@ def check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], whe
     Raises:
         CheckpointError: if any is missing, unknown or of another shape; the message names them.
     """
-    fix = "the checkpoint is of another model"
     if missing := expected.keys() - state.keys():
-        raise CheckpointError("missing tensors", where=where, why=few(sorted(missing)), fix=fix)
+        raise CheckpointError("missing tensors", where=where, why=few(sorted(missing)), fix=ANOTHER_MODEL)
     if unknown := state.keys() - expected.keys():
-        raise CheckpointError("unknown tensors", where=where, why=few(sorted(unknown)), fix=fix)
+        raise CheckpointError("unknown tensors", where=where, why=few(sorted(unknown)), fix=ANOTHER_MODEL)
     wrong = [
         f"{name} is {list(state[name].shape)}, not {list(tensor.shape)}"
         for name, tensor in expected.items()
         if state[name].shape != tensor.shape
     ]
     if wrong:
-        raise CheckpointError("tensors of another shape", where=where, why=few(wrong), fix=fix)
+        raise CheckpointError("tensors of another shape", where=where, why=few(wrong), fix=ANOTHER_MODEL)
 
 
 def _read_info(path: Path) -> dict[str, Any]:
     try:
-        info = json.loads(path.read_text())
+        info = json.loads(path.read_text(encoding="utf-8"))
         complete = isinstance(info, dict) and all(isinstance(info.get(k), t) for k, t in INFO_TYPES.items())
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
@@ -237,28 +269,30 @@ def _describe(name: str, component: Any) -> dict[str, Any]:
     return {"name": name, "options": options}
 
 
-def _build(registry: Any, description: Mapping[str, Any], path: Path) -> tuple[Any, str]:
-    """The inverse of ``_describe``."""
+def _read_components(info: Mapping[str, Any], path: Path) -> _Components:
+    """The inverse of ``_describe`` for both; their options are checked as a config's are."""
     try:
-        name, options = description["name"], description["options"]
-        return registry.build(name, **options), name
-    except (TypeError, KeyError) as error:
+        given = {
+            kind: {"name": info[kind]["name"], **info[kind]["options"]} for kind in ("model", "tokenizer")
+        }
+        return load_config(_Components, None, values=[given])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError("not a model description", where=path, fix="use another checkpoint") from error
+    except ConfigError as error:
+        problem = error.problems[0]
+        theirs = "use the cmgems that wrote it; if it needs a plugin, load that with --plugin"
+        fix = f"{problem.fix}; {theirs}" if problem.fix else theirs
         raise CheckpointError(
-            f"cannot build the {registry.kind}",
-            where=path,
-            why=str(error),
-            fix="use the cmgems that wrote it",
+            problem.what, where=f"{path} ({problem.where})", why=problem.why, fix=fix
         ) from error
-    except CmgemsError as error:
-        fix = f"{error.fix} If it is a plugin's, load that with --plugin"
-        raise CmgemsError(error.what, where=path, why=error.why, fix=fix) from error
 
 
 def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError("cannot read", where=path, why=error.strerror or str(error)) from error
+        why = error.strerror or str(error)
+        raise CheckpointError("cannot read", where=path, why=why, fix="use another checkpoint") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise CheckpointError(
             "damaged weights",

@@ -11,7 +11,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from cmgems.config import Component
-from cmgems.errors import CheckpointError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models.base import MODELS, Head, ModelConfig, build_model, fit_to_tokenizer
 from cmgems.models.saved import SavedModel, load_model, save_model
 from cmgems.tokenization import TOKENIZERS, Tokenizer
@@ -36,21 +36,30 @@ class ModelSource:
     saved: SavedModel | None = None
 
     @classmethod
-    def of(cls, model: Component, tokenizer: Component, dropout: float | None = None) -> ModelSource:
+    def of(cls, model: Component, tokenizer: Component | None, dropout: float | None = None) -> ModelSource:
         """What a config's ``model`` and ``tokenizer`` name.
 
         Args:
             model: A registered model with its options, or a run, checkpoint or model folder.
-            tokenizer: The tokenizer of a registered model; a folder brings its own.
+            tokenizer: The tokenizer of a registered model; a folder brings its own, and takes no other.
             dropout: Hidden dropout in place of the model's own.
 
         Raises:
-            CheckpointError: if the folder holds no model, or a damaged one.
-            CmgemsError: if the model cannot take the tokenizer.
+            CheckpointError: if the folder holds no model, a damaged one, or one with another tokenizer.
+            CmgemsError: if the model cannot take the tokenizer, or none is named.
         """
         if model.folder is not None:
             saved = load_model(model.folder)
+            if tokenizer is not None and tokenizer.build(TOKENIZERS) != saved.tokenizer:
+                raise CheckpointError(
+                    "another tokenizer",
+                    where=saved.folder,
+                    why=f"the model was trained with {saved.tokenizer_name}, not {tokenizer.name}",
+                    fix="leave `tokenizer` out: a model folder brings its own",
+                )
             source = cls(saved.model_name, saved.config, saved.tokenizer_name, saved.tokenizer, saved)
+        elif tokenizer is None:
+            raise CmgemsError("no tokenizer", where="tokenizer", fix=f"name one for the model {model.name}")
         else:
             built = tokenizer.build(TOKENIZERS)
             source = cls(model.name, fit_to_tokenizer(model.build(MODELS), built), tokenizer.name, built)

@@ -6,7 +6,6 @@ so a table is the marginal sum of the next longer one, plus one n-gram for each 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from cmgems.distributed import ALONE, World
 from cmgems.errors import CmgemsError
 from cmgems.pmi.kernels import count_window
+from cmgems.process import available_cores
 from cmgems.progress import progress
 
 MAX_N = 10  # a dense table of 4^10 int64 is 8 MiB
@@ -80,7 +80,7 @@ def count_ngrams(
 
 def default_workers() -> int:
     """One worker a core this process may use, at most 4: more only wait for memory."""
-    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(4, available_cores())
 
 
 def _count_chunks(store: CodedGenome, n: int, chunks: range, workers: int, show: bool) -> tuple[Table, Table]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from cmgems.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_window(
     codes_L: npt.NDArray[np.uint8],
     origin: int,

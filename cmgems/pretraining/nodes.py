@@ -63,6 +63,9 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
         padded_tokens: Row width for the longest of a batch's lengths in bp.
         rank: This process' row of the batch: rows rank, rank + world, ...
         world: Number of processes.
+
+    Attributes:
+        begin: The state in which it starts without another.
     """
 
     def __init__(
@@ -78,10 +81,11 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
         self._batch_size = batch_size
         self._padded_tokens = padded_tokens
         self._rows = np.arange(rank, batch_size, world)
+        self.begin = {"epoch": 0, "batch": 0, "sample": 0}
 
     def reset(self, initial_state: dict[str, Any] | None = None) -> None:
         super().reset(initial_state)
-        state = initial_state or {"epoch": 0, "batch": 0, "sample": 0}
+        state = initial_state or self.begin
         self._epoch, self._batch, self._sample = state["epoch"], state["batch"], state["sample"]
         self._starts_N, self._lengths_N = self._epoch_windows(self._epoch)
 
@@ -118,25 +122,31 @@ class MaskNode(BaseNode[MaskedBatch]):
 
     Args:
         source: Unmasked batches; a failure among them is raised here.
+        windows: Where they come from. Only its state is kept, so that a run may go on with other threads.
         masker: Holds the curriculum and its state, which is part of this node's state.
         accumulation: Batches in one optimizer step.
     """
 
-    def __init__(self, source: BaseNode[IdBatch | Failure], masker: Masker, accumulation: int = 1) -> None:
+    def __init__(
+        self,
+        source: BaseNode[IdBatch | Failure],
+        windows: WindowNode,
+        masker: Masker,
+        accumulation: int = 1,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._source = source
+        self._source, self._windows = source, windows
         self._masker = masker
         self._accumulation = accumulation
 
     def reset(self, initial_state: dict[str, Any] | None = None) -> None:
         super().reset(initial_state)
         self._taken = 0
-        if initial_state is None:
-            self._source.reset()
-            return
-        self._taken = initial_state["taken"]
-        self._masker.load_state_dict(initial_state["curriculum"])
-        self._source.reset(initial_state["source"])
+        if initial_state is not None:
+            self._taken = initial_state["taken"]
+            self._masker.load_state_dict(initial_state["curriculum"])
+            self._windows.begin = _innermost(initial_state["source"])
+        self._source.reset()
 
     def next(self) -> MaskedBatch:
         batch = next(self._source)
@@ -150,8 +160,15 @@ class MaskNode(BaseNode[MaskedBatch]):
         return {
             "taken": self._taken,
             "curriculum": self._masker.state_dict(),
-            "source": self._source.state_dict(),
+            "source": _innermost(self._source.state_dict()),
         }
+
+
+def _innermost(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of the windows inside those of the nodes that run ahead, which snapshot it with every batch."""
+    while "epoch" not in state:
+        state = next(state[key] for key in ("it_state", "snapshot", "source") if key in state)
+    return state
 
 
 def masked_stream(
@@ -188,4 +205,4 @@ def masked_stream(
     )
     if prefetch:
         source = Prefetcher(source, prefetch)
-    return MaskNode(source, masker, accumulation)
+    return MaskNode(source, windows, masker, accumulation)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.config import Component, component
+from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs
+from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs, store_content
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
@@ -36,13 +36,13 @@ class GenomeData:
             millions of tokens a second.
     """
 
-    store: Path
+    store: Path = input_path(store_content)
     sampler: Component = component(SAMPLERS, "tiled")
     split: Split = field(default_factory=Split)
     batch_size: int = 10
     pad_multiple: int = 64
-    prefetch: int = 4
-    workers: int = 0
+    prefetch: int = free(4)
+    workers: int = free(0)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -13,18 +13,19 @@ verified before a resume.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
+import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from cmgems.errors import CmgemsError, DiskError
-from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json
-from cmgems.runs.layout import MANIFEST, STEP_PREFIX, TRAINING_JSON, step_folder, step_of
+from cmgems.errors import CheckpointError, CmgemsError, DiskError, unreadable
+from cmgems.files import PARTIAL_PREFIX, atomic_folder, is_there, sha256_of, write_json
+from cmgems.runs.layout import MANIFEST, TRAINING_JSON, step_folder, step_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class CheckpointConfig:
             the next checkpoint.
     """
 
+    free: ClassVar[bool] = True  # a run may go on with others
+
     every: int = 1000
     keep: int = 2
     keep_best: bool = False
@@ -49,20 +52,25 @@ class CheckpointConfig:
             raise CmgemsError("`every` and `keep` must be 1 or more")
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def damage(folder: Path) -> str | None:
-    """What is wrong with a checkpoint folder, or None if it is whole."""
+    """What is wrong with a checkpoint folder, or None if it is whole.
+
+    Raises:
+        CheckpointError: if a file that is there cannot be read: it may be whole, so nothing may take its place.
+    """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        for name, sha256 in manifest.items():
-            if _sha256(folder / name) != sha256:
+        files = os.listdir(folder)
+        if MANIFEST not in files:
+            return f"no {MANIFEST}"
+        for name, sha256 in json.loads((folder / MANIFEST).read_text()).items():
+            if name not in files:
+                return f"no {name}"
+            if sha256_of(folder / name) != sha256:
                 return f"{name} does not match its checksum"
-    except (OSError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
+    except OSError as error:
+        raise unreadable(error, error.filename or folder) from error
+    except (ValueError, AttributeError) as error:
+        return f"{MANIFEST} is damaged ({error})"
     return None
 
 
@@ -75,13 +83,26 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._damaged: set[int] = set()
 
     def all(self) -> list[Path]:
-        """Checkpoint folders by step, not verified."""
+        """Checkpoint folders by step, not verified.
+
+        Raises:
+            CheckpointError: if the folder cannot be read.
+        """
         return [folder for _, folder in sorted(self._by_step().items())]
 
     def _by_step(self) -> dict[int, Path]:
-        steps = {step_of(folder): folder for folder in self.folder.glob(f"{STEP_PREFIX}*")}
+        if not is_there(self.folder):
+            return {}
+        try:
+            folders = [
+                self.folder / name for name in os.listdir(self.folder)
+            ]  # glob would take an error for nothing
+        except OSError as error:
+            raise unreadable(error, self.folder) from error
+        steps = {step_of(folder): folder for folder in folders}
         return {step: folder for step, folder in steps.items() if step is not None}
 
     def path(self, step: int) -> Path:
@@ -95,43 +116,84 @@ class Checkpoints:
             CmgemsError: if it cannot be written; earlier checkpoints stay, and of a full disk it names the newest.
         """
         final = self.path(step)
-        shutil.rmtree(final, ignore_errors=True)  # a damaged one, or the resume would have started there
         try:
-            with atomic_folder(final) as partial:
+            # What is there is damaged, or the resume would have started there; yet it stays until the new one is whole.
+            with atomic_folder(final, replace=is_there(final)) as partial:
                 write(partial)
                 files = sorted(p.name for p in partial.iterdir())
-                write_json(partial / MANIFEST, {name: _sha256(partial / name) for name in files})
+                write_json(partial / MANIFEST, {name: sha256_of(partial / name) for name in files})
         except DiskError as error:
-            kept = self.all()
-            why = f"{kept[-1].name} is whole" if kept else "there is no earlier checkpoint"
+            kept = [
+                path.name for number, path in sorted(self._by_step().items()) if number not in self._damaged
+            ]
+            why = f"{kept[-1]} is whole" if kept else "there is no earlier checkpoint"
             raise DiskError(error.what, where=error.where, why=why, fix=error.fix) from error
+        self._damaged.discard(step)
         return final
 
     def newest(self) -> int | None:
-        """Step of the newest whole checkpoint, None if there is none; damaged ones are skipped with a warning."""
-        for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*"):
-            shutil.rmtree(leftover)
+        """Step of the newest whole checkpoint, None if there are none; damaged ones are skipped with a warning.
+
+        Raises:
+            CheckpointError: if there are some and none is whole, or one cannot be read. No file is touched then.
+        """
+        problems = {}
         for step, folder in sorted(self._by_step().items(), reverse=True):
             problem = damage(folder)
             if problem is None:
-                return step
-            print(f"warning: skipping damaged checkpoint {folder}: {problem}", file=sys.stderr)
-        return None
+                break
+            problems[step] = f"{folder}: {problem}"
+        else:
+            if problems:
+                raise _unusable("no checkpoint can be used", self.folder, next(iter(problems.values())))
+            step = None
+        for problem in problems.values():
+            print(f"warning: skipping damaged checkpoint {problem}", file=sys.stderr)
+        self._damaged.update(problems)
+        for leftover in self.folder.glob(f"{PARTIAL_PREFIX}*"):
+            shutil.rmtree(leftover)
+        return step
+
+    def whole(self, step: int) -> Path:
+        """The folder of a step's checkpoint, verified.
+
+        Raises:
+            CheckpointError: if it is damaged or cannot be read.
+        """
+        folder = self.path(step)
+        problem = damage(folder)
+        if problem is not None:
+            raise _unusable("damaged checkpoint", folder, problem)
+        return folder
 
     def best(self) -> int | None:
         """Step of the checkpoint with the lowest ``score`` in its ``training.json``; None if none has one."""
         scores: dict[int, float] = {}
         for step, folder in self._by_step().items():
+            if not is_there(folder / TRAINING_JSON):
+                continue  # damaged: no candidate
             try:
                 score = json.loads((folder / TRAINING_JSON).read_text()).get("score")
-            except (OSError, ValueError):
-                continue  # damaged: no candidate, and `newest` says so
+            except OSError as error:
+                raise unreadable(error, folder / TRAINING_JSON) from error
+            except ValueError:
+                continue
             if score is not None and math.isfinite(score):
                 scores[step] = score
         return min(scores, key=lambda step: scores[step], default=None)
 
     def retain(self, keep: int, also: int | None = None) -> None:
-        """Delete all but the ``keep`` newest, and the one of step ``also``."""
-        for folder in self.all()[:-keep]:
-            if also is None or folder != self.path(also):
+        """Delete all but the ``keep`` newest whole ones, and the one of step ``also``.
+
+        Damaged ones later than those, over which the run has not come yet, stay: they count for nothing.
+        """
+        found = self._by_step()
+        whole = sorted(step for step in found if step not in self._damaged)
+        for step, folder in found.items():
+            if step < whole[-1] and step not in (*whole[-keep:], also):
                 shutil.rmtree(folder)
+
+
+def _unusable(what: str, where: Path, why: str) -> CheckpointError:
+    fix = "restore it from a copy, choose another -o, or remove the run folder to begin anew"
+    return CheckpointError(what, where=where, why=why, fix=fix)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -17,7 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from cmgems.errors import CmgemsError
-from cmgems.progress import console, human
+from cmgems.process import write_now
+from cmgems.progress import can_redraw, console, human
 from cmgems.runs.metric_log import perplexity
 
 
@@ -31,6 +31,8 @@ class LogConfig:
         wandb: Also log to Weights & Biases; offline unless `WANDB_API_KEY` or `WANDB_MODE` is set.
         profile: Steps to profile, once the first ones have warmed everything up; none by default.
     """
+
+    free: ClassVar[bool] = True  # a run may go on with others
 
     every: int = 10
     tensorboard: bool = False
@@ -106,7 +108,7 @@ class Display:
         """Say something from inside a signal handler, which must not enter a buffered write a second time."""
         self._notice = text
         if self._live is None and self._every:
-            os.write(2, f"{text}\n".encode())
+            write_now(text)
 
     def _left(self) -> str:
         done = self._done - self._start
@@ -146,7 +148,7 @@ class Display:
 def show_steps(label: str, start: int, total: int, every: int, visible: bool = True) -> Iterator[Display]:
     """Show steps ``start``..``total`` of a run."""
     display = Display(label, start, total, every if visible else 0)
-    if not visible or not console.is_terminal:
+    if not visible or not can_redraw():
         yield display
         return
     with Live(get_renderable=display.panel, console=console, refresh_per_second=4) as live:

@@ -10,20 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
-from cmgems.config import config_dict, dump_config
+from cmgems.config import Content, changed_inputs, config_difference, contents, dump_config
 from cmgems.distributed import World
-from cmgems.errors import CmgemsError, disk_error
-from cmgems.files import PARTIAL_PREFIX, atomic_folder, write_json, write_text
-from cmgems.runs.layout import CONFIG, INFO_FILE, LOCK, METRIC_LOG, SUMMARY, WEIGHTS_FILE
+from cmgems.errors import CheckpointError, CmgemsError, disk_error
+from cmgems.files import PARTIAL_PREFIX, atomic_folder, is_there, write_json, write_text
+from cmgems.runs.layout import CONFIG, INFO_FILE, INPUTS, LOCK, METRIC_LOG, SUMMARY, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
 from cmgems.runs.summary import label
-
-# Sections that change nothing that is computed: a run may go on with others.
-FREE_SECTIONS = ("checkpoint", "log", "parallel", "trouble")
 
 
 class RunBusyError(CmgemsError):
@@ -41,7 +37,7 @@ class Run(RunReader):
 
     def keep_model(self, checkpoint: Path, name: str) -> None:
         """Copy a checkpoint's model files to ``name`` in the run folder, where the other commands look first."""
-        if (self.folder / name).exists():
+        if is_there(self.folder / name):
             return
         with atomic_folder(self.folder / name) as partial:
             for file in (WEIGHTS_FILE, INFO_FILE):
@@ -65,8 +61,8 @@ def show_summary(title: str, summary: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def config_difference(out: Path, config: object, recipe: str | None = None) -> str:
-    """How the config of the run in ``out`` differs, in words; "" if it does not, or if there is nothing to protect.
+def check_same(out: Path, config: object, recipe: str | None = None) -> dict[str, Content]:
+    """Refuse a run that would mix with another: that has other settings or inputs than the one in ``out``.
 
     A run that failed before its first checkpoint, for a mistake in its config say, has nothing to protect. A finished
     run has its summary, though its checkpoints may be gone.
@@ -76,27 +72,35 @@ def config_difference(out: Path, config: object, recipe: str | None = None) -> s
         config: The config that it is wanted for.
         recipe: Its recipe, None for any.
 
+    Returns:
+        What the inputs of the run hold, as far as it is known.
+
     Raises:
-        DataError: if the config there cannot be read.
+        CheckpointError: if they differ, or the run there cannot be read.
     """
-    there = RunReader(out)
-    if not (out / CONFIG).is_file() or not (there.checkpoints.all() or (out / SUMMARY).is_file()):
-        return ""
-    wanted = {"recipe": recipe, **config_dict(config)}
-    old = _decisive_lines({**there.config, "recipe": there.recipe if recipe is not None else None})
-    new = _decisive_lines(wanted)
-    if old == new:
-        return ""
-    for old_line, new_line in zip(old, new, strict=False):
-        if old_line != new_line:
-            return f"there it says {old_line.strip()!r}, here {new_line.strip()!r}"
-    return "one of them has more lines"
-
-
-def _decisive_lines(values: dict[str, Any]) -> list[str]:
-    """A config as lines, without the sections that a run may change on its way."""
-    kept = {key: value for key, value in values.items() if key not in FREE_SECTIONS}
-    return yaml.safe_dump(kept, sort_keys=False, width=10_000).splitlines()
+    now, there = contents(config), RunReader(out)
+    if not is_there(out / CONFIG) or not (there.checkpoints.all() or is_there(out / SUMMARY)):
+        return now
+    before = there.inputs  # none of a run made before version 0.3
+    if changed := changed_inputs(before, now):
+        raise CheckpointError(
+            "inputs have changed",
+            where=out,
+            why=f"this run began with other contents of {' and '.join(changed)}",
+            fix="bring those back, or choose another -o",
+        )
+    settings = {key: value for key, value in there.config.items() if key != "recipe"}
+    difference = config_difference(config, settings, before.keys() & now.keys())
+    if recipe not in (None, there.recipe):
+        difference = f"`recipe` is {there.recipe} there, {recipe} here"
+    if difference:
+        raise CheckpointError(
+            "output folder in use",
+            where=out,
+            why=f"it holds a run with another config: {difference}",
+            fix="choose another -o, or repeat that run's own command to resume it",
+        )
+    return before | now
 
 
 def share_folder(out: Path, config: object, recipe: str) -> None:
@@ -109,7 +113,7 @@ def share_folder(out: Path, config: object, recipe: str) -> None:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / CONFIG).is_file() and any(out.iterdir()):
+        if not is_there(out / CONFIG) and any(out.iterdir()):
             raise _in_use(out)
     except OSError as error:
         raise disk_error(error, out) from error
@@ -122,27 +126,13 @@ def _in_use(out: Path, why: str = "it is not empty and not a run") -> CmgemsErro
     return CmgemsError("output folder in use", where=out, why=why, fix="choose another -o")
 
 
-def _refuse_others(out: Path, config: object, recipe: str) -> None:
-    """Raise if ``out`` holds something other than a run with this config."""
-    if not (out / CONFIG).is_file() and any(path.name != LOCK for path in out.iterdir()):
-        (out / LOCK).unlink()
-        raise _in_use(out)
-    if difference := config_difference(out, config, recipe):
-        raise CmgemsError(
-            "output folder in use",
-            where=out,
-            why=f"it holds a run with another config ({difference})",
-            fix="choose another -o, or repeat that run's own command to resume it",
-        )
-
-
 @contextmanager
 def open_run(out: Path, config: object, recipe: str, world: World | None = None) -> Iterator[Run]:
     """Open ``out`` for a run of ``recipe`` with ``config``: new, or the same run going on; by one run at a time.
 
     Raises:
         RunBusyError: if another run holds it.
-        CmgemsError: if it holds a run with another config, or is no run folder.
+        CmgemsError: if it holds a run with another config or other inputs, or is no run folder.
     """
     if world is not None and not world.is_main:
         yield Run(out)
@@ -159,10 +149,19 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
             raise RunBusyError(
                 "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
             ) from None
+        if not is_there(out / CONFIG) and any(_is_foreign(path) for path in out.iterdir()):
+            (out / LOCK).unlink()
+            raise _in_use(out)
+        inputs = check_same(out, config, recipe)
         _sweep(out)
-        _refuse_others(out, config, recipe)
+        write_json(out / INPUTS, inputs)
         write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file in a folder without a config is no trace of a run that was killed as it began."""
+    return path.name not in (LOCK, INPUTS) and not path.name.startswith(PARTIAL_PREFIX)
 
 
 def _sweep(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 runs/logo/
     config.yaml        the resolved config
+    inputs.json        sha256 of the inputs that the config names
     metrics.jsonl      one record a line
     checkpoints/       one folder a step
     final/ or best/    the model folder at the end
@@ -14,6 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 CONFIG = "config.yaml"
+INPUTS = "inputs.json"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from cmgems.errors import DataError
+from cmgems.errors import CheckpointError
+from cmgems.files import is_there
 from cmgems.runs.checkpoints import Checkpoints
-from cmgems.runs.layout import BEST, CHECKPOINTS, CONFIG, FINAL, METRIC_LOG, SUMMARY
+from cmgems.runs.layout import BEST, CHECKPOINTS, CONFIG, FINAL, INPUTS, METRIC_LOG, SUMMARY
 from cmgems.runs.metric_log import read_metric_log
 
 
@@ -25,7 +26,7 @@ class RunReader:
         folder: The run folder.
 
     Raises:
-        DataError: by every property, if its file is there and cannot be read.
+        CheckpointError: by every property, if its file is there and cannot be read.
     """
 
     folder: Path
@@ -34,6 +35,11 @@ class RunReader:
     def config(self) -> dict[str, Any]:
         """The resolved config as plain values, with the recipe's name under ``recipe``; empty if there is none."""
         return self._mapping(CONFIG, yaml.safe_load) or {}
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What the inputs held when the run began, as ``cmgems.config.contents``; empty if it was not recorded."""
+        return self._mapping(INPUTS, json.loads) or {}
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:
@@ -45,9 +51,9 @@ class RunReader:
         """The records of the metric log that have a ``step``, in the order written; none if there is no log."""
         path = self.folder / METRIC_LOG
         try:
-            found = read_metric_log(path) if path.is_file() else []
+            found = read_metric_log(path) if is_there(path) else []
         except (OSError, ValueError) as error:
-            raise DataError("cannot read the run", where=path, why=str(error)) from error
+            raise _unreadable(path, error) from error
         return [r for r in found if isinstance(r, dict) and isinstance(r.get("step"), int)]
 
     @property
@@ -59,7 +65,7 @@ class RunReader:
     @property
     def is_run(self) -> bool:
         """Whether the folder holds a config or a metric log."""
-        return any((self.folder / name).is_file() for name in (CONFIG, METRIC_LOG))
+        return any(is_there(self.folder / name) for name in (CONFIG, METRIC_LOG))
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -77,17 +83,25 @@ class RunReader:
 
     def _mapping(self, name: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:
         path = self.folder / name
-        if not path.is_file():
+        if not is_there(path):
             return None
         try:
             values = parse(path.read_text())
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise DataError("cannot read the run", where=path, why=str(error)) from error
-        if values is None:
-            return None
+            raise _unreadable(path, error) from error
         if not isinstance(values, dict):
-            raise DataError("not a run", where=path, why="the file holds no mapping")
+            raise CheckpointError(
+                "not a run",
+                where=path,
+                why="the file holds no mapping",
+                fix="restore it, or choose another -o",
+            )
         return values
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    fix = "restore the file, or choose another -o"
+    return CheckpointError("cannot read the run", where=path, why=str(error), fix=fix)
 
 
 def setting(config: dict[str, Any], dotted: str) -> Any:

@@ -1,6 +1,7 @@
-"""Stopping a run: Ctrl-C and SIGTERM finish the current step and save; a second signal exits at once.
+"""Stopping a run: a signal finishes the current step and saves; a second Ctrl-C or SIGTERM exits at once.
 
-Batch systems send SIGTERM some seconds before they take a machine away, torchrun when another rank has failed.
+Batch systems send a signal of their user's choice some minutes before they take a machine away, then SIGTERM; a
+terminal that is closed sends SIGHUP, torchrun SIGTERM when another rank has failed.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from types import FrameType
 from typing import NoReturn
 
 from cmgems.distributed import ALONE, World
+from cmgems.process import STOP_SIGNALS, write_now
+from cmgems.progress import can_redraw
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, *STOP_SIGNALS)
+# These may be meant: leave at once. The others are warnings, some of them sent every second.
+DEMANDS = (signal.SIGINT, signal.SIGTERM)
 # A launcher passes on a signal that the batch system has sent to every process: within this time it is the same one.
 SAME_SIGNAL_SECONDS = 1.0
-SHOW_CURSOR = b"\x1b[?25h"
+SHOW_CURSOR = "\x1b[?25h"
 
 
 class Stop:
@@ -33,21 +38,24 @@ class Stop:
     def __init__(self, announce: Callable[[str], None]) -> None:
         self.number = 0
         self._announce = announce
-        self._since: float | None = None
+        self._demanded: float | None = None
 
     def __bool__(self) -> bool:
         return self.number != 0
 
     def receive(self, number: int, frame: FrameType | None = None) -> None:
-        """The handler: remember the first signal, exit at the second."""
-        now = time.monotonic()
-        if self._since is None:
-            self.number, self._since = number, now
-            self._announce(f"{self.name}: stopping after this step; send it again to exit at once")
-        elif now - self._since > SAME_SIGNAL_SECONDS:
-            if sys.stderr.isatty():
-                os.write(sys.stderr.fileno(), SHOW_CURSOR)  # the live panel hides it
+        """The handler: remember the first signal; exit at the second demand."""
+        now, demand = time.monotonic(), number in DEMANDS
+        if demand and self._demanded is not None and now - self._demanded > SAME_SIGNAL_SECONDS:
+            if can_redraw():
+                write_now(SHOW_CURSOR)  # the live panel hides it
             os._exit(128 + number)  # every file is written whole or not at all, so nothing needs to be tidied
+        if not self:
+            self.number = number
+            again = "; send it again to exit at once" if demand else ""
+            self._announce(f"{self.name}: stopping after this step{again}")
+        if demand and self._demanded is None:
+            self._demanded = now
 
     @property
     def name(self) -> str:
@@ -65,22 +73,18 @@ class Stop:
         return True
 
     def leave(self, text: str, world: World = ALONE) -> NoReturn:
-        """Say what is safe and how to go on, and exit with 130 (SIGINT) or 143 (SIGTERM)."""
+        """Say what is safe and how to go on, and exit with 128 + n: 130 for SIGINT, 143 for SIGTERM."""
         if world.is_main:
             print(f"stopped by {self.name}: {text}; the same command continues", file=sys.stderr, flush=True)
         raise SystemExit(128 + self.number)
 
 
-def say(text: str) -> None:
-    """Write a line to stderr past Python's buffers: a signal handler may have interrupted a write to them."""
-    os.write(2, f"{text}\n".encode())
-
-
 @contextmanager
-def stop_signals(announce: Callable[[str], None] = say) -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a ``Stop`` to ask after each step; the old handlers come back at the end.
+def stop_signals(announce: Callable[[str], None] = write_now) -> Iterator[Stop]:
+    """Turn ``SIGNALS`` into a ``Stop`` to ask after each step; the old handlers come back at the end.
 
-    Python allows handlers in the main thread only; in another thread the stop never comes.
+    Those that are ignored, as under nohup, stay ignored. Python allows handlers in the main thread only; in another
+    thread the stop never comes.
 
     Args:
         announce: Tells the user that the signal has arrived; called inside the handler.
@@ -89,9 +93,12 @@ def stop_signals(announce: Callable[[str], None] = say) -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.receive) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    heard = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in heard:
+        signal.signal(number, stop.receive)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in heard:
+            signal.signal(number, before[number])

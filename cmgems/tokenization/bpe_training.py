@@ -11,7 +11,7 @@ from tokenizers.trainers import BpeTrainer
 
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import BASES, GenomeStore, TiledSampler, decode
-from cmgems.progress import console, progress
+from cmgems.progress import can_redraw, progress
 from cmgems.tokenization.bpe import SPECIAL_TOKENS
 from cmgems.tokenization.stock import bert_template
 
@@ -60,7 +60,7 @@ def train_bpe(store: GenomeStore, vocab_size: int, sample_mbp: float = SAMPLE_MB
         min_frequency=LEAST_COUNT,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=list(BASES),
-        show_progress=console.is_terminal,  # the library's bars of what follows reading
+        show_progress=can_redraw(),  # the library's bars of what follows reading
     )
     tokenizer.train_from_iterator(_windows(store, sample_bp), trainer)
     if tokenizer.get_vocab_size() < vocab_size:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from cmgems.genome.alphabet import AMBIGUOUS
+from cmgems.jit import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def kmer_ids(
     codes_BL: npt.NDArray[np.uint8],
     lengths_B: npt.NDArray[np.int32],
@@ -71,7 +71,7 @@ def kmer_ids(
         row[count + 2 :] = pad_id
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def side_by_side_ids(
     codes_BL: npt.NDArray[np.uint8],
     lengths_B: npt.NDArray[np.int32],

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cmgems.config import free
 from cmgems.errors import CmgemsError
 from cmgems.models.packing import to_device
 
@@ -25,7 +26,7 @@ RECOMPILE_LIMIT = 64
 
 @dataclass(frozen=True)
 class ComputeConfig:
-    """Device settings.
+    """Device settings. A run may go on with others but for the precision: they change sums to rounding only.
 
     Attributes:
         device: `auto` takes the GPU when there is one.
@@ -41,12 +42,12 @@ class ComputeConfig:
         threads: CPU threads; None leaves it to PyTorch.
     """
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = free("auto")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    compile: Literal["auto", "on", "off"] = "auto"
-    packing: Literal["auto", "on", "off"] = "auto"
-    recompute: bool = False
-    threads: int | None = None
+    compile: Literal["auto", "on", "off"] = free("auto")
+    packing: Literal["auto", "on", "off"] = free("auto")
+    recompute: bool = free(False)
+    threads: int | None = free(None)
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:

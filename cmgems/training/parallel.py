@@ -6,7 +6,7 @@ Both sum the same gradients, so they train alike up to the order of float32 sums
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import nn
@@ -27,6 +27,8 @@ class ParallelConfig:
             which takes less memory and more communication; `auto` shards models of more than a billion parameters.
             One process never shards. A run may go on with another mode or number of processes.
     """
+
+    free: ClassVar[bool] = True  # a run may go on with others
 
     mode: Literal["auto", "replicate", "shard"] = "auto"
 

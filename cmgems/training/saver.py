@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
-from cmgems.files import atomic_folder, write_text
+from cmgems.files import atomic_folder, is_there, write_text
 from cmgems.runs.checkpoints import CheckpointConfig, Checkpoints
 from cmgems.runs.layout import TRAINING_JSON
 from cmgems.training.parallel import is_sharded_model, whole_weights
@@ -146,7 +146,7 @@ class Saver:
     def keep_model(self, folder: Path, step: int) -> None:
         """Leave a plain model folder, the weights gathered from all ranks; nothing if it is there already."""
         weights = whole_weights(self.model, self.world)
-        if self.world.is_main and not folder.exists():
+        if self.world.is_main and not is_there(folder):
             with atomic_folder(folder) as partial_folder:
                 self._write_model(partial_folder, self._finished(weights), step)
 

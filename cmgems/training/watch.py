@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cmgems.errors import CmgemsError
 from cmgems.training.step import StepResult
@@ -30,6 +30,8 @@ class TroubleConfig:
         spike: A loss is noted as a spike when it is this many standard deviations above the median of the last 64 of
             the same masking strategy; 0 for never. The deviation is estimated by the median absolute deviation.
     """
+
+    free: ClassVar[bool] = True  # a run may go on with others
 
     nonfinite: Literal["stop", "skip"] = "stop"
     patience: int = 10

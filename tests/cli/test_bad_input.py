@@ -2,336 +2,360 @@
 
 from __future__ import annotations
 
-import errno
-import gzip
-import hashlib
-import json
-import os
+import shlex
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
-from cmgems.cli.main import run
-from cmgems.models import MODELS, save_model
-from cmgems.pmi import PMITable
-from cmgems.tokenization import TOKENIZERS
+from cmgems.cli.main import app, run
 
-DNA = "ACGTTGCAAC" * 30
+PRETRAIN = "run pretrain --config tiny data.store=store masking.table=pmi.safetensors data.split.block_bp=2000 -o run"
+FINETUNE = "run finetune --config tiny compute.threads=1 -o run data.dir="
+COMPARE = "compare -c tiny --steps 1 --seeds 1 data.store=store masking.table=pmi.safetensors -o run"
 
-
-@dataclass(frozen=True)
-class Place:
-    """A folder with something of everything."""
-
-    folder: Path
-    store: Path
-    table: Path
-    labelled: Path
-
-    def write(self, name: str, content: str | bytes) -> str:
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return str(path)
-
-    def pretrain(self, *overrides: str) -> list[str]:
-        return [
-            *(
-                "run",
-                "pretrain",
-                "--config",
-                "tiny",
-                f"data.store={self.store}",
-                f"masking.table={self.table}",
-            ),
-            *("data.split.block_bp=2000", "compute.threads=1", *overrides, "-o", str(self.folder / "run")),
-        ]
-
-    def finetune(self, *overrides: str) -> list[str]:
-        return ["run", "finetune", "--config", "tiny", f"data.dir={self.labelled}", "compute.threads=1",
-                *overrides, "-o", str(self.folder / "run")]  # fmt: skip
-
-    def build(self, fasta: str) -> list[str]:
-        return ["genome", "build", fasta, "-o", str(self.folder / "new_store")]
-
-    def variants(self, record: str) -> list[str]:
-        vcf = f"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n{record}\n"
-        return ["variants", self.model(), self.write("c.vcf", vcf), "--store", str(self.store),
-                "-o", str(self.folder / "o.csv")]  # fmt: skip
-
-    def model(self, name: str = "model", preset: str = "logo_tiny", head: str = "masked_lm") -> str:
-        folder = self.folder / name
-        folder.mkdir()
-        config = MODELS.get(preset)
-        save_model(
-            folder,
-            config.masked_lm() if head == "masked_lm" else config.classifier(2),
-            model_name=preset,
-            config=config,
-            head=head,
-            tokenizer_name="kmer6",
-            tokenizer=TOKENIZERS.get("kmer6"),
-            labels=["0", "1"] if head == "classification" else None,
-        )
-        return str(folder)
-
-
-@pytest.fixture
-def place(tmp_path, small_genome, small_labelled) -> Place:
-    return Place(tmp_path, small_genome.store, small_genome.table, small_labelled)
-
-
-def of_another_model(place: Place) -> list[str]:
-    """A model folder whose weights were replaced by those of another model."""
-    ours, other = Path(place.model("ours")), Path(place.model("other", "dnabert_tiny"))
-    weights = (other / "model.safetensors").read_bytes()
-    (ours / "model.safetensors").write_bytes(weights)
-    info = json.loads((ours / "model.json").read_text())
-    info["sha256"] = hashlib.sha256(weights).hexdigest()
-    (ours / "model.json").write_text(json.dumps(info))
-    return place.finetune(f"model={ours}")
-
-
-def flipped_bit(place: Place) -> list[str]:
-    folder = Path(place.model())
-    weights = bytearray((folder / "model.safetensors").read_bytes())
-    weights[-5] ^= 4
-    (folder / "model.safetensors").write_bytes(weights)
-    return ["export", str(folder), "-o", str(place.folder / "hf")]
-
-
-def truncated_table(place: Place) -> list[str]:
-    path = place.write("pmi.safetensors", place.table.read_bytes()[:1000])
-    return place.pretrain(f"masking.table={path}")
-
-
-def csv_table(edit: Callable[[list[str]], object]) -> Callable[[Place], list[str]]:
-    """A run with the table as CSV, its lines edited."""
-
-    def make(place: Place) -> list[str]:
-        path = place.folder / "pmi.csv"
-        PMITable.load(place.table).to_csv(path)
-        lines = path.read_text().splitlines()
-        edit(lines)
-        path.write_text("\n".join(lines))
-        return place.pretrain(f"masking.table={path}")
-
-    return make
-
-
-def cell(row: int, column: int, value: str) -> Callable[[list[str]], None]:
-    def edit(lines: list[str]) -> None:
-        cells = lines[row].split(",")
-        cells[column] = value
-        lines[row] = ",".join(cells)
-
-    return edit
-
-
-def store_too_small_to_count(place: Place) -> list[str]:
-    run(["genome", "build", place.write("s.fa", ">a\nACGTNACGT\n"), "-o", str(place.folder / "small")])
-    return ["pmi", "build", str(place.folder / "small"), "-o", str(place.folder / "t.safetensors")]
-
-
-def damaged_store(place: Place) -> list[str]:
-    store = place.folder / "store"
-    shutil.copytree(place.store, store)
-    with open(store / "codes.bin", "ab") as handle:
-        handle.write(b"\0")
-    return ["genome", "info", str(store)]
-
-
-def busy_folder(place: Place) -> list[str]:
-    place.write("run/notes.txt", "mine")
-    return place.pretrain()
-
-
-# What goes wrong -> the command, and a piece of the line that answers it.
+# The command, in a folder with something of everything (conftest.py) -> a piece of the line that answers it.
 MISTAKES = {
-    "missing file": (lambda p: p.build("nothing.fa"), "nothing.fa"),
-    "a folder for a file": (lambda p: p.build(str(p.folder)), "not a file"),
-    "empty FASTA": (lambda p: p.build(p.write("e.fa", "")), "e.fa"),
-    "protein FASTA": (lambda p: p.build(p.write("p.fa", ">prot\nMKVLAAGIEF\n")), "prot"),
-    "RNA": (lambda p: p.build(p.write("r.fa", ">rna\nACGUUU\n")), "RNA"),
-    "truncated gzip": (
-        lambda p: p.build(p.write("t.fa.gz", gzip.compress(f">a\n{DNA * 50}\n".encode())[:-20])),
-        "t.fa.gz",
-    ),
-    "plain text named .gz": (lambda p: p.build(p.write("n.fa.gz", "no FASTA at all\n")), "n.fa.gz"),
-    "no header": (lambda p: p.build(p.write("h.fa", DNA + "\n")), "h.fa"),
-    "the same contig twice": (lambda p: p.build(p.write("d.fa", f">a\n{DNA}\n>a\n{DNA}\n")), "'a'"),
-    "store in use": (
-        lambda p: ["genome", "build", p.write("g.fa", f">a\n{DNA}\n"), "-o", str(p.store)],
-        "--force",
-    ),
-    "no store": (lambda p: ["pmi", "build", "nowhere", "-o", str(p.folder / "t.safetensors")], "cmgems genome build"),
-    "damaged store": (damaged_store, "codes.bin"),
-    "k out of range": (
-        lambda p: ["pmi", "build", str(p.store), "-o", str(p.folder / "t.safetensors"), "--k", "12"],
-        "--k",
-    ),
-    "unknown PMI definition": (
-        lambda p: ["pmi", "build", str(p.store), "-o", str(p.folder / "t.safetensors"), "--definition", "exat"],
-        "exact",
-    ),
-    "truncated table": (truncated_table, "pmi.safetensors"),
-    "table of another k": (lambda p: p.pretrain("tokenizer=kmer4"), "k"),
-    "k of the tokens out of range": (lambda p: p.pretrain("tokenizer=kmer4", "tokenizer.k=9"), "k = 3, 4, 5 or 6"),
-    "table without a k-mer": (csv_table(lambda lines: lines.pop(7)), "missing"),
-    "table with a k-mer twice": (csv_table(lambda lines: lines.append(lines[3])), "twice"),
-    "table of another vocabulary": (csv_table(cell(2, 0, "ACGUUU")), "'ACGUUU' is not a 6-mer"),
-    "table with NaN": (csv_table(cell(2, 3, "nan")), "NaN"),
-    "ranks that are no permutation": (csv_table(cell(2, 4, "1")), "not a permutation"),
-    "store too small to count": (store_too_small_to_count, "no 6-mer"),
-    "no validation token is masked": (
-        lambda p: p.pretrain("validation.rate=1e-6", "validation.sequences=1"), "validation.rate"
-    ),
-    "nothing but N to mask": (lambda p: ["mask", "stats", p.write("n.fa", ">n\nNNNNNNNNNN\n")], "n.fa"),
-    "rate of a preview out of range": (
-        lambda p: ["mask", "preview", p.write("s.fa", f">a\n{DNA}\n"), "--rate", "1"], "between 0 and 1"
-    ),
-    "unknown curriculum": (lambda p: p.pretrain("masking.curriculum=cm_gem"), "cm_gems"),
-    "no table": (lambda p: p.pretrain("masking.table=null"), "cmgems pmi build"),
-    "unknown config key": (lambda p: p.pretrain("optim.lr_rate=1"), "optim.lr"),
-    "wrong type": (lambda p: p.pretrain("steps=many"), "`steps` must be a whole number"),
-    "a value out of range": (lambda p: p.pretrain("masking.rate=1.5"), "between 0 and 1"),
-    "unknown component": (lambda p: p.pretrain("model=lgo"), "'logo'"),
-    "unknown option of a component": (lambda p: p.pretrain("model.layer=3"), "layers"),
-    "unknown strategy": (
-        lambda p: p.pretrain("masking.curriculum=fixed", "masking.curriculum.masking=genemsak"),
-        "genemask",
-    ),
-    "unknown recipe": (lambda p: ["run", "pretrian"], "pretrain"),
-    "unknown config": (lambda p: ["run", "pretrain", "--config", "logo_smal"], "'logo_small'"),
-    "override without =": (lambda p: p.pretrain("steps"), "steps"),
-    "config that is no YAML": (lambda p: ["validate", p.write("c.yaml", "recipe: pretrain\nsteps: [1\n")], "c.yaml:"),
-    "broken recipe": (
-        lambda p: ["run", p.write("my.py", "def main(:\n")],
-        "my.py:1",
-    ),
-    "folder that is no run": (busy_folder, "choose another -o"),
-    "no data folder": (lambda p: p.finetune("data.dir=nowhere"), "nowhere"),
-    "no checkpoint": (lambda p: p.finetune("model=./nowhere"), "nowhere"),
-    "checkpoint of another model": (of_another_model, "another"),
-    "a flipped bit": (flipped_bit, "sha256"),
-    "predict with a model that was only pretrained": (
-        lambda p: ["predict", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.csv")],
-        "cmgems run finetune",
-    ),
-    "sequence shorter than k": (
-        lambda p: ["predict", p.model(head="classification"), p.write("s.fa", ">ok\nACGTACGT\n>tiny\nACG\n"),
-                   "-o", str(p.folder / "o.csv")],
-        "tiny",
-    ),
-    "overlap as long as a window": (
-        lambda p: ["predict", p.model(head="classification"), p.write("s.fa", f">a\n{DNA * 2}\n"),
-                   "-o", str(p.folder / "o.csv"), "--overlap", "515"],
-        "--overlap",
-    ),
-    "embed to an unknown kind of file": (
-        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.pkl")], ".parquet"
-    ),
-    "embed a layer that is not there": (
-        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n"), "-o", str(p.folder / "o.npy"),
-                   "--layer", "3"],
-        "the model has 2 layers",
-    ),
-    "embed nothing but N": (
-        lambda p: ["embed", p.model(), p.write("s.fa", f">a\n{DNA}\n>gap\n{'N' * 50}\n"),
-                   "-o", str(p.folder / "o.npy")],
-        "gap",
-    ),
-    "CSV without sequences": (
-        lambda p: ["embed", p.model(), p.write("s.csv", "name,bases\na,ACGT\n"), "-o", str(p.folder / "o.npy")],
-        "s.csv:1",
-    ),
-    "BED without a store": (
-        lambda p: ["embed", p.model(), p.write("s.bed", "contig0\t0\t50\n"), "-o", str(p.folder / "o.npy")],
-        "--store",
-    ),
-    "BED beyond a contig": (
-        lambda p: ["score", p.model(), p.write("s.bed", "contig0\t0\t50000\n"), "--store", str(p.store),
-                   "-o", str(p.folder / "o.csv")],
-        "s.bed:1",
-    ),
-    "score letters that are no bases": (
-        lambda p: ["score", p.model(), p.write("s.csv", "sequence\nACGTACXGT\n"), "-o", str(p.folder / "o.csv")],
-        "position 7",
-    ),
-    "score with a classifier": (
-        lambda p: ["score", p.model(head="classification"), p.write("s.fa", f">a\n{DNA}\n"),
-                   "-o", str(p.folder / "o.csv")],
-        "masked language model",
-    ),
-    "variants of another genome": (
-        lambda p: p.variants("contig1\t1\t.\tACGTACGTACGTAC\tA\t.\t.\t."), "c.vcf:3"
-    ),
-    "variants of a contig that is not there": (lambda p: p.variants("contig\t1\t.\tA\tC\t.\t.\t."), "'contig0'"),
-    "variants beyond a contig": (lambda p: p.variants("contig1\t20001\t.\tA\tC\t.\t.\t."), "20,000 bp"),
-    "an allele that is no DNA": (lambda p: p.variants("contig1\t1\t.\tN\tQ\t.\t.\t."), "'Q'"),
-    "a broken VCF": (lambda p: p.variants("contig1 1 . A C . . ."), "c.vcf:3"),
-    "variants that are no VCF": (
-        lambda p: ["variants", p.model(), p.write("c.vcf", f">a\n{DNA}\n"), "--store", str(p.store),
-                   "-o", str(p.folder / "o.csv")],
-        "c.vcf",
-    ),
-    "export folder in use": (lambda p: ["export", p.model(), "-o", str(p.folder)], "output exists"),
-    "copy onto a file": (lambda p: ["cp", "pretrain", p.write("mine.py", "precious")], "--force"),
-    "unknown command": (lambda p: ["pretain"], "pretain"),
-    "missing option": (lambda p: ["export", "x"], "--out"),
+    # FASTA
+    "genome build nothing.fa -o new": "no such file in nothing.fa",
+    "genome build nothing -o new": "not a file",
+    "genome build empty.fa -o new": "empty file in empty.fa",
+    "genome build blank.fa -o new": "the file is blank",
+    "genome build protein.fa -o new": "contig prot",
+    "genome build rna.fa -o new": "RNA",
+    "genome build gaps.fa -o new": "gaps of an alignment",
+    "genome build masked.fa -o new": "masked with X",
+    "genome build digits.fa -o new": "position 1: found '1'",
+    "genome build nul.fa -o new": "byte 0x00",
+    "genome build latin1.fa -o new": "UTF-8",
+    "genome build noname.fa -o new": "without a name",
+    "genome build nobases.fa -o new": "telomere",
+    "genome build noheader.fa -o new": "no FASTA header",
+    "genome build twice.fa -o new": "'a'",
+    "genome build s.fa s.fa -o new": "'a'",
+    "genome build cr.fa -o new": "CR alone",
+    "genome build utf16.fa -o new": "UTF-16",
+    "genome build cut.fa.gz -o new": "cut.fa.gz",
+    "genome build named.fa.gz -o new": "named.fa.gz",
+    "genome build x.zip -o new": "zip",
+    "genome build x.bam -o new": "BAM",
+    "genome build x.2bit -o new": "2bit",
+    "genome build x.png -o new": "x.png",
+    "genome build x.html -o new": "a web page",
+    "genome build x.pdf -o new": "PDF",
+    "genome build s.fa -o store": "--force",
+    "genome build s.fa -o notes --force": "not a genome store",
+    "genome build s.fa -o mine.py/new": "mine.py",
+    "genome build s.fa": "--out",
+    # Stores
+    "genome info nothing": "cmgems genome build",
+    "genome info s.fa": "not a genome store",
+    "genome info g_codes": "codes.bin has 40,001 bytes",
+    "genome info g_index": "index.json is not JSON",
+    "genome info g_lengths": "lengths are not whole numbers",
+    "genome info g_version": "format version 99",
+    "genome info g_flipped --verify": "checksum",
+    # PMI
+    "pmi build nowhere -o new": "cmgems genome build",
+    "pmi build g_codes -o new": "codes.bin",
+    "pmi build small -o new": "no 6-mer",
+    "pmi build store -o new --k 12": "--k",
+    "pmi build store -o new --k six": "--k",
+    "pmi build store -o new --definition exat": "'exact'",
+    "pmi build store -o new --min-count 0": "--min-count",
+    "pmi build store -o new --workers 0": "--workers",
+    "pmi build store -o notes": "notes",
+    "pmi show nowhere.csv": "nowhere.csv",
+    "pmi show nothing": "nothing",
+    "pmi show empty.csv": "empty.csv",
+    "pmi show t_cut.safetensors": "t_cut.safetensors",
+    "pmi show lm/model.safetensors": "not a PMI table",
+    "pmi show t_missing.csv": "missing",
+    "pmi show t_twice.csv": "twice",
+    "pmi show t_rna.csv": "'ACGUUU' is not a 6-mer",
+    "pmi show t_nan.csv": "NaN",
+    "pmi show t_inf.csv": "infinite",
+    "pmi show t_negative.csv": "negative",
+    "pmi show t_huge.csv": "t_huge.csv:3",
+    "pmi show t_ranks.csv": "not a permutation",
+    "pmi show t_header.csv": "no column",
+    "pmi show t_columns.csv": "no column npmi",
+    "pmi show utf16.csv": "utf16.csv",
+    "pmi show x.png": "x.png",
+    "pmi show pmi.csv --top -1": "--top",
+    "pmi compare pmi.csv": "B",
+    "pmi compare pmi.csv t_nan.csv": "t_nan.csv",
+    "pmi compare pmi.csv pmi.csv --top 0": "--top",
+    "pmi plot t_cut.safetensors -o new.png": "t_cut.safetensors",
+    "pmi plot pmi.csv -o mine.py/new.png": "mine.py",
+    # Masks
+    "mask stats onlyn.fa": "onlyn.fa",
+    "mask stats nowhere": "nowhere",
+    "mask stats nothing": "not a genome store",
+    "mask stats s.fa --strategy genemask": "--table",
+    "mask stats s.fa --sequences 0": "--sequences",
+    "mask preview s.fa --rate 1": "between 0 and 1",
+    "mask preview s.fa --rate nan": "between 0 and 1",
+    "mask preview s.fa --target-rate 2": "between 0 and 1",
+    "mask preview s.fa --strategy genemsak": "'genemask'",
+    "mask preview s.fa --strategy genemask": "--table",
+    "mask preview s.fa --table t_nan.csv": "t_nan.csv",
+    "mask preview s.fa --table pmi.csv --k 4": "k",
+    "mask preview s.fa --k 9": "3, 4, 5 or 6",
+    "mask preview s.fa --rank-by luck": "token",
+    "mask preview s.fa --seed -1": "--seed",
+    "mask preview protein.fa": "prot",
+    "mask preview s.fa --plugin needs.py": "a_package_that_is_not_there",
+    # Tokenizers
+    "tokenizer build kmer7 -o new": "'kmer6'",
+    "tokenizer build bpe -o new": "no BPE tokenizer",
+    "tokenizer build kmer6 -o mine.py/new": "mine.py",
+    "tokenizer train nothing -o new": "cmgems genome build",
+    "tokenizer train store -o new --vocab-size 3": "vocab",
+    "tokenizer train store -o new --sample-mbp 0": "--sample-mbp",
+    "tokenizer train store -o new --sample-mbp nan": "--sample-mbp",
+    "tokenizer train store -o mine.py": "--force",
+    # Labelled sets
+    "labels draw nowhere -o new": "nowhere",
+    "labels draw nothing -o new": "no train file",
+    "labels draw labelled -o new --shots ten": "--shots",
+    "labels draw labelled -o new --shots 0": "shots",
+    "labels draw labelled -o new --draws 0": "draws",
+    "labels draw labelled -o new --label klass": "'klass'",
+    "labels draw labelled -o notes": "output exists",
+    "labels draw l_utf16 -o new": "l_utf16",
+    "labels silencers nothing.fa -o new": "nothing.fa",
+    "labels silencers protein.fa -o new": "prot",
+    "labels silencers s.fa -o new --max-bp 5": "--max-bp",
+    "labels silencers tiny.fa -o new": "fewer than two",
+    # Models, and models for the wrong command
+    "predict nowhere s.fa -o new.csv": "nowhere",
+    "predict nothing s.fa -o new.csv": "nothing",
+    "predict lm s.fa -o new.csv": "cmgems run finetune",
+    "predict s.fa s.fa -o new.csv": "s.fa",
+    "score ft s.fa -o new.csv": "masked language model",
+    "score m_flipped s.fa -o new.csv": "sha256",
+    "score m_cut s.fa -o new.csv": "m_cut",
+    "score m_info s.fa -o new.csv": "model.json",
+    "score m_huge s.fa -o new.csv": "another shape",
+    "score m_noweights s.fa -o new.csv": "model.safetensors",
+    "score m_plugin s.fa -o new.csv": "--plugin",
+    "score m_other s.fa -o new.csv": "another",
+    "variants ft s.vcf --store store -o new.csv": "masked language model",
+    "motifs ft nothing.fa s.fa -o new": "nothing.fa",
+    "motifs nowhere s.fa s.fa -o new": "nowhere",
+    "motifs ft s.fa s.fa -o new --label 1": "ask for importance",
+    "motifs ft s.fa s.fa -o new --width 1": "width",
+    "motifs ft s.fa s.fa -o new --cutoff 7": "cutoff",
+    "motifs ft s.fa s.fa -o notes": "notes",
+    "motifs ft s.fa s.fa -o new --by importance --label 7": "'7'",
+    "motifs ft s.fa s.fa -o new --layer 9": "2 layers",
+    # Sequences for models
+    "predict ft short.fa -o new.csv": "tiny",
+    "predict ft long.fa -o new.csv --overlap 515": "--overlap",
+    "predict ft s.fa -o new.csv --overlap -1": "--overlap",
+    "predict ft s.fa -o new.csv --batch-size 0": "--batch-size",
+    "predict ft s.fa -o mine.py/new.csv": "mine.py",
+    "predict ft empty.csv -o new.csv": "empty.csv",
+    "predict ft norows.csv -o new.csv": "norows.csv",
+    "predict ft wide.csv -o new.csv": "more cells than columns",
+    "predict ft norow.csv -o new.csv": "norow.csv:2",
+    "predict ft utf16.csv -o new.csv": "utf16.csv",
+    "predict ft x.zip -o new.csv": "zip",
+    "predict ft s.fa": "--out",
+    "embed lm s.fa -o new.pkl": ".parquet",
+    "embed lm s.fa -o new.npy --layer 3": "2 layers",
+    "embed lm s.fa -o new.npy --pool max": "--pool",
+    "embed lm gap.fa -o new.npy": "gap",
+    "embed lm nocolumn.csv -o new.npy": "nocolumn.csv:1",
+    "embed lm s.bed -o new.npy": "--store",
+    "embed lm s.fa -o new.npy --store store": "BED",
+    "embed lm s.bed --store nothing -o new.npy": "cmgems genome build",
+    "embed lm unknown.bed --store store -o new.npy": "'contig0'",
+    "embed lm void.bed --store store -o new.npy": "void.bed:2",
+    "embed lm empty.bed --store store -o new.npy": "empty.bed",
+    "score lm nodna.csv -o new.csv": "position 7",
+    "score lm beyond.bed --store store -o new.csv": "beyond.bed:1",
+    "score lm negative.bed --store store -o new.csv": "negative.bed:1",
+    "score lm backwards.bed --store store -o new.csv": "backwards.bed:1",
+    "score lm spaces.bed --store store -o new.csv": "spaces.bed:1",
+    "score lm words.bed --store store -o new.csv": "words.bed:1",
+    "score lm huge.bed --store store -o new.csv": "huge.bed:1",
+    "explain ft s.fa -o notes": "notes",
+    "explain ft s.fa -o new --label 7": "'7'",
+    "explain ft s.fa -o new --layer 9": "2 layers",
+    "explain ft s.fa -o new --head 99": "head",
+    "explain lm nothing.fa -o new": "nothing.fa",
+    # Variants
+    "variants lm s.vcf -o new.csv": "--store",
+    "variants lm noheader.vcf --store store -o new.csv": "noheader.vcf",
+    "variants lm norecords.vcf --store store -o new.csv": "no variants",
+    "variants lm fasta.vcf --store store -o new.csv": "fasta.vcf",
+    "variants lm empty.vcf --store store -o new.csv": "empty file",
+    "variants lm spaces.vcf --store store -o new.csv": "spaces.vcf:3",
+    "variants lm other.vcf --store store -o new.csv": "other.vcf:3",
+    "variants lm unknown.vcf --store store -o new.csv": "'contig0'",
+    "variants lm beyond.vcf --store store -o new.csv": "20,000 bp",
+    "variants lm zero.vcf --store store -o new.csv": "zero.vcf:3",
+    "variants lm position.vcf --store store -o new.csv": "position.vcf:3",
+    "variants lm nodna.vcf --store store -o new.csv": "'Q'",
+    # Export and import
+    "export nowhere -o new": "nowhere",
+    "export lm -o notes": "output exists",
+    "export m_flipped -o new": "sha256",
+    "export lm": "--out",
+    "import nothing -o new": "config.json",
+    "import lm -o new": "config.json",
+    "import h_config -o new": "config.json",
+    "import h_weights -o new": "no weights",
+    "import h_family -o new": "gpt2",
+    "import hf -o notes": "output exists",
+    "import hf -o new --tokenizer kmer7": "'kmer6'",
+    "import hf -o new --tokenizer kmer3": "kmer3",
+    # Recipes, configs and plugins
+    "run pretrian": "'pretrain'",
+    "run pretrain --config logo_smal": "'logo_small'",
+    "run pretrain --config finetune.yaml": "'finetune'",
+    "run broken.py": "broken.py:1",
+    "run noconfig.py": "Config",
+    "run raises.py": "not today",
+    "run needs.py": "a_package_that_is_not_there",
+    "run nothing.py": "nothing.py",
+    "run pretrain --config tiny --plugin broken.py": "broken.py",
+    "run pretrain --config tiny --plugin nothing.py": "nothing.py",
+    "run pretrain --config tiny --nproc-per-node 0": "--nproc-per-node",
+    "run pretrain --config tiny data.store=store --nnodes 2": "--rdzv-endpoint",
+    "run pretrain --config tiny": "`store`",
+    "validate broken.yaml": "broken.yaml:",
+    "validate list.yaml": "key: value",
+    "validate tabs.yaml": "tabs.yaml:3",
+    "validate twice.yaml": "duplicate key 'steps'",
+    "validate anchor.yaml": "anchors",
+    "validate tag.yaml": "tags",
+    "validate quoted.yaml": "without quotes",
+    "validate utf16.yaml": "it is UTF-16",
+    "validate norecipe.yaml": "--recipe",
+    "validate unknown.yaml": "'pretrain'",
+    "validate nothing.yaml": "nothing.yaml",
+    "validate tiny": "tiny",
+    "cp pretrain mine.py": "--force",
+    "cp pretrian new.py": "'pretrain'",
+    "cp pretrain mine.py/new.py": "mine.py",
+    "ls more": "more",
+    "info more": "more",
+    "demo -o notes": "notes",
+    "demo -o mine.py": "mine.py",
+    "report nothing": "nothing",
+    "report nowhere -o new.html": "nowhere",
+    "report s.fa -o new.html": "not a folder",
+    "pretain": "pretain",
+    "predict --modle lm": "--modle",
+    # Pretraining
+    f"{PRETRAIN} data.store=nothing": "cmgems genome build",
+    f"{PRETRAIN} data.store=g_lengths": "lengths are not whole numbers",
+    f"{PRETRAIN} masking.table=t_cut.safetensors": "t_cut.safetensors",
+    f"{PRETRAIN} masking.table=null": "cmgems pmi build",
+    f"{PRETRAIN} tokenizer=kmer4": "k",
+    f"{PRETRAIN} tokenizer=kmer4 tokenizer.k=9": "k = 3, 4, 5 or 6",
+    f"{PRETRAIN} tokenizer=bpe tokenizer.file=s.fa": "s.fa",
+    f"{PRETRAIN} validation.rate=1e-6 validation.sequences=1": "validation.rate",
+    f"{PRETRAIN} masking.curriculum=cm_gem": "cm_gems",
+    f"{PRETRAIN} masking.curriculum=fixed masking.curriculum.masking=genemsak": "genemask",
+    f"{PRETRAIN} masking.rate=1.5": "between 0 and 1",
+    f"{PRETRAIN} masking.rate=nan": "`rate` must be a number",
+    f"{PRETRAIN} optim.lr_rate=1": "optim.lr",
+    f"{PRETRAIN} optim.lr=-1": "lr",
+    f"{PRETRAIN} steps=many": "`steps` must be a whole number",
+    f"{PRETRAIN} steps=1.5": "`steps` must be a whole number",
+    f"{PRETRAIN} steps=0": "steps",
+    f"{PRETRAIN} seed={2**70}": "seed",
+    f"{PRETRAIN} steps": "key=value",
+    f"{PRETRAIN} =3": "key=value",
+    f"{PRETRAIN} data=store": "a section of keys",
+    f"{PRETRAIN} model=lgo": "'logo'",
+    f"{PRETRAIN} model.layer=3": "layers",
+    f"{PRETRAIN} model=./nowhere": "nowhere",
+    f"{PRETRAIN} model=./ft": "not a masked language model",
+    f"{PRETRAIN} compute.device=gpu": "device",
+    f"{PRETRAIN.replace('-o run', '-o notes')}": "choose another -o",
+    # Fine-tuning
+    f"{FINETUNE}nowhere": "nowhere",
+    f"{FINETUNE}nothing": "no train file",
+    f"{FINETUNE}l_empty": "l_empty",
+    f"{FINETUNE}l_header": "no rows",
+    f"{FINETUNE}l_columns": "'sequence'",
+    f"{FINETUNE}l_label": "train.csv:3",
+    f"{FINETUNE}l_short": "train.csv:3",
+    f"{FINETUNE}l_dna": "train.csv:3",
+    f"{FINETUNE}l_one": "one class only",
+    f"{FINETUNE}l_new": "'2'",
+    f"{FINETUNE}l_notest": "no test file",
+    f"{FINETUNE}l_nan task=regression": "train.csv:3",
+    f"{FINETUNE}l_utf16": "l_utf16",
+    f"{FINETUNE}l_words": "overlapping",
+    f"{FINETUNE}labelled task=clasification": "'classification'",
+    f"{FINETUNE}labelled data.labels=[klass]": "'klass'",
+    f"{FINETUNE}labelled data.shots=1000": "1000",
+    f"{FINETUNE}labelled model=./nowhere": "nowhere",
+    f"{FINETUNE}labelled model=./m_other": "another",
+    f"{FINETUNE}labelled dropout=1": "dropout",
+    f"{FINETUNE}labelled epochs=0": "epochs",
+    # Evaluation and comparison
+    "run evaluate --config tiny -o run data.dir=nowhere": "nowhere",
+    "run evaluate --config tiny -o run data.dir=nothing": "nothing",
+    "run evaluate --config tiny -o run data.dir=labelled datasets=[prom]": "prom",
+    "run evaluate --config tiny -o run data.dir=labelled seeds=0": "seeds",
+    "run evaluate --config tiny -o run data.dir=labelled finetune.epoch=1": "epochs",
+    f"{COMPARE} --strategies ,": "`strategies` must name one or more",
+    f"{COMPARE} --strategies cm_gems,genemsak": "genemask",
+    f"{COMPARE} --strategies cm_gems,genemask --baseline random": "random",
+    f"{COMPARE} --strategies cm_gems,genemask --seeds 0": "--seeds",
+    f"{COMPARE} --strategies cm_gems,genemask --data nowhere --datasets x": "nowhere",
+    f"{COMPARE} --strategies cm_gems,genemask+rat=1": "rate",
 }  # fmt: skip
 
 
-def snapshot(folder: Path) -> dict[str, bytes | None]:
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+def snapshot(folder: Path) -> dict[str, tuple[int, int] | None]:
+    def state(path: Path) -> tuple[int, int] | None:
+        return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
+
+    return {str(path.relative_to(folder)): state(path) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_one_line_exit_2_nothing_written(mistake, place, capsys, monkeypatch):
-    make, expected = MISTAKES[mistake]
-    arguments = make(place)
-    monkeypatch.chdir(place.folder)
-    before = snapshot(place.folder)
-    assert run(arguments) == 2
-    captured = capsys.readouterr()
-    lines = captured.err.strip().splitlines()
-    assert len(lines) == 1, captured.err
-    assert lines[0].startswith("error: ")
-    assert expected in lines[0]
-    left = {name: content for name, content in snapshot(place.folder).items() if name not in before}
-    # A run that fails on its data has already noted its config; that is no half-written result.
-    assert set(left) <= {"run", "run/config.yaml", "run/.lock"}
-    assert all(snapshot(place.folder)[name] == content for name, content in before.items())
-
-
-def test_several_mistakes_are_reported_at_once(place, capsys):
-    assert run(place.pretrain("steps=many", "optim.lr_rate=1", "model=lgo")) == 2
+@pytest.mark.parametrize("command", MISTAKES)
+def test_one_line_exit_2_nothing_written(command, everything, capsys, monkeypatch):
+    monkeypatch.chdir(everything)
+    before = snapshot(everything)
+    try:
+        code = run(shlex.split(command))
+        after = snapshot(everything)
+    finally:
+        shutil.rmtree("run", ignore_errors=True)
     lines = capsys.readouterr().err.strip().splitlines()
-    assert len(lines) == 3
-    assert all(line.startswith("error: ") for line in lines)
+    assert code == 2, lines
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert MISTAKES[command] in lines[0]
+    # A run that fails on its data has already noted its config; that is no half-written result.
+    assert set(after) - set(before) <= {"run", "run/config.yaml", "run/.lock"}
+    assert all(after[name] == state for name, state in before.items())
 
 
-def test_a_full_disk_while_saving_keeps_the_last_good_checkpoint(place, capsys, monkeypatch):
-    replace, saved = os.replace, []
+def commands(group: typer.Typer, above: str = "") -> Iterator[str]:
+    for command in group.registered_commands:
+        name = command.name or command.callback.__name__
+        yield f"{above}{name}"
+    for inner in group.registered_groups:
+        yield from commands(inner.typer_instance, f"{inner.name} ")
 
-    def full_after_one(source, target):
-        if Path(target).name.startswith("step_"):
-            if saved:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-            saved.append(target)
-        replace(source, target)
 
-    monkeypatch.setattr(os, "replace", full_after_one)
-    assert run(place.pretrain()) == 1
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "no space left" in errors[0]
-    out = place.folder / "run"
-    assert [p.name for p in (out / "checkpoints").iterdir()] == ["step_00000005"]
-    assert not list(out.rglob(".partial-*"))
-
-    monkeypatch.setattr(os, "replace", replace)
-    assert run(place.pretrain()) == 0  # the same command goes on from there
+def test_every_command_is_there():
+    missing = [
+        name
+        for name in commands(app)
+        if not any(f"{mistake} ".startswith(f"{name} ") for mistake in MISTAKES)
+    ]
+    assert not missing
+    assert len(MISTAKES) >= 150

@@ -11,6 +11,7 @@ from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from cmgems.cli import launch, main
 from cmgems.cli.nodes import Nodes
+from cmgems.distributed import ALONE, described_world
 from cmgems.errors import CmgemsError
 
 
@@ -95,6 +96,52 @@ def test_mistakes_are_found_before_anything_starts(launched, capsys, options, me
     assert launched == []
 
 
+TORCHRUN = {"RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "29400"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but there is no RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT"),
+        ({"WORLD_SIZE": "2", **TORCHRUN, "LOCAL_RANK": ""}, "there is no LOCAL_RANK"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two'"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0'"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE is '-1'"),
+        ({"WORLD_SIZE": "2", **TORCHRUN, "RANK": "2"}, "RANK is '2'"),
+        ({"WORLD_SIZE": "2", **TORCHRUN, "LOCAL_RANK": "x"}, "LOCAL_RANK is 'x'"),
+        ({"WORLD_SIZE": "2", **TORCHRUN, "MASTER_PORT": "http"}, "MASTER_PORT is 'http'"),
+        ({"WORLD_SIZE": "2", **TORCHRUN, "MASTER_PORT": "99999"}, "localhost:99999"),
+    ],
+)
+def test_variables_of_a_launcher_that_were_left_over(
+    monkeypatch, capsys, small_genome, tmp_path, variables, named
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    command = ["run", "pretrain", "--config", "tiny", *small_genome.overrides(), "-o", str(tmp_path / "out")]
+    assert main.run(command) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert named in told
+    assert "unset WORLD_SIZE" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "variables", [{"RANK": "1"}, {"WORLD_SIZE": "", "RANK": "1"}, {"WORLD_SIZE": "1", **TORCHRUN}]
+)
+def test_a_world_of_one_is_a_process_alone(monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert described_world() is ALONE
+
+
+def test_the_launcher_sets_its_own(monkeypatch, launched):
+    monkeypatch.setenv("WORLD_SIZE", "left over")
+    assert main.run(["run", "pretrain", "data.store=store", "--nproc-per-node", "2"]) == 7
+
+
 def test_a_recipe_for_one_process_says_so(launched, capsys, monkeypatch, tmp_path):
     """Under torchrun too: two processes would write one folder."""
     recipe = tmp_path / "alone.py"
@@ -104,12 +151,13 @@ def test_a_recipe_for_one_process_says_so(launched, capsys, monkeypatch, tmp_pat
     )
     command = ["run", str(recipe), "-o", str(tmp_path / "out")]
     assert main.run([*command, "--nproc-per-node", "2"]) == 2
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main.run(command) == 2
+    with monkeypatch.context() as torchrun:
+        for name, value in {**TORCHRUN, "WORLD_SIZE": "2"}.items():
+            torchrun.setenv(name, value)
+        assert main.run(command) == 2
     assert capsys.readouterr().err.count("recipe 'alone' runs in one process") == 2
     assert launched == []
     assert not (tmp_path / "out").exists()
-    monkeypatch.delenv("WORLD_SIZE")
     assert main.run([*command, "--nproc-per-node", "1"]) == 0
     assert (tmp_path / "out").is_dir()
 

@@ -64,7 +64,7 @@ def test_a_finished_run_with_another_config_is_refused(data, tmp_path):
     run.folder.mkdir(parents=True)
     (run.folder / "config.yaml").write_text("recipe: finetune\nepochs: 99\n")
     write_json(run.folder / "summary.json", {})
-    with pytest.raises(CheckpointError, match="run with another config"):
+    with pytest.raises(CheckpointError, match="it holds a run with another config: `model` is logo there"):
         found.check([run], MODEL)
     found.check([run], MODEL, stand_in=True)
 
@@ -107,11 +107,12 @@ def test_a_folder_is_pinned(tmp_path, monkeypatch):
     for place in ("checkpoints/step_2", "final"):  # what a run has on its way, and at its end
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "model.json").write_text("{}")
-        assert starting_values(Component(str(tmp_path)), Component("kmer6")) == {
-            "model": str(tmp_path / place)
-        }
+        assert starting_values(Component(str(tmp_path)), None) == {"model": str(tmp_path / place)}
     monkeypatch.chdir(tmp_path)
-    assert starting_values(Component("./final"), Component("kmer6")) == {"model": "./final"}
+    assert starting_values(Component("./final"), Component("kmer6")) == {
+        "model": "./final",
+        "tokenizer": "kmer6",  # which the runs compare with the folder's
+    }
 
 
 def test_a_folder_without_a_model(tmp_path):

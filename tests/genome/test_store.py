@@ -152,10 +152,25 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "other version": (lambda f: edit_index(f, version=99), "another version"),
     "key of wrong type": (lambda f: edit_index(f, lengths=["x"]), "damaged genome store"),
     "names missing": (lambda f: edit_index(f, names=[]), "damaged genome store"),
+    "a name that is no text": (lambda f: edit_index(f, names=[1]), "names are not"),
+    "a name twice": (lambda f: edit_index(f, names=["a", "a"], lengths=[2, 3]), "names are not"),
+    "a fraction of a base": (lambda f: edit_index(f, lengths=[5.5]), "lengths are not whole numbers"),
+    "a length beyond 64 bits": (lambda f: edit_index(f, lengths=[2**70]), "lengths are not whole numbers"),
+    "a contig of no bases": (lambda f: edit_index(f, names=["a", "b"], lengths=[5, 0]), "not those of the same"),
+    "lengths that do not add up": (lambda f: edit_index(f, lengths=[6]), "codes.bin has 5 bytes .* says 6"),
+    "a run beyond the end": (lambda f: edit_index(f, run_ends=[9]), "stretches one after another"),
+    "a run that ends before it starts": (lambda f: edit_index(f, run_starts=[4], run_ends=[0]), "stretches"),
+    "a run across two contigs": (
+        lambda f: edit_index(f, names=["a", "b"], lengths=[2, 3]), "into the next contig"
+    ),
+    "a run left out": (lambda f: edit_index(f, run_starts=[], run_ends=[]), "are not all bases"),
+    "a key left out": (lambda f: edit_index(f, gc=None), "gc is not of type int"),
+    "soft mask empty": (lambda f: (f / "soft_masked.npy").write_bytes(b""), "soft_masked.npy"),
+    "soft mask of another kind": (lambda f: np.save(f / "soft_masked.npy", np.zeros(3)), "soft_masked.npy"),
     "codes cut": (lambda f: (f / "codes.bin").write_bytes(b"\0"), "codes.bin has 1 bytes"),
     "no codes": (lambda f: (f / "codes.bin").unlink(), "damaged genome store"),
     "no soft mask": (lambda f: (f / "soft_masked.npy").unlink(), "damaged genome store"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", DAMAGE)
@@ -192,7 +207,9 @@ def test_an_index_that_may_not_be_read(make_store: MakeStore, monkeypatch: pytes
 
     folder = make_store({"a": "ACGT"}).folder
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"cannot read in .*index\.json: Permission denied"):
+    with pytest.raises(
+        DataError, match=r"cannot read the genome store in .*: index\.json: Permission denied"
+    ):
         GenomeStore.open(folder)
 
 

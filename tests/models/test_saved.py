@@ -165,6 +165,36 @@ def test_models_of_plugins_and_other_versions(tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("layers", 1.5, "`layers` must be a whole number"),
+        ("layers", None, "`layers` must be a whole number"),
+        ("layers", 2**62, "fewer than layers"),
+        ("max_positions", 2**31, "tensors of another shape"),
+        ("max_positions", 2**70, "impossible model"),
+        ("pad_id", 2**40, "impossible model"),
+        ("hidden_dropout", "a half", "`hidden_dropout` must be a number"),
+    ],
+)
+def test_impossible_options_are_refused_before_they_take_memory(tmp_path, option, value, message):
+    save(tmp_path)
+    described = json.loads((tmp_path / "model.json").read_text())["model"]
+    edit_info(tmp_path, model={**described, "options": {**described["options"], option: value}})
+    with pytest.raises(CheckpointError, match=message):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "component", [{}, {"name": 0, "options": {}}, {"name": "kmer3"}, {"name": "kmer3", "options": []}]
+)
+def test_components_that_are_no_components_are_refused(tmp_path, component):
+    save(tmp_path)
+    edit_info(tmp_path, tokenizer=component)
+    with pytest.raises(CheckpointError, match=r"model\.json"):
+        load_model(tmp_path)
+
+
 def test_folders_written_before_a_field_or_head_was_added(tmp_path):
     model = save(tmp_path, CONFIG.classifier(2), "classification", labels=["a", "b"])
     info = json.loads((tmp_path / "model.json").read_text())

@@ -26,7 +26,7 @@ def test_a_folder_brings_its_weights_config_and_tokenizer(source, tmp_path):
     model = source.masked_lm()
     source.save(tmp_path, model, "masked_lm", training={"steps": 3})
     assert load_model(tmp_path).training == {"steps": 3}
-    found = ModelSource.of(Component(str(tmp_path)), Component("kmer6"), dropout=0.3)
+    found = ModelSource.of(Component(str(tmp_path)), None, dropout=0.3)
     assert found.config.hidden_dropout == 0.3
     assert (found.model_name, found.tokenizer) == (source.model_name, source.tokenizer)
     again, classifier = found.masked_lm(), found.with_head("classification", 2)

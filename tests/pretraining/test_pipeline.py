@@ -71,7 +71,7 @@ def test_processes_make_the_stream_of_threads(small_genome):
     ids = ParallelMapper(
         windows, data.tokenize, 2, in_order=True, method="process", multiprocessing_context="fork"
     )
-    stream = MaskNode(ids, masker, accumulation=2)
+    stream = MaskNode(ids, windows, masker, accumulation=2)
     stream.reset()
     assert same(take(stream, 40), take(stream_of(small_genome, workers=2)[0], 40))
 
@@ -95,8 +95,33 @@ def test_resume_at_any_batch(small_genome, done, prefetch, workers):
     take(stream, done)
     state = json.loads(json.dumps(stream.state_dict()))
     take(stream, 3)  # what was taken after the snapshot must not matter
-    resumed, _ = stream_of(small_genome, prefetch=prefetch, workers=workers, state=state)
-    assert same(take(resumed, 120 - done), expected[done:])
+    for threads in (
+        {"prefetch": prefetch, "workers": workers},
+        {"prefetch": 2, "workers": 1},
+        {"prefetch": 0},
+    ):
+        resumed, _ = stream_of(small_genome, **threads, state=state)
+        assert same(take(resumed, 120 - done), expected[done:])
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        {"source": {"it_state": {"source": None}}},
+        {"source": {"it_state": {"snapshot": {"it_state": {"source": None}}, "steps_since_snapshot": 0}}},
+    ],
+)
+def test_a_position_as_earlier_versions_saved_it(small_genome, nested):
+    """With the states of the threads around it, which were then the same or there was no resume."""
+    expected = take(stream_of(small_genome)[0], 60)
+    stream, _ = stream_of(small_genome)
+    take(stream, 50)
+    state = stream.state_dict()
+    inside = nested["source"]
+    while "source" not in inside:
+        inside = inside.get("it_state") or inside["snapshot"]
+    inside["source"] = state["source"]
+    assert same(take(stream_of(small_genome, state=state | nested)[0], 10), expected[50:])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

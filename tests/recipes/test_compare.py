@@ -87,7 +87,7 @@ def test_a_run_in_other_hands_is_left_to_them(tmp_path, small_genome, capsys):
 
     folder = tmp_path / "out" / "pretrain" / "random_span-seed0"
     folder.mkdir(parents=True)
-    (tmp_path / "out" / "config.yaml").touch()
+    (tmp_path / "out" / "config.yaml").write_text("recipe: compare\n")
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run([
@@ -107,7 +107,7 @@ def test_a_fine_tuning_in_other_hands_leaves_the_other_datasets(tmp_path, small_
     out = tmp_path / "out"
     busy = out / "finetune" / "none-seed0" / "a" / "seed0"
     busy.mkdir(parents=True)
-    (out / "config.yaml").touch()
+    (out / "config.yaml").write_text("recipe: compare\n")
     with open(busy / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run([

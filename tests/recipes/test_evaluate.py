@@ -131,6 +131,7 @@ def test_finished_runs_keep_their_scores_but_not_their_weights(evaluated):
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
         "config.yaml",
+        "inputs.json",
         "metrics.jsonl",
         "summary.json",
     }
@@ -161,7 +162,10 @@ def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
     before = (evaluated / "results.json").read_bytes()
     assert run(command(gue, evaluated, "seeds=2", "finetune.optim.lr=1e-3")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith(f"error: run with another config in {evaluated}/prom/prom_core_tata/seed0: ")
+    assert error.startswith(
+        f"error: output folder in use in {evaluated}/prom/prom_core_tata/seed0: it holds a run with another config: "
+        "`optim.lr` is 3e-05 there, 0.001 here; "
+    )
     assert "choose another -o" in error
     assert (evaluated / "results.json").read_bytes() == before
 
@@ -304,12 +308,15 @@ def test_published_draws_are_read_as_they_are(tmp_path):
     assert found["absent"] == ["Splice-40, 50-shot"]
 
 
-def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path):
+def test_a_pretraining_run_is_evaluated(small_genome, gue, tmp_path, capsys):
     pretrained = tmp_path / "pretrained"
     pretrain = ["run", "pretrain", "--config", "tiny", *small_genome.overrides(), "data.split.block_bp=2000"]
     assert run([*pretrain, "steps=2", "-o", str(pretrained)]) == 0
     out = tmp_path / "run"
-    assert run(command(gue, out, f"model={pretrained}", "datasets=[tf/0]")) == 0
+    of_kmer3 = command(gue, out, f"model={pretrained}", "datasets=[tf/0]")
+    assert run(of_kmer3) == 2
+    assert "the model was trained with kmer6, not kmer3; leave `tokenizer` out" in capsys.readouterr().err
+    assert run([word for word in of_kmer3 if word != "tokenizer=kmer3"]) == 0
     assert f"model: {pretrained}" in (out / "tf" / "0" / "seed0" / "config.yaml").read_text()
 
 

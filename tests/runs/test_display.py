@@ -6,6 +6,7 @@ import signal
 import pytest
 from rich.console import Console
 
+from cmgems import progress
 from cmgems.errors import CmgemsError
 from cmgems.runs import LogConfig, display, show_steps, step_text, stop_signals
 from cmgems.runs.display import FIGURES, duration
@@ -27,19 +28,30 @@ RECORD = {
 }
 
 
+class Screen(io.StringIO):
+    """What a terminal gets."""
+
+    def isatty(self):
+        return True
+
+
+def use_console(monkeypatch, file, width=80, **options):
+    shown = Console(file=file, width=width, **options)
+    for module in (display, progress):
+        monkeypatch.setattr(module, "console", shown)
+
+
 @pytest.fixture
 def terminal(monkeypatch):
-    """What a terminal of 80 columns would get."""
-    screen = io.StringIO()
-    monkeypatch.setattr(
-        display, "console", Console(file=screen, force_terminal=True, width=80, color_system=None)
-    )
+    """What a terminal of 80 columns gets."""
+    screen = Screen()
+    use_console(monkeypatch, screen, color_system=None, _environ={})
     return screen
 
 
 @pytest.fixture
 def pipe(monkeypatch):
-    monkeypatch.setattr(display, "console", Console(file=io.StringIO(), force_terminal=False))
+    use_console(monkeypatch, io.StringIO())
 
 
 def test_plain_lines(pipe, capsys):
@@ -51,6 +63,38 @@ def test_plain_lines(pipe, capsys):
     assert lines[:2] == ["pretrain 10/60  loss 5.5  0 s left", "pretrain 20/60  loss 5.5  0 s left"]
     assert len(lines) == 7
     assert lines[-1] == "step 60: done"
+
+
+@pytest.mark.parametrize(
+    ("file", "environment"),
+    [
+        (Screen(), {"TERM": "dumb"}),
+        (Screen(), {"TERM": "unknown", "FORCE_COLOR": "1"}),
+        (io.StringIO(), {"FORCE_COLOR": "1"}),
+        (io.StringIO(), {"FORCE_COLOR": "1", "TERM": "xterm-256color"}),
+        (io.StringIO(), {"TTY_COMPATIBLE": "1"}),
+        (None, {"FORCE_COLOR": "1"}),
+    ],
+)
+def test_plain_lines_where_no_panel_can_be_redrawn(monkeypatch, capsys, file, environment):
+    use_console(monkeypatch, file, stderr=True, _environ=environment)
+    with show_steps("pretrain", 0, 3, 1) as shown:
+        for done in range(1, 4):
+            shown.step(done, "x", RECORD)
+            assert capsys.readouterr().err.startswith(f"pretrain {done}/3  x")
+    with progress.progress("counting", 10, "bp") as advance:
+        advance(5)
+    assert file is None or file.getvalue() == ""
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 5, 20])
+def test_a_narrow_terminal(monkeypatch, width):
+    use_console(monkeypatch, Screen(), width, _environ={})
+    with show_steps("pretrain", 0, 3, 1) as shown:
+        shown.step(2, "x", RECORD)
+    with progress.progress("counting", 10, "bp") as advance:
+        advance(5)
 
 
 def test_the_last_step_has_a_line_of_its_own(pipe, capsys):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cmgems.errors import CmgemsError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.runs import MetricLog, open_run, read_metric_log
-from cmgems.runs.folder import config_difference, share_folder
+from cmgems.runs.folder import check_same, share_folder
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def test_another_config_is_refused_once_there_is_a_checkpoint(tmp_path):
         run.checkpoints.save(1, lambda folder: (folder / "weights").write_text(""))
     with open_run(tmp_path, Config(steps=4), "pretrain"):
         pass
-    message = r"there it says 'steps: 4', here 'steps: 3'"
+    message = "`steps` is 4 there, 3 here"
     with pytest.raises(CmgemsError, match=message), open_run(tmp_path, Config(rate=0.3), "pretrain"):
         pass
 
@@ -64,10 +64,9 @@ def test_another_config_is_refused_of_a_finished_run_without_checkpoints(tmp_pat
         run.finish({"steps": 3})
     with pytest.raises(CmgemsError, match="another config"), open_run(tmp_path, Config(rate=0.3), "pretrain"):
         pass
-    assert config_difference(tmp_path, Config(), "finetune") == (
-        "there it says 'recipe: pretrain', here 'recipe: finetune'"
-    )
-    assert config_difference(tmp_path, Config()) == ""
+    with pytest.raises(CheckpointError, match="`recipe` is pretrain there, finetune here"):
+        check_same(tmp_path, Config(), "finetune")
+    assert check_same(tmp_path, Config()) == {}
 
 
 def test_two_runs_never_share_a_folder(tmp_path):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cmgems.errors import DataError
+from cmgems.errors import CheckpointError
 from cmgems.runs import RunReader
 from cmgems.runs.summary import is_metric, label, metric_key
 
@@ -48,7 +48,7 @@ def test_an_empty_folder_is_no_run(tmp_path):
 )
 def test_a_damaged_file_is_named(folder, name, content, property_, message):
     (folder / name).write_bytes(content)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(CheckpointError, match=message):
         getattr(RunReader(folder), property_)
 
 

@@ -14,8 +14,18 @@ from cmgems.runs import signals as signals_module
 from cmgems.runs import stop_signals
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_is_remembered_and_handlers_come_back(number, code, capsys):
+@pytest.mark.parametrize(
+    ("number", "code", "again"),
+    [
+        (signal.SIGINT, 130, "; send it again to exit at once"),
+        (signal.SIGTERM, 143, "; send it again to exit at once"),
+        (signal.SIGHUP, 129, ""),
+        (signal.SIGUSR1, 138, ""),
+        (signal.SIGUSR2, 140, ""),
+        (signal.SIGXCPU, 152, ""),
+    ],
+)
+def test_the_first_signal_is_remembered_and_handlers_come_back(number, code, again, capsys):
     before = [signal.getsignal(n) for n in signals_module.SIGNALS]
     said = []
     with stop_signals(said.append) as stop:
@@ -27,7 +37,7 @@ def test_the_first_signal_is_remembered_and_handlers_come_back(number, code, cap
             stop.leave("step 3 is saved")
     assert left.value.code == code
     assert [signal.getsignal(n) for n in signals_module.SIGNALS] == before
-    assert said == [f"{number.name}: stopping after this step; send it again to exit at once"]
+    assert said == [f"{number.name}: stopping after this step{again}"]
     assert (
         capsys.readouterr().err == f"stopped by {number.name}: step 3 is saved; the same command continues\n"
     )
@@ -43,15 +53,15 @@ with signals.stop_signals() as stop:
 """
 
 
-def started(same):
+def started(same, first=signal.SIGTERM):
     paths = [os.getcwd(), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(same=same)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
-    assert process.stderr.readline().startswith("SIGTERM: stopping")
+    process.send_signal(first)
+    assert process.stderr.readline().startswith(f"{first.name}: stopping")
     return process
 
 
@@ -60,6 +70,31 @@ def test_a_second_signal_exits_at_once():
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
+
+
+def test_warnings_may_come_again_and_a_demand_after_them_is_the_first(monkeypatch):
+    monkeypatch.setattr(signals_module, "SAME_SIGNAL_SECONDS", -1)
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    with stop_signals(lambda text: None) as stop:
+        for number in (signal.SIGUSR1, signal.SIGXCPU, signal.SIGXCPU, signal.SIGUSR1, signal.SIGTERM):
+            signal.raise_signal(number)
+        assert (stop.number, left) == (signal.SIGUSR1, [])
+        signal.raise_signal(signal.SIGTERM)
+    assert left == [143]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_what_is_ignored_stays_ignored(number):
+    """As under nohup, or SIGINT of what a script starts with &."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stop_signals() as stop:
+            signal.raise_signal(number)
+            assert not stop
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_signal_that_is_passed_on_twice_counts_once():

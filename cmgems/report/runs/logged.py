@@ -85,10 +85,11 @@ def find_runs(paths: Sequence[Path]) -> Found:
     for path in paths:
         below = list(_below(path))
         if not below:
+            absent = "it is not a folder" if path.exists() else "no such folder"
             raise DataError(
                 "no run",
                 where=path,
-                why=f"no {METRIC_LOG} or {CONFIG} there or below" if path.is_dir() else "no such folder",
+                why=f"no {METRIC_LOG} or {CONFIG} there or below" if path.is_dir() else absent,
                 fix="give the -o folder of `cmgems run`",
             )
         folders += [folder for folder in below if folder not in folders]

@@ -72,7 +72,8 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     Raises:
         CmgemsError: if the genome store is missing or does not fit.
     """
-    source = ModelSource.of(sections.model, sections.tokenizer)
+    # The config of a run made before version 0.3 names a tokenizer also beside a folder, which brings its own.
+    source = ModelSource.of(sections.model, None if sections.model.folder else sections.tokenizer)
     tokenizer, model = source.tokenizer, source.config
     data = PretrainingData(sections.data, tokenizer, model.max_positions, sections.seed)
     masker = Masker(sections.masking, tokenizer, sections.steps, sections.seed)

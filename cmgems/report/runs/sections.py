@@ -23,8 +23,8 @@ class Sections:
 
     steps: int = 10_000
     seed: int = 0
-    tokenizer: Component = component(TOKENIZERS, "kmer6")
     model: Component = component(MODELS, "logo", or_folder=True)
+    tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
     data: GenomeData
     masking: MaskingConfig = field(default_factory=MaskingConfig)
 

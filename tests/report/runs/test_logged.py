@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmgems.errors import DataError
+from cmgems.errors import CheckpointError, DataError
 from cmgems.report.runs.logged import LoggedRun, find_runs
 from cmgems.report.runs.phases import Phase, in_words, phases, strategies
 
@@ -101,11 +101,11 @@ def test_what_is_no_run(tmp_path):
     for name, content in (("summary.json", b"{"), ("config.yaml", b"a: ["), ("metrics.jsonl", b"\xff\xfe")):
         before = (folder / name).read_bytes() if (folder / name).exists() else b"{}"
         (folder / name).write_bytes(content)
-        with pytest.raises(DataError, match="cannot read the run"):
+        with pytest.raises(CheckpointError, match="cannot read the run"):
             find_runs([folder])
         (folder / name).write_bytes(before)
     (folder / "summary.json").write_text("[]")
-    with pytest.raises(DataError, match="not a run"):
+    with pytest.raises(CheckpointError, match="not a run"):
         find_runs([folder])
 
 
