@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,13 +135,13 @@ class RowReader:
 
 
 def labels_content(folder: Path) -> dict[str, str]:
-    """What a folder of labelled sequences holds: the sha256 of each file that is read, by name.
+    """What a folder of labelled sequences holds: the sha256 of whatever is read, by name.
 
     Raises:
         DataError: if there is no such folder.
         OSError: if a file cannot be read.
     """
-    return {path.name: sha256_of(path) for path in find_layout(folder).paths}
+    return {path.name: _sha256(path) for path in find_layout(folder).paths}
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
@@ -148,6 +149,14 @@ def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("sequence", "label"), *rows])
     write_text(path, text.getvalue())
+
+
+def _sha256(path: Path) -> str:
+    """The sha256 of a file; of a folder of class folders that of the names and contents of its files."""
+    if not path.is_dir():
+        return sha256_of(path)
+    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in class_files(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _of_class(name: str, path: Path) -> Record:
