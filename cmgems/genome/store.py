@@ -88,7 +88,7 @@ class GenomeStore:
                 sources=index["sources"],
                 soft_masked_runs=soft,
             )
-        except OSError as error:  # it may be whole, on a disk that is not mounted, say
+        except OSError as error:
             raise _unreadable(error, folder) from error
         except (KeyError, ValueError) as error:
             why = f"index.json has no {error}" if isinstance(error, KeyError) else str(error)
@@ -199,7 +199,12 @@ def store_content(folder: Path) -> str:
 
 
 def _unreadable(error: OSError, folder: Path) -> DataError:
-    why = f"{Path(error.filename or folder).name}: {error.strerror or error}"
+    """The error about a file of a store: it is missing, or may be whole on a disk that is not mounted, say."""
+    file = Path(error.filename or folder)
+    if isinstance(error, FileNotFoundError) and not is_there(file):
+        why = f"it has no {file.name}"
+        return DataError("damaged genome store", where=folder, why=why, fix="build it again")
+    why = f"{file.name}: {error.strerror or error}"
     return DataError(
         "cannot read the genome store", where=folder, why=why, fix="check its disk and permissions"
     )
