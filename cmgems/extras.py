@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -19,10 +20,26 @@ def optional(module: str, *, extra: str, needed_for: str) -> Any:
     Raises:
         CmgemsError: if it is not installed.
     """
+    library = module.split(".")[0]
     try:
-        return import_module(module)
-    except ImportError as error:
-        library = module.split(".")[0]
-        raise CmgemsError(
-            f"{needed_for} need {library}", why="it is not installed", fix=f"pip install 'cmgems[{extra}]'"
-        ) from error
+        found = import_module(module)
+        if not _is_folder(found):
+            return found
+    except ImportError:
+        pass
+    raise CmgemsError(
+        f"{needed_for} need {library}",
+        why=namesake(library) or "it is not installed",
+        fix=f"pip install 'cmgems[{extra}]'",
+    )
+
+
+def namesake(library: str) -> str:
+    """What was imported in place of a library that is not installed, in words: a folder of its name; "" if nothing."""
+    found: Any = sys.modules.get(library)
+    return f"it is not installed, {found.__path__[0]} only has its name" if _is_folder(found) else ""
+
+
+def _is_folder(module: Any) -> bool:
+    """Whether ``import`` took a folder without code for a package."""
+    return hasattr(module, "__path__") and getattr(module, "__file__", None) is None

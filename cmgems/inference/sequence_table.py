@@ -1,4 +1,4 @@
-"""Tables of sequences: text, JSON lines or Parquet with a column ``sequence``."""
+"""Tables of sequences: the files that fine-tuning reads, with or without labels."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from cmgems.data.columns import Columns
+from cmgems.data.label_files import MISSING
 from cmgems.errors import DataError
-from cmgems.reading import Invalid, open_table, split_name, text_kind
+from cmgems.reading import Invalid, Table, open_table, read_lines, split_name, text_kind
 
-SEQUENCE, NAMES = "sequence", ("name", "id")
-TOLD_BY_NAME = (".parquet", ".jsonl")
+NAMES = ("name", "id")
+NOT_TEXT = ".parquet"
 
 
 class TableRow(NamedTuple):
@@ -18,8 +20,8 @@ class TableRow(NamedTuple):
 
     Attributes:
         name: From the column ``name`` or ``id``; else the number of the row, from 1.
-        text: The sequence, or its k-mers.
-        where: File and line or row, for messages.
+        text: The sequence, or its k-mers; "" if it is missing.
+        where: File and line, for messages.
     """
 
     name: str
@@ -27,39 +29,45 @@ class TableRow(NamedTuple):
     where: str
 
 
-def told_by_name(path: Path) -> bool:
-    """Whether a file is a table that has no line with the names of its columns."""
-    return split_name(path)[1] in TOLD_BY_NAME
+def first_line(path: Path) -> str:
+    """The first line of a file that is not blank, "" if there is none or the file is Parquet.
+
+    Raises:
+        DataError: if the file cannot be read or is of a kind that is no text.
+    """
+    if split_name(path)[1] == NOT_TEXT:
+        return ""
+    return next((line.text for line in read_lines(path, errors="replace") if line.text.strip()), "")
 
 
-def is_header(line: str) -> bool:
-    """Whether the first line of a text names a column ``sequence``."""
-    delimiter = next((delimiter for delimiter in "\t,;" if delimiter in line), ",")
-    return SEQUENCE in [title.strip().strip('"').lower() for title in line.split(delimiter)]
-
-
-def read_table(path: Path, invalid: Invalid) -> Iterator[TableRow]:
-    """Read the rows of a table, plain or compressed; blank lines are passed over.
+def read_table(path: Path, column: str, invalid: Invalid) -> Iterator[TableRow]:
+    """Read the rows of a table of any format (``cmgems.reading.open_table``).
 
     Args:
-        path: The file. Its header names the columns, letter case aside.
+        path: The file.
+        column: Which holds the sequences, letter case aside.
         invalid: What to do about a row that cannot be used.
 
     Raises:
-        DataError: if the file cannot be read, or has no column ``sequence`` or two.
-        RecordError: for a row of too few or too many cells, or with a stray quote.
+        DataError: if the file cannot be read, or has no such column or two.
+        RecordError: for a row that cannot be read.
     """
+    if split_name(path)[1] != NOT_TEXT:
+        _refuse_other_text(path)
     table = open_table(path)
+    (sequence,) = Columns(column, (), ("--column", "")).find(table)
+    for where, (text, *names), number in table.records([sequence, *_name_column(table)], invalid):
+        name = "".join(names) or str(number)
+        yield TableRow(name, "" if text.lower() in MISSING else text, where)
+
+
+def _name_column(table: Table) -> list[int]:
     titles = [title.lower() for title in table.header]
-    if titles.count(SEQUENCE) != 1:
-        kind, fix = text_kind("\t".join(table.header))
-        raise DataError(
-            f"{'two columns' if SEQUENCE in titles else 'no column'} `{SEQUENCE}`",
-            where=table.where,
-            why=f"it is {kind}" if kind else f"the first line is {','.join(table.header)[:60]!r}",
-            fix=fix or f"give FASTA, or name the column of the bases {SEQUENCE} in the first line",
-        )
-    names = [titles.index(title) for title in NAMES if title in titles][:1]
-    for record in table.records([titles.index(SEQUENCE), *names], invalid):
-        text, *name = record.cells
-        yield TableRow("".join(name) or str(record.number), text, record.where)
+    return [titles.index(name) for name in NAMES if name in titles][:1]
+
+
+def _refuse_other_text(path: Path) -> None:
+    kind, fix = text_kind(first_line(path))
+    if kind not in ("", "JSON"):
+        fix = fix or "give FASTA, or a table with a column of sequences"
+        raise DataError("no sequences", where=path, why=f"it is {kind}", fix=fix)

@@ -27,7 +27,7 @@ class Record(NamedTuple):
     Attributes:
         where: File and line or row, for messages.
         cells: Of the columns asked for, in that order.
-        number: Of the row, from 1; rows left out count too.
+        number: Of the row, from 1, those that cannot be read counted too.
     """
 
     where: str
@@ -75,7 +75,7 @@ def split_name(path: Path) -> tuple[str, str]:
 
 
 def open_table(path: Path) -> Table:
-    """Read the header of a table; its format is that of its name (``TABLE_FORMATS``), and text for any other name.
+    """Read the header of a table; its format is that of its name (``TABLE_FORMATS``), else delimited text.
 
     Raises:
         DataError: if the file is missing, empty, or of another kind.
@@ -110,10 +110,10 @@ class TextTable:
         return cls(path, split_cells(line, delimiter), line.number, delimiter)
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
-        lines = (
+        rows = (
             line for line in read_lines(self.path) if line.number > self.header_line and line.text.strip()
         )
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(rows, start=1):
             cells = invalid.judge(self._cells, line)
             if cells is not None:
                 yield Record(line.where, [cells[index] for index in columns], number)
@@ -149,8 +149,8 @@ class JsonTable:
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
         names = [self.header[index] for index in columns]
-        lines = (line for line in read_lines(self.path) if line.text.strip())
-        for number, line in enumerate(lines, start=1):
+        rows = (line for line in read_lines(self.path) if line.text.strip())
+        for number, line in enumerate(rows, start=1):
             cells = invalid.judge(_json_cells, line, names)
             if cells is not None:
                 yield Record(line.where, cells, number)
