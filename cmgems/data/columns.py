@@ -46,7 +46,7 @@ class Columns:
     def _missing(self, table: Table, missing: list[bool]) -> DataError:
         header = table.header
         if any(map(_are_bases, header)):
-            fix = f"write the names of the columns above it: {self.sequence},{','.join(self.labels)}"
+            fix = f"write the names of the columns above it: {','.join((self.sequence, *self.labels))}"
             return DataError("no header", where=table.where, why="the first line is a row", fix=fix)
         names = [name for name in (self.sequence, *self.labels) if not _places(header, name)]
         likely = self._likely(table, missing)

@@ -66,7 +66,7 @@ def write_draws(
             "numbers out of range", why="shots and draws must be 1 or more, the seed 0 to 2**64 - 1"
         )
     check_new(out)
-    columns, invalid, kind = columns or Columns(), invalid or Invalid(""), OneClass()
+    columns, invalid, kind = columns or Columns(), invalid or Invalid(), OneClass()
     rows = RowReader(columns, invalid).read(find_layout(folder), ("train", "test"))
     train, test = rows["train"], rows["test"]
     names = kind.names(train, columns.labels)

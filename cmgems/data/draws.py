@@ -114,7 +114,7 @@ def count_draws(folder: Path, shots: int, columns: Columns | None = None) -> int
     Raises:
         DataError: if the file is bad, or its classes do not hold the same whole number of draws.
     """
-    rows = RowReader(columns or Columns(), Invalid("")).read(find_layout(folder), ("train",))["train"]
+    rows = RowReader(columns or Columns(), Invalid()).read(find_layout(folder), ("train",))["train"]
     return _whole_draws(Counter(row.cells[0] for row in rows), shots, rows[0].path)
 
 

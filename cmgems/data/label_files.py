@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,9 +69,13 @@ class RowReader:
             }
         for split in splits:
             if split not in rows and split != "dev":
-                raise layout.missing(split)
+                raise (
+                    layout.missing(split)
+                    if layout.one_file is None
+                    else self.invalid.none_left(f"{split} rows", layout.one_file)
+                )
             if split in rows and not rows[split]:
-                raise no_rows(layout.files[split], self.invalid)
+                raise self.invalid.none_left("rows", layout.files[split])
         return {split: rows[split] for split in splits if split in rows}
 
     def _of_file(self, path: Path) -> Iterator[Row]:
@@ -89,7 +94,9 @@ class RowReader:
                 if record is not None:
                     yield record
         elif not is_table(path):
-            for name, sequence in ((record.name, record.sequence) for record in read_fasta(path)):
+            for name, sequence in (
+                (record.name, record.sequence) for record in read_fasta(path, self.invalid)
+            ):
                 record = self.invalid.judge(_of_fasta, name, sequence, f"{path}, record {name}")
                 if record is not None:
                     yield record
@@ -127,20 +134,14 @@ class RowReader:
         return row
 
 
-def no_rows(where: Path, invalid: Invalid) -> DataError:
-    """The error about a file of which no row can be used."""
-    why = f"they were left out: {invalid.skipped[-1][1]}" if invalid.skipped else ""
-    return DataError("no rows", where=where, why=why, fix="give at least one row of each class")
-
-
 def labels_content(folder: Path) -> dict[str, str]:
-    """What a folder of labelled sequences holds: the sha256 of each file that is read, by name.
+    """What a folder of labelled sequences holds: the sha256 of whatever is read, by name.
 
     Raises:
         DataError: if there is no such folder.
         OSError: if a file cannot be read.
     """
-    return {path.name: sha256_of(path) for path in find_layout(folder).paths}
+    return {path.name: _sha256(path) for path in find_layout(folder).paths}
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
@@ -148,6 +149,14 @@ def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("sequence", "label"), *rows])
     write_text(path, text.getvalue())
+
+
+def _sha256(path: Path) -> str:
+    """The sha256 of a file; of a folder of class folders that of the names and contents of its files."""
+    if not path.is_dir():
+        return sha256_of(path)
+    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in class_files(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _of_class(name: str, path: Path) -> Record:

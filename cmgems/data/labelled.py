@@ -11,7 +11,7 @@ import numpy as np
 
 from cmgems.config import input_path
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import Row, RowReader, labels_content, no_rows
+from cmgems.data.label_files import Row, RowReader, labels_content
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError
@@ -130,7 +130,7 @@ def read_splits(
     for split, of_split in rows.items():
         known, labels = encode_labels(kind, of_split, names, invalid)
         if not known:
-            raise no_rows(of_split[0].path, invalid)
+            raise invalid.none_left("rows", of_split[0].path)
         splits[split] = _labelled_set(known, labels, names, tokenizer, tokens)
     return splits
 

@@ -93,7 +93,7 @@ def _shards(index: Path) -> dict[str, list[str]]:
         shards: dict[str, list[str]] = {}
         for tensor, shard in content["weight_map"].items():
             shards.setdefault(str(shard), []).append(tensor)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             "damaged index", where=index, why=str(error), fix="download it again"
         ) from error

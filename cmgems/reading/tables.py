@@ -27,10 +27,12 @@ class Record(NamedTuple):
     Attributes:
         where: File and line or row, for messages.
         cells: Of the columns asked for, in that order.
+        number: Of the row, from 1, those that cannot be read counted too.
     """
 
     where: str
     cells: list[str]
+    number: int = 0
 
 
 class Table(Protocol):
@@ -73,13 +75,13 @@ def split_name(path: Path) -> tuple[str, str]:
 
 
 def open_table(path: Path) -> Table:
-    """Read the header of a table; its format is that of its name (``TABLE_FORMATS``).
+    """Read the header of a table; its format is that of its name (``TABLE_FORMATS``), else delimited text.
 
     Raises:
         DataError: if the file is missing, empty, or of another kind.
         CmgemsError: if it is Parquet and pyarrow is not installed.
     """
-    return TABLE_FORMATS[split_name(path)[1]].open(path)
+    return TABLE_FORMATS.get(split_name(path)[1], TextTable).open(path)
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,18 @@ class TextTable:
     @classmethod
     def open(cls, path: Path) -> TextTable:
         line = _first_line(path)
-        own = DELIMITERS[split_name(path)[1]]
+        own = DELIMITERS.get(split_name(path)[1], ",")
         delimiter = next((other for other in own + OTHER_DELIMITERS if other in line.text), own)
         return cls(path, split_cells(line, delimiter), line.number, delimiter)
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
-        for line in read_lines(self.path):
-            if line.number <= self.header_line or not line.text.strip():
-                continue
+        rows = (
+            line for line in read_lines(self.path) if line.number > self.header_line and line.text.strip()
+        )
+        for number, line in enumerate(rows, start=1):
             cells = invalid.judge(self._cells, line)
             if cells is not None:
-                yield Record(line.where, [cells[index] for index in columns])
+                yield Record(line.where, [cells[index] for index in columns], number)
 
     def _cells(self, line: Line) -> list[str]:
         """The cells of a row, as many as the header has, and perhaps empty ones behind."""
@@ -146,12 +149,11 @@ class JsonTable:
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
         names = [self.header[index] for index in columns]
-        for line in read_lines(self.path):
-            if not line.text.strip():
-                continue
+        rows = (line for line in read_lines(self.path) if line.text.strip())
+        for number, line in enumerate(rows, start=1):
             cells = invalid.judge(_json_cells, line, names)
             if cells is not None:
-                yield Record(line.where, cells)
+                yield Record(line.where, cells, number)
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ class ParquetTable:
                 where = f"{self.path}, row {number}"
                 cells = invalid.judge(_texts, values, where)
                 if cells is not None:
-                    yield Record(where, cells)
+                    yield Record(where, cells, number)
 
 
 TABLE_FORMATS: dict[str, type[TextTable] | type[JsonTable] | type[ParquetTable]] = {

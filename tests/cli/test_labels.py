@@ -33,7 +33,7 @@ def finetune(folder: Path, *overrides: str) -> list[str]:
         ("train", "", "empty file in {folder}/train.csv; write or fetch it again"),
         ("test", "ACGTACGT,1\n", "no header in {folder}/test.csv:1: the first line is a row; write the names of"),
         ("dev", "sequence,y\nACGTACGT,1\n", "columns missing in {folder}/dev.csv:1: no 'label'; it has sequence, y"),
-        ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one row of each class"),
+        ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one"),
         ("dev", "sequence,label\n", "no rows in {folder}/dev.csv; give"),
         ("train", GOOD + "ACGTACGT\n", "fewer cells than columns in {folder}/train.csv:6: 1 cells, 2 columns; correct"),
         ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; correct it; data.invalid"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import RowReader
+from cmgems.data.label_files import RowReader, write_rows
 from cmgems.data.layouts import find_layout
 from cmgems.errors import DataError, RecordError
 from cmgems.reading import Invalid
@@ -287,6 +287,12 @@ def test_a_row_of_no_split_is_left_out(write):
     assert [where for where, _ in skipping.skipped] == [f"{path}:3", f"{path}:4"]
 
 
+def test_a_split_that_no_row_is_of(write):
+    path = write("sequence,label,split\nACGT,1,train\n", "all.csv")
+    with pytest.raises(DataError, match=r"no test rows in .*all.csv"):
+        RowReader(Columns(), STOP).read(find_layout(path.parent))
+
+
 @pytest.mark.parametrize("name", ["train.fa", "train/x/1.txt"])
 def test_other_layouts_hold_one_label(tmp_path, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -297,8 +303,6 @@ def test_other_layouts_hold_one_label(tmp_path, name):
 
 @given(st.lists(st.tuples(st.text("ACGTN", min_size=1), st.text('ab"; ,', min_size=1)), min_size=1))
 def test_what_is_written_is_read(tmp_path_factory, rows):
-    from cmgems.data.label_files import write_rows
-
     rows = [(bases, label) for bases, label in rows if label.strip() and bases.lower() not in ("na", "nan")]
     folder = tmp_path_factory.mktemp("rows")
     write_rows(folder / "train.csv", rows)

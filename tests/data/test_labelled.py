@@ -195,7 +195,9 @@ def test_rows_that_cannot_be_used_are_left_out_by_name(tmp_path):
 )
 def test_a_split_that_is_left_out_whole(tmp_path, train, test):
     write(tmp_path, train_csv="sequence,label\n" + train, test_csv="sequence,label\n" + test)
-    with pytest.raises(DataError, match=r"no rows in .*csv: they were left out: "):
+    with pytest.raises(
+        DataError, match=r"no rows left in .*csv: all 1 were left out, the first, .*csv:2, for this: "
+    ):
         read(tmp_path, invalid="skip")
 
 
