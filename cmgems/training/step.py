@@ -91,7 +91,7 @@ def train_step(
     Args:
         model: Holds the parameters.
         loss: Its ``MaskedLMLoss``, or the compiled form of that.
-        batches: This rank's rows of each micro-batch.
+        batches: This rank's rows, a part at a time.
         optimizer: Updated in place.
         config: For clipping.
         lr: Learning rate of this step.
@@ -101,6 +101,7 @@ def train_step(
     The parameters stay as they are if the loss or the gradient's norm is not finite.
     """
     loss.train()
+    optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
     masked = int(world.sum(sum(len(b.labels_M) for b in batches), compute.device))
     tokens = int(world.sum(sum(int(b.attention_BS.sum()) for b in batches), compute.device))
     total = torch.zeros((), device=compute.device)
