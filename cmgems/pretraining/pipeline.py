@@ -14,7 +14,7 @@ from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
-from cmgems.tokenization import Tokenizer
+from cmgems.tokenization import Tokenizer, overlapping
 
 # Sequences tokenized together where a sample of the genome is wanted, and that go through a model in a validation.
 ROWS = 16
@@ -142,7 +142,19 @@ class PretrainingData:
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
         ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
+        if not overlapping(self.tokenizer):
+            ids_BS = self._without_empty_columns(ids_BS)
         return IdBatch(ids_BS, batch.samples_B)
+
+    def _without_empty_columns(self, ids_BS: np.ndarray) -> np.ndarray:
+        """Rows of the least padded width: tokens that do not overlap may need far fewer positions than allowed for."""
+        width, multiple = ids_BS.shape[1], self.config.pad_multiple
+        while width > multiple:
+            last = (width - 1) // multiple * multiple  # where the last block of columns starts
+            if (ids_BS[:, last:width] != self.tokenizer.pad_id).any():
+                break
+            width = last
+        return np.ascontiguousarray(ids_BS[:, :width])
 
     def sample_ids(self, tokens: int) -> Iterator[np.ndarray]:
         """Unmasked training batches, int32 (B, S), with at least ``tokens`` maskable tokens; always the same."""

@@ -98,7 +98,7 @@ def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):
 
 @pytest.mark.parametrize("curriculum", ["random_span", "fixed", "cm_step", "annealed"])
 def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
-    overrides = [f"masking.curriculum={curriculum}", "steps=2", "data.batch_size=2"]
+    overrides = [f"masking.curriculum={curriculum}", "steps=2", "sequences=2"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
 
 
@@ -114,7 +114,7 @@ def test_bf16_trains_like_fp32(small_genome, tmp_path):
 
 @pytest.mark.parametrize("tokenizer", ["kmer3", "kmer4", "kmer5"])
 def test_every_k_trains(small_genome, tmp_path, tokenizer):
-    overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "data.batch_size=2"]
+    overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "sequences=2"]
     overrides += ["masking.curriculum=fixed", "masking.curriculum.masking=random_span"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
     assert load_model(tmp_path / "run").tokenizer.k == int(tokenizer[-1])
@@ -135,7 +135,7 @@ def test_every_shipped_config_runs_on_a_cpu(name, small_genome, small_bpe, tmp_p
     shutil.copy(small_bpe, tmp_path / "tokenizer.json")
     monkeypatch.chdir(tmp_path)
     overrides = [
-        *small_genome.overrides(), "steps=2", "accumulation=1", "data.batch_size=2", "validation.sequences=2",
+        *small_genome.overrides(), "steps=2", "sequences=2", "validation.sequences=2",
         "data.split.block_bp=2000", "compute.device=cpu", "compute.threads=1",
         "model.layers=1", "model.hidden=32", "model.heads=4", "model.ffn=64",
     ]  # fmt: skip

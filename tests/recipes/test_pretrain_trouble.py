@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(
     line = capfd.readouterr().err.splitlines()[-1]
     assert line.startswith("error: the loss or its gradient is not finite at step 8: the batch is saved in")
     with safe_open(bad, "numpy") as saved:
-        assert saved.get_tensor("1.ids_BS").shape[0] == 4
+        assert saved.get_tensor("ids_BS").shape[0] == 8
         assert saved.get_tensor("1.samples_B").tolist() == [60, 61, 62, 63]  # step 8 of 2 x 4, second half
     assert figures(out)[-1]["step"] == 8
     monkeypatch.undo()
@@ -202,15 +202,32 @@ def test_a_data_thread_that_dies_ends_the_run_with_its_cause(
     assert capfd.readouterr().err.splitlines()[-1].startswith(line)
 
 
-def test_too_little_memory(small_genome, tmp_path, at_step, capfd):
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+
+
+def test_too_little_memory_halves_what_goes_through_at_once(small_genome, tmp_path, at_step, capfd):
+    """The step is taken again with fewer rows, and the run goes on."""
+
     def too_large(train_step, arguments):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+        batches = arguments[2]
+        if len(batches[0].ids_BS) > 2:
+            raise OUT_OF_MEMORY
+        return train_step(*arguments)
 
     at_step(3, too_large)
-    assert run(command(small_genome, tmp_path / "run")) == 2
+    assert run(command(small_genome, tmp_path / "run")) == 0
+    assert "memory is short: 2 sequences at a time from here on" in capfd.readouterr().err
+
+
+def test_too_little_memory_for_the_number_that_is_set(small_genome, tmp_path, at_step, capfd):
+    def too_large(train_step, arguments):
+        raise OUT_OF_MEMORY
+
+    at_step(3, too_large)
+    assert run(command(small_genome, tmp_path / "run", "compute.micro_batch=4")) == 2
     line = capfd.readouterr().err.splitlines()[-1]
-    assert line.startswith("error: out of memory in a batch of 4 x ")
-    assert line.endswith("set data.batch_size=2 and accumulation=4, which keeps 8 sequences a step")
+    assert line.startswith("error: out of memory in 4 of 8 x ")
+    assert line.endswith("set compute.micro_batch=2, which changes no result")
 
 
 def test_a_signal_to_one_rank_stops_both_at_the_same_step(small_genome, tmp_path):
