@@ -57,6 +57,7 @@ from cmgems.training import (
     learning_rate,
     load_weights,
     out_of_memory,
+    passes,
     profiled,
     start_compute,
 )
@@ -177,12 +178,13 @@ class Learner:
             some_BS, of_some = ids_BS[first : first + rows], labels[first : first + rows]
             if not (weight := loss_weight(of_some)):
                 continue
-            with self.compute.autocast():
-                logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
-            mean = self.task.loss(logits, torch.from_numpy(of_some).to(self.compute.device))
-            share = mean * (weight / loss_weight(labels))
-            share.backward()
-            total += share.item()
+            with passes():
+                with self.compute.autocast():
+                    logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
+                mean = self.task.loss(logits, torch.from_numpy(of_some).to(self.compute.device))
+                share = mean * (weight / loss_weight(labels))
+                share.backward()
+                total += share.item()
         return total
 
     def predict(self, labelled: LabelledSet) -> np.ndarray:

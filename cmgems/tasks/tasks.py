@@ -64,7 +64,7 @@ class Task(Protocol):
 
 def loss_weight(labels: np.ndarray) -> int:
     """Over how many labels a task's loss is the mean: what a part of a batch counts for in the whole."""
-    return np.count_nonzero(labels != IGNORE) if labels.dtype == np.int64 else len(labels)
+    return int((labels != IGNORE).sum()) if labels.dtype == np.int64 else len(labels)
 
 
 TASKS: Registry[Task] = Registry("task")

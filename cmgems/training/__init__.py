@@ -2,7 +2,7 @@
 
 from cmgems.training.bad_batch import stop_if_diverged
 from cmgems.training.compute import Compute, ComputeConfig, resolve_compute, start_compute
-from cmgems.training.memory import out_of_memory
+from cmgems.training.memory import out_of_memory, passes
 from cmgems.training.meter import Meter
 from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer, learning_rate
 from cmgems.training.parallel import ParallelConfig, prepare_model
@@ -30,6 +30,7 @@ __all__ = [
     "learning_rate",
     "load_weights",
     "out_of_memory",
+    "passes",
     "prepare_model",
     "profiled",
     "resolve_compute",

@@ -16,7 +16,7 @@ import torch
 from cmgems.distributed import ALONE, World
 from cmgems.errors import CmgemsError
 from cmgems.training.compute import Compute
-from cmgems.training.memory import is_out_of_memory
+from cmgems.training.memory import TooManyRowsError
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class RowsAtOnce:
         """``take(rows)``, again with half the rows while memory is short.
 
         Args:
-            take: Must leave nothing behind when it fails.
+            take: Runs its forward and backward passes in ``cmgems.training.memory.passes``.
             what: What it does, for the message ("250 x 512 tokens").
 
         Raises:
@@ -61,9 +61,7 @@ class RowsAtOnce:
         while True:
             try:
                 return take(self.rows)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
+            except TooManyRowsError as error:
                 if self._fixed or self.rows == 1:
                     raise self._too_little(error, what) from error
             self._halve()
@@ -75,9 +73,8 @@ class RowsAtOnce:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _too_little(self, error: BaseException, what: str) -> CmgemsError:
+    def _too_little(self, error: TooManyRowsError, what: str) -> CmgemsError:
         fix = "set compute.recompute=true, shorten the sequences or choose a smaller model"
         if self.rows > 1:
             fix = f"set compute.micro_batch={self.rows // 2}, which changes no result"
-        why = (str(error).splitlines() or [""])[0]
-        return CmgemsError("out of memory", where=f"{self.rows} of {what}", why=why, fix=fix)
+        return CmgemsError("out of memory", where=f"{self.rows} of {what}", why=str(error), fix=fix)

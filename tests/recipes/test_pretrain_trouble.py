@@ -24,7 +24,7 @@ from cmgems.errors import DataError
 from cmgems.models import load_model
 from cmgems.pretraining import PretrainingData
 from cmgems.runs import read_metric_log
-from cmgems.training import StepResult
+from cmgems.training import StepResult, passes
 
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
 
@@ -205,23 +205,28 @@ def test_a_data_thread_that_dies_ends_the_run_with_its_cause(
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
 
 
-def test_too_little_memory_halves_what_goes_through_at_once(small_genome, tmp_path, at_step, capfd):
+def test_too_little_memory_halves_what_goes_through_at_once(
+    undisturbed, small_genome, tmp_path, at_step, capfd
+):
     """The step is taken again with fewer rows, and the run goes on."""
 
     def too_large(train_step, arguments):
-        batches = arguments[2]
-        if len(batches[0].ids_BS) > 2:
+        with passes():
             raise OUT_OF_MEMORY
-        return train_step(*arguments)
 
     at_step(3, too_large)
     assert run(command(small_genome, tmp_path / "run")) == 0
-    assert "memory is short: 2 sequences at a time from here on" in capfd.readouterr().err
+    assert "memory is short: 4 sequences at a time from here on" in capfd.readouterr().err
+    ours, theirs = (
+        [r["loss"] for r in figures(out) if "loss" in r] for out in (tmp_path / "run", undisturbed)
+    )
+    assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 def test_too_little_memory_for_the_number_that_is_set(small_genome, tmp_path, at_step, capfd):
     def too_large(train_step, arguments):
-        raise OUT_OF_MEMORY
+        with passes():
+            raise OUT_OF_MEMORY
 
     at_step(3, too_large)
     assert run(command(small_genome, tmp_path / "run", "compute.micro_batch=4")) == 2

@@ -200,7 +200,7 @@ def main(config: Config, out: Path) -> None:
                 raise RuntimeError("out of paper")
             if config.how == "data thread":
                 windows = WindowNode(lambda epoch: (np.arange(4), np.full(4, 6)), 1, lambda bases: 8)
-                stream = masked_stream(windows, fail, None, 1, prefetch=2)
+                stream = masked_stream(windows, fail, None, prefetch=2)
                 stream.reset()
                 next(stream)
             if config.how == "killed":
