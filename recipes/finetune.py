@@ -105,24 +105,36 @@ class Config:
 
 @dataclass(frozen=True)
 class Data:
-    """The labelled sets, and how many of their sequences are cut."""
+    """The labelled sets, and how many of their sequences are cut or were left out."""
 
     train: LabelledSet
     dev: LabelledSet | None
     test: LabelledSet
     cut: int
+    skipped: int
 
     @classmethod
-    def read(cls, config: Config, source: ModelSource) -> Data:
-        """Read them, and print what is odd about them."""
+    def read(cls, config: Config, source: ModelSource, run: Run) -> Data:
+        """Read them, name rows that cannot be used in the run folder, and print what is odd."""
         kind, limit = config.task.build(TASKS).labels, source.config.max_positions
-        splits = read_splits(config.data, source.tokenizer, limit, kind)
-        for note in data_notes(config.data, splits):
+        invalid = config.data.unusable_rows()
+        splits = read_splits(config.data, source.tokenizer, limit, kind, invalid)
+        notes = data_notes(config.data, splits)
+        if skipped := invalid.report(run.folder / layout.SKIPPED):
+            notes.insert(0, skipped)
+        for note in notes:
             print(f"warning: {note}", file=sys.stderr)
         train = draw_shots(config.data, splits["train"], splits["test"], config.seed)
         # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
         dev = splits.get("dev") if config.data.shots is None else None
-        return cls(train, dev, splits["test"], sum(split.cut for split in splits.values()))
+        cut = sum(split.cut for split in splits.values())
+        return cls(train, dev, splits["test"], cut, len(invalid.skipped))
+
+    @property
+    def size(self) -> str:
+        """How many sequences there are."""
+        dev = "no dev" if self.dev is None else f"{len(self.dev):,} dev"
+        return f"{len(self.train):,} training, {dev} and {len(self.test):,} test sequences"
 
 
 class Learner:
@@ -217,8 +229,9 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         stop_signals(display.announce) as stop,
     ):
         outputs = shorten(", ".join(learner.names), 80, placeholder=" ...")
-        size = f"{len(data.train)} training sequences; {config.task.name} of {outputs}"
-        display.note(f"{learner.compute.describe()}; {size}; {run.folder}")
+        display.note(
+            f"{learner.compute.describe()}; {data.size}; {config.task.name} of {outputs}; {run.folder}"
+        )
         for step, batch in zip(range(start + 1, steps + 1), learner.batches(data.train, start), strict=False):
             began = time.perf_counter()
             loss, lr = learner.step(*batch, step - 1)
@@ -256,7 +269,7 @@ def main(config: Config, out: Path) -> None:
             return
         compute = start_compute(config.compute, config.seed)
         source = ModelSource.of(config.model, config.tokenizer, config.dropout)
-        data = Data.read(config, source)
+        data = Data.read(config, source, run)
         learner = Learner(config, source, data.train, compute)
         best = train(config, run, learner, data)
 
@@ -269,8 +282,10 @@ def main(config: Config, out: Path) -> None:
         run.finish(
             {
                 summary.TRAIN_SEQUENCES: len(data.train),
+                summary.DEV_SEQUENCES: 0 if data.dev is None else len(data.dev),
                 summary.BEST_EPOCH: math.ceil(best / learner.steps_per_epoch),
                 summary.SEQUENCES_CUT: data.cut,
+                summary.SEQUENCES_SKIPPED: data.skipped,
                 **report,
             },
         )

@@ -82,6 +82,23 @@ def labels_tsv(random: Random) -> Made:
     return _table(["sequence", "label"], rows, "\t", random), len(rows)
 
 
+def labels_jsonl(random: Random) -> Made:
+    lines = []
+    for _ in range(random.randint(1, 6)):
+        label = random.choice((0, 1, "a", 1.0))
+        row: dict[str, Any] = {
+            "sequence": bases(random, 1, 40),
+            "label": label,
+            "note": random.choice((None, "x", [1])),
+        }
+        if random.random() < 0.1:
+            row = damaged_json(row, random)
+            return json.dumps(row).encode(), None
+        lines.append(json.dumps(row))
+    count = len(lines)
+    return file_of(with_blanks(lines, random), random), count
+
+
 def sequences_csv(random: Random) -> Made:
     rows = [
         [f"{random.choice(NAMES)}{i}", bases(random, 1, 60, "ACGTNacgt")] for i in range(random.randint(1, 8))

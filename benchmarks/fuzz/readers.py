@@ -90,9 +90,13 @@ def _fasta(random: Random) -> made.Made:
 
 
 def _read_labels(path: Path) -> int:
-    from cmgems.data.label_files import read_rows
+    from cmgems.data.columns import Columns
+    from cmgems.data.label_files import RowReader
+    from cmgems.data.layouts import Layout
+    from cmgems.reading import Invalid
 
-    return len(list(read_rows(path)))
+    layout = Layout(path.parent, {"train": path}, None, ())
+    return len(RowReader(Columns(), Invalid("data.invalid=skip")).read(layout, ["train"])["train"])
 
 
 def _read_sequences(path: Path) -> int:
@@ -103,6 +107,16 @@ def _read_sequences(path: Path) -> int:
 
 def _count_rows(data: bytes) -> int:
     return len(_filled(data)) - 1
+
+
+def _count_lines(data: bytes) -> int:
+    return len(_filled(data))
+
+
+def _count_sequences(data: bytes) -> int:
+    """Of a table; of FASTA, which the reader tells by the first letter, whatever the file is called."""
+    lines = _filled(data)
+    return sum(line.startswith(b">") for line in lines) if lines[0][:1] in b">;" else len(lines) - 1
 
 
 def _read_vcf(path: Path) -> int:
@@ -237,16 +251,18 @@ WORDS = {
         *(b": ", b"- ", b"{", b"}", b"[", b"&a", b"*a", b"<<: ", b"!!python", b"| ", b"steps: ", b"~", b"? "),
         *(b"---\n", b"%YAML", b"recipe: evaluate\n"),
     ),
-    "JSON": (b"[]", b"{}", b"[0]", b"1.5", b"null", b'"', b'"x": '),
+    "JSON": (b"[]", b"{}", b"[0]", b"1.5", b"null", b'"', b'"x": ', b"[" * 1500),
 }
 _ALL = [
     Reader("FASTA", ".fa", _fasta, _read_fasta, _count_fasta, WORDS["FASTA"], 0.3,
            ("cmgems.genome.fasta", "cmgems.genome.letters", *TEXT)),
-    Reader("labels CSV", ".csv", made.labels_csv, _read_labels, _count_rows, WORDS["CSV"], 0.2,
-           ("cmgems.data.label_files", *TEXT)),
+    Reader("labels CSV", ".csv", made.labels_csv, _read_labels, _count_rows, WORDS["CSV"], 0.18,
+           ("cmgems.data.columns", "cmgems.data.label_files", *TEXT)),
     Reader("labels TSV", ".tsv", made.labels_tsv, _read_labels, _count_rows, WORDS["TSV"], 0.1,
-           ("cmgems.data.label_files", *TEXT)),
-    Reader("sequences CSV", ".csv", made.sequences_csv, _read_sequences, _count_rows, WORDS["CSV"], 0.14,
+           ("cmgems.data.columns", "cmgems.data.label_files", *TEXT)),
+    Reader("labels JSON lines", ".jsonl", made.labels_jsonl, _read_labels, _count_lines, WORDS["JSON"],
+           code=("cmgems.data.columns", "cmgems.data.label_files", *TEXT)),
+    Reader("sequences CSV", ".csv", made.sequences_csv, _read_sequences, _count_sequences, WORDS["CSV"], 0.14,
            ("cmgems.inference.sequences", *TEXT)),
     Reader("VCF", ".vcf", made.vcf, _read_vcf, _count_vcf, WORDS["VCF"], 0.03,
            ("cmgems.inference.vcf", "vcfpy", *TEXT)),

@@ -122,7 +122,7 @@ def work(task: Task, seed: int, folder: Path, findings: Path) -> None:
         f"-runs={task.count - start}",
         f"-seed={seed + task.first + start + 1}",
         "-max_len=4096",
-        "-timeout=0",
+        "-timeout=600",
     ]
     options += ["-rss_limit_mb=0", "-verbosity=0", f"-dict={folder / 'words'}", str(begin)]
     atheris.Setup(["fuzz", *options], one)

@@ -11,6 +11,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -48,6 +49,7 @@ def embed(
     ] = Pooling.mean,
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
@@ -69,6 +71,7 @@ def embed(
             pool=pool.value,
             store=store,
             aliases=aliases,
+            column=column,
             skip_invalid=invalid,
             progress=True,
         )

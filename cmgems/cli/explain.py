@@ -10,6 +10,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -44,6 +45,7 @@ def explain(
     ] = True,
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 16,
@@ -64,7 +66,7 @@ def explain(
     with judged(skip_invalid, out) as invalid:
         explained = loaded.iter_explain(
             sequences, layer=layer, head=head, label=label, with_importance=importance, mapped=SHOWN,
-            store=store, aliases=aliases, skip_invalid=invalid, progress=True,
+            store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True,
         )  # fmt: skip
         reader = loaded.attention_reader(layer, head)
         count, bases = write_explained(out, explained, f"{loaded.name}. {reader.describe()}")

@@ -33,6 +33,7 @@ Aliases = Annotated[
         help="Table of other names of the contigs: NCBI's assembly report, or a column of each naming.",
     ),
 ]
+Column = Annotated[str, typer.Option("--column", help="Column of a table that holds the sequences.")]
 SkipInvalid = Annotated[
     bool,
     typer.Option(

@@ -19,7 +19,11 @@ def draw(
     ] = "10,50,100,500,1000",
     draws: Annotated[int, typer.Option(metavar="N", help="Training sets of each size.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    sequence: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the bases.")] = "sequence",
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")] = "label",
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and name them.")
+    ] = False,
 ) -> None:
     """Draw few-shot training sets that share no sequence with the test set.
 
@@ -28,8 +32,11 @@ def draw(
 
     Example: cmgems labels draw gue/GUE/prom/prom_core_all -o draws --shots 10,100 --draws 10
     """
+    from cmgems.data.columns import Columns
     from cmgems.data.draw_files import write_draws
     from cmgems.errors import CmgemsError
+    from cmgems.reading import Invalid
+    from cmgems.runs.layout import SKIPPED
 
     try:
         numbers = [int(part) for part in shots.split(",")]
@@ -37,7 +44,9 @@ def draw(
         raise CmgemsError(
             "not whole numbers", where="--shots", why=repr(shots), fix="give them as 10,50,100"
         ) from None
-    written = write_draws(folder, out, numbers, draws, seed, label)
+    columns = Columns(sequence, (label,), ("--sequence", "--label"))
+    invalid = Invalid("--skip-invalid", skip_invalid)
+    written = write_draws(folder, out, numbers, draws, seed, columns, invalid)
     for number in written.shots:
         typer.echo(
             f"{out / str(number)}: {draws} draws of {number} rows of each of {len(written.classes)} classes"
@@ -47,6 +56,8 @@ def draw(
         f"never drawn: {written.repeated:,} training rows that repeat another, "
         f"{written.leaked:,} that are in the test set"
     )
+    if invalid.skipped:
+        typer.echo(f"skipped: {len(invalid.skipped):,} rows that cannot be used, named in {out / SKIPPED}")
     for number, why in written.skipped.items():
         typer.echo(f"skipped: {number} shots: {why}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.explain import HeadNumber, Layer
-from cmgems.cli.inference import BatchSize, ModelPath, Overlap, SkipInvalid, judged
+from cmgems.cli.inference import BatchSize, Column, ModelPath, Overlap, SkipInvalid, judged
 from cmgems.cli.recipes import Plugins
 
 
@@ -56,6 +56,7 @@ def motifs(
     both_strands: Annotated[
         bool, typer.Option("--both-strands", help="Take a word and its reverse complement as one.")
     ] = False,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 16,
@@ -80,7 +81,7 @@ def motifs(
     with judged(skip_invalid, out) as invalid:
         found = discover_motifs(
             loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label,
-            skip_invalid=invalid, progress=True,
+            column=column, skip_invalid=invalid, progress=True,
         )  # fmt: skip
         notes = [f"{loaded.name}. {found.signal}", f"{positives} compared with {negatives}."]
         write_motifs(out, found, notes)

@@ -10,6 +10,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -27,6 +28,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
@@ -48,7 +50,7 @@ def predict(
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     with judged(skip_invalid, out) as invalid:
         found = loaded.iter_predict(
-            sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
+            sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
         )
         count = write_predictions(out, found, loaded.head, loaded.labels)
     wrote(out, f"{count} sequences")

@@ -37,6 +37,7 @@ def report(error: Exception, *, with_traceback: bool = False) -> int:
             why=error.strerror or str(error),
             fix="check it and its permissions",
         )
+    error = _of_the_machine(error) or error
     if isinstance(error, CmgemsError):
         for problem in error.problems if isinstance(error, ConfigError) else [error]:
             tell(f"error: {problem.line()}")
@@ -46,6 +47,22 @@ def report(error: Exception, *, with_traceback: bool = False) -> int:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     tell(f"error: internal: {text}; run again with --debug and report it")
     return EXIT_OURS
+
+
+def _of_the_machine(error: Exception) -> CmgemsError | None:
+    """What memory or compiler lacks, in our words; None for any other error."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # torch's too, without importing it
+    why = str(error).partition("\n")[0]
+    if kinds & {"MemoryError", "OutOfMemoryError"}:
+        return CmgemsError("out of memory", why=why, fix="use smaller batches, or a machine with more")
+    if "RecursionError" in kinds:
+        return CmgemsError(
+            "nested too deeply", why=why, fix="simplify the input; --debug shows where it was read"
+        )
+    if "TorchDynamoException" in kinds:
+        fix = "set compute.compile=off, or install a C++ compiler (g++) if there is none"
+        return CmgemsError("torch.compile failed", where="compute.compile", why=why, fix=fix)
+    return None
 
 
 def _report_usage(error: Any) -> int:

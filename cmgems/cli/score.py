@@ -10,6 +10,7 @@ import typer
 from cmgems.cli.inference import (
     Aliases,
     BatchSize,
+    Column,
     ModelPath,
     Overlap,
     SequencesPath,
@@ -27,6 +28,7 @@ def score(
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row a base.")],
     store: Store = None,
     aliases: Aliases = None,
+    column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
     batch_size: BatchSize = 64,
@@ -42,7 +44,7 @@ def score(
     loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
     with judged(skip_invalid, out) as invalid:
         scores = loaded.iter_score(
-            sequences, store=store, aliases=aliases, skip_invalid=invalid, progress=True
+            sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
         )
         totals = write_scores(out, scores)
     wrote(

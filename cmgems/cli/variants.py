@@ -40,4 +40,5 @@ def variants(
         write_variants(out, alleles)
     skipped = count_skipped(alleles)
     scored = sum(not allele.skipped for allele in alleles)
-    wrote(out, f"{scored:,} alleles scored" + (f", skipped {skipped}" if skipped else ""))
+    of_all = f"{scored:,} of {len(alleles):,} alleles scored"
+    wrote(out, of_all + (f", skipped {skipped}" if skipped else ""))

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from cmgems.data.columns import Columns
 from cmgems.data.draws import draw_rows
-from cmgems.data.label_files import split_rows, write_rows
-from cmgems.data.labels import OneClass
+from cmgems.data.label_files import RowReader, write_rows
+from cmgems.data.labels import OneClass, encode_labels
+from cmgems.data.layouts import find_layout
 from cmgems.data.leaks import found_in, repeats
 from cmgems.errors import CmgemsError, DataError
 from cmgems.files import atomic_folder, check_new
+from cmgems.reading import Invalid
+from cmgems.runs.layout import SKIPPED
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,20 @@ class WrittenDraws:
 
 
 def write_draws(
-    folder: Path, out: Path, shots: Sequence[int], draws: int, seed: int, column: str = "label"
+    folder: Path,
+    out: Path,
+    shots: Sequence[int],
+    draws: int,
+    seed: int,
+    columns: Columns | None = None,
+    invalid: Invalid | None = None,
 ) -> WrittenDraws:
     """Draw few training examples of a labelled set, clear of its test set and of repeated rows, and write them.
 
     The layout is that of the published few-shot sets: ``out/<shots>/train.csv`` holds the draws one after the other,
     each ``shots * classes`` rows long, ``out/test.csv`` is beside them, and ``data.dir=out/10 data.shots=10
-    data.draw=3`` reads one. Draw d is made from (seed, d) and the set alone, whichever other draws are made.
+    data.draw=3`` reads one. Draw d is made from (seed, d) and the set alone, whichever other draws are made. Rows that
+    cannot be used are left out if ``invalid`` says so, and named in ``out/skipped.csv``.
 
     Raises:
         CmgemsError: if ``out`` exists, or a number is out of range.
@@ -55,10 +66,11 @@ def write_draws(
             "numbers out of range", why="shots and draws must be 1 or more, the seed 0 to 2**64 - 1"
         )
     check_new(out)
-    train, test = (split_rows(folder, split, (column,)) for split in ("train", "test"))
-    kind = OneClass()
-    names = kind.names(train, (column,))
-    classes_N = kind.encode(train, names)
+    columns, invalid, kind = columns or Columns(), invalid or Invalid(), OneClass()
+    rows = RowReader(columns, invalid).read(find_layout(folder), ("train", "test"))
+    train, test = rows["train"], rows["test"]
+    names = kind.names(train, columns.labels)
+    classes_N = np.asarray(encode_labels(kind, train, names, invalid)[1])
     bases = [row.bases.upper() for row in train]
     repeated_N, leaked_N = repeats(bases), found_in(bases, [row.bases.upper() for row in test])
     written = WrittenDraws(
@@ -84,6 +96,7 @@ def write_draws(
                 "no draws", where=folder, why=written.skipped[min(shots)], fix="ask for fewer shots"
             )
         write_rows(partial / "test.csv", [(row.bases.upper(), row.cells[0]) for row in test])
+        invalid.report(partial / SKIPPED)
     return written
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.data.label_files import read_rows
+from cmgems.data.columns import Columns
+from cmgems.data.label_files import RowReader
 from cmgems.data.labelled import LabelledConfig, LabelledSet
+from cmgems.data.layouts import find_layout
 from cmgems.data.leaks import excluded_rows
 from cmgems.errors import CmgemsError, DataError
+from cmgems.reading import Invalid
 
 
 def draw_shots(config: LabelledConfig, train: LabelledSet, test: LabelledSet, seed: int) -> LabelledSet:
@@ -105,13 +108,14 @@ def published_draw(labelled: LabelledSet, shots: int, draw: int) -> LabelledSet:
     return labelled.take(np.sort(np.concatenate(drawn)))
 
 
-def count_draws(path: Path, shots: int, column: str = "label") -> int:
-    """How many published draws of ``shots`` rows a class the training file at ``path`` holds.
+def count_draws(folder: Path, shots: int, columns: Columns | None = None) -> int:
+    """How many published draws of ``shots`` rows a class the training file of ``folder`` holds.
 
     Raises:
         DataError: if the file is bad, or its classes do not hold the same whole number of draws.
     """
-    return _whole_draws(Counter(row.cells[0] for row in read_rows(path, (column,))), shots, path)
+    rows = RowReader(columns or Columns(), Invalid()).read(find_layout(folder), ("train",))["train"]
+    return _whole_draws(Counter(row.cells[0] for row in rows), shots, rows[0].path)
 
 
 def _whole_draws(counts: dict[str, int], shots: int, where: object) -> int:

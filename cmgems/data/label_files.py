@@ -1,102 +1,147 @@
-"""Files of labelled sequences: where they lie, and their rows.
-
-Two layouts are read, told apart by what the folder holds and the header says:
-
-- GUE: ``train.csv``, ``dev.csv``, ``test.csv`` with columns ``sequence,label``.
-- GeneMask: ``train.tsv`` (or ``.txt``), optionally dev, and test; tab-separated, the sequence as overlapping k-mers.
-
-In either, ``test`` may be one folder up, as in the few-shot sets: ``10/train.tsv``, ``50/train.tsv``, ``test.tsv``.
-"""
+"""The rows of labelled sets, whatever their layout (``cmgems.data.layouts``)."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cmgems.errors import DataError
+from cmgems.data.columns import Columns
+from cmgems.data.layouts import SPLIT_COLUMN, SPLIT_OF, SPLITS, Layout, class_files, find_layout, is_table
+from cmgems.errors import DataError, RecordError
 from cmgems.files import sha256_of, write_text
-from cmgems.genome.letters import bases_of
+from cmgems.genome import read_fasta
+from cmgems.genome.letters import bases_of, foreign_letter
+from cmgems.reading import Invalid, Record, open_table, read_lines
 
-SPLITS = ("train", "dev", "test")
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-LONGEST_CELL = 1 << 30  # letters; Python's own limit, 131,072, is shorter than a contig
+# How a missing value is written as text, in lower case.
+MISSING = frozenset(("nan", "-nan", "na", "n/a", "#n/a", "<na>", "null", "none", "missing", ".", "?"))
 
 
 class Row(NamedTuple):
-    """One labelled sequence of a file.
+    """One labelled sequence.
 
     Attributes:
-        path: The file.
-        line: Line it begins in, from 1.
+        path: The file, or folder of class folders, of its split.
+        where: File and line, row or record, for messages.
         bases: The sequence.
         cells: The text of each label column, stripped.
     """
 
     path: Path
-    line: int
+    where: str
     bases: str
     cells: tuple[str, ...]
 
-    @property
-    def where(self) -> str:
-        """``file:line``, for messages."""
-        return f"{self.path}:{self.line}"
 
+@dataclass(frozen=True)
+class RowReader:
+    """Reads rows.
 
-def find_split(folder: Path, split: str) -> Path | None:
-    """The file of a split, None if there is none."""
-    for place in (folder, folder.parent) if split == "test" else (folder,):
-        for suffix in DELIMITERS:
-            if (place / f"{split}{suffix}").is_file():
-                return place / f"{split}{suffix}"
-    return None
+    Attributes:
+        columns: The columns of tables.
+        invalid: What to do about rows that cannot be used.
+        may_be_empty: Whether an empty label means something.
+        check: Raises RecordError for a row that cannot be used, though it can be read.
+    """
+
+    columns: Columns
+    invalid: Invalid
+    may_be_empty: bool = False
+    check: Callable[[Row], None] = lambda row: None
+
+    def read(self, layout: Layout, splits: Sequence[str] = SPLITS) -> dict[str, list[Row]]:
+        """The rows of each split, in the order of the files; dev is left out if there is none.
+
+        Raises:
+            DataError: if there is no train or test set, or one without rows; if a file or column is missing or bad; or
+                if a row is, and such rows are not left out.
+        """
+        if layout.one_file is not None:
+            rows = self._of_one_file(layout.one_file)
+        else:
+            rows = {
+                split: list(self._of_file(path)) for split, path in layout.files.items() if split in splits
+            }
+        for split in splits:
+            if split not in rows and split != "dev":
+                raise (
+                    layout.missing(split)
+                    if layout.one_file is None
+                    else self.invalid.none_left(f"{split} rows", layout.one_file)
+                )
+            if split in rows and not rows[split]:
+                raise self.invalid.none_left("rows", layout.files[split])
+        return {split: rows[split] for split in splits if split in rows}
+
+    def _of_file(self, path: Path) -> Iterator[Row]:
+        for record in self._records(path):
+            row = self.invalid.judge(self._row, path, record)
+            if row is not None:
+                yield row
+
+    def _records(self, path: Path) -> Iterator[Record]:
+        if len(self.columns.labels) > 1 and not is_table(path):
+            why = f"{', '.join(self.columns.labels)} are wanted"
+            raise DataError("one label a sequence", where=path, why=why, fix="name one, or give a table")
+        if path.is_dir():
+            for name, file in class_files(path):
+                record = self.invalid.judge(_of_class, name, file)
+                if record is not None:
+                    yield record
+        elif not is_table(path):
+            for name, sequence in (
+                (record.name, record.sequence) for record in read_fasta(path, self.invalid)
+            ):
+                record = self.invalid.judge(_of_fasta, name, sequence, f"{path}, record {name}")
+                if record is not None:
+                    yield record
+        else:
+            table = open_table(path)
+            yield from table.records(self.columns.find(table), self.invalid)
+
+    def _of_one_file(self, path: Path) -> dict[str, list[Row]]:
+        """The rows of each split of a table that says in a column which it is."""
+        table = open_table(path)
+        column = [name.lower() for name in table.header].index(SPLIT_COLUMN)
+        rows: dict[str, list[Row]] = {}
+        for record in table.records([*self.columns.find(table), column], self.invalid):
+            found = self.invalid.judge(self._row_of_split, path, record)
+            if found is not None:
+                rows.setdefault(found[0], []).append(found[1])
+        return rows
+
+    def _row_of_split(self, path: Path, record: Record) -> tuple[str, Row]:
+        *cells, name = record.cells
+        if name.lower() not in SPLIT_OF:
+            fix = f"write {', '.join(SPLITS)}"
+            raise RecordError("no such split", where=record.where, why=f"found {name[:40]!r}", fix=fix)
+        return SPLIT_OF[name.lower()], self._row(path, Record(record.where, cells))
+
+    def _row(self, path: Path, record: Record) -> Row:
+        text, *labels = record.cells
+        if not text or text.lower() in MISSING or ("" in labels and not self.may_be_empty):
+            raise RecordError("sequence or label missing", where=record.where, fix="correct it")
+        bases = bases_of(text, record.where)
+        if problem := foreign_letter(bases.encode(), record.where):
+            raise problem
+        row = Row(path, record.where, bases, tuple(labels))
+        self.check(row)
+        return row
 
 
 def labels_content(folder: Path) -> dict[str, str]:
-    """What a folder of labelled sequences holds: the sha256 of each split's file, by name.
+    """What a folder of labelled sequences holds: the sha256 of whatever is read, by name.
 
     Raises:
-        OSError: if one cannot be read.
+        DataError: if there is no such folder.
+        OSError: if a file cannot be read.
     """
-    files = (find_split(folder, split) for split in SPLITS)
-    return {file.name: sha256_of(file) for file in files if file is not None}
-
-
-def read_rows(
-    path: Path, columns: Sequence[str] = ("label",), *, may_be_empty: bool = False
-) -> Iterator[Row]:
-    """The rows of a file.
-
-    Args:
-        path: Comma- or tab-separated, by its ending, with a header.
-        columns: Names of the label columns, case is ignored if no column has exactly that name.
-        may_be_empty: Whether an empty label means something.
-
-    Raises:
-        DataError: for a missing column, a short or long row, or an empty label.
-    """
-    csv.field_size_limit(LONGEST_CELL)
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle, delimiter=DELIMITERS[path.suffix])
-            header = [name.strip() for name in next(reader, [])]
-            places = [_place(header, name, path) for name in ("sequence", *columns)]
-            following = reader.line_num + 1
-            for cells in reader:
-                line, following = following, reader.line_num + 1  # a quoted cell may go over several lines
-                if not cells:
-                    continue
-                where = f"{path}:{line}"
-                _check_width(cells, header, places, where)
-                text, *labels = [cells[i].strip() for i in places]
-                if not text or ("" in labels and not may_be_empty):
-                    raise DataError("sequence or label missing", where=where, fix="fix or remove the row")
-                yield Row(path, line, bases_of(text, where), tuple(labels))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError("cannot read", where=path, why=str(error)) from error
+    return {path.name: _sha256(path) for path in find_layout(folder).paths}
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
@@ -106,46 +151,29 @@ def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     write_text(path, text.getvalue())
 
 
-def split_rows(
-    folder: Path, split: str, columns: Sequence[str] = ("label",), *, may_be_empty: bool = False
-) -> list[Row]:
-    """All rows of a split; arguments as for ``read_rows``.
-
-    Raises:
-        DataError: if there is no file or no row, or as ``read_rows``.
-    """
-    path = find_split(folder, split)
-    if path is None:
-        fix = f"put {split}.csv (sequence,label) or {split}.tsv there"
-        raise DataError(f"no {split} file", where=folder, fix=fix)
-    rows = list(read_rows(path, columns, may_be_empty=may_be_empty))
-    if not rows:
-        raise DataError("no rows", where=path, fix="give at least one row of each class")
-    return rows
+def _sha256(path: Path) -> str:
+    """The sha256 of a file; of a folder of class folders that of the names and contents of its files."""
+    if not path.is_dir():
+        return sha256_of(path)
+    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in class_files(path))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _check_width(cells: list[str], header: list[str], places: list[int], where: str) -> None:
-    """Refuse a row of more cells than the header, empty ones aside, or of fewer."""
-    if len(cells) == len(header) or (len(cells) > len(header) and not any(cells[len(header) :])):
-        return
-    widths = f"{len(cells)} cells, {len(header)} columns"
-    if len(cells) > len(header):
-        fix = "quote cells that hold the delimiter"
-        raise DataError("more cells than columns", where=where, why=widths, fix=fix)
-    what = "sequence or label missing" if len(cells) <= max(places) else "fewer cells than columns"
-    raise DataError(what, where=where, why=widths, fix="fix or remove the row")
+def _of_class(name: str, path: Path) -> Record:
+    """The only sequence of a file, in the folder of its class."""
+    try:
+        texts = [line.text.strip() for line in read_lines(path) if line.text.strip()]
+    except DataError as error:  # the other files may be good
+        raise RecordError(error.what, where=path, why=error.why, fix=error.fix) from error
+    if len(texts) != 1:
+        fix = "write one sequence a file, in one line"
+        raise RecordError("not one sequence", where=path, why=f"{len(texts)} lines", fix=fix)
+    return Record(str(path), [*texts, name])
 
 
-def _place(header: list[str], name: str, path: Path) -> int:
-    """The index of a column."""
-    places = [i for i, found in enumerate(header) if found == name]
-    places = places or [i for i, found in enumerate(header) if found.lower() == name.lower()]
-    if len(places) == 1:
-        return places[0]
-    raise DataError(
-        f"column {name!r} appears twice" if places else "columns missing",
-        where=f"{path}:1",
-        why="" if places else f"no {name!r}; it has {', '.join(header)[:60] or 'none'}",
-        fix="the first line names the columns: sequence and label, or those in data.labels, "
-        f"with a {'comma' if path.suffix == '.csv' else 'tab'} between them",
-    )
+def _of_fasta(name: str, sequence: bytes, where: str) -> Record:
+    """The label is behind the last ``|`` of the name."""
+    _, bar, label = name.rpartition("|")
+    if not bar:
+        raise RecordError("no label", where=where, fix="write it behind the name: >name|label")
+    return Record(where, [sequence.decode(), label.strip()])

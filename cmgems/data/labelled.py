@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from cmgems.config import input_path
-from cmgems.data.label_files import SPLITS, Row, find_split, labels_content, split_rows
-from cmgems.data.labels import LabelKind, Labels, OneClass
-from cmgems.errors import CmgemsError, DataError
+from cmgems.data.columns import Columns
+from cmgems.data.label_files import Row, RowReader, labels_content
+from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
+from cmgems.data.layouts import find_layout
+from cmgems.errors import CmgemsError
 from cmgems.genome import alphabet
+from cmgems.genome.letters import check_sequence
+from cmgems.reading import Invalid
 from cmgems.tokenization import IGNORE, Tokenizer, TokenMap
 
 ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
@@ -24,7 +29,9 @@ class LabelledConfig:
 
     Attributes:
         dir: Folder with train, dev and test files.
+        sequence: Column that holds the bases.
         labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
+        invalid: What to do about a row that cannot be used: `stop`, or `skip` it and name it in the run's skipped.csv.
         shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
             None for all.
         draw: Which of the draws of ``shots`` that the training file holds one after the other, from 0; None to draw
@@ -33,13 +40,15 @@ class LabelledConfig:
     """
 
     dir: Path = input_path(labels_content)
+    sequence: str = "sequence"
     labels: tuple[str, ...] = ("label",)
+    invalid: Literal["stop", "skip"] = "stop"
     shots: int | None = None
     draw: int | None = None
     max_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.labels or len({"sequence", *self.labels}) != len(self.labels) + 1:
+        if not self.labels or len({self.sequence, *self.labels}) != len(self.labels) + 1:
             raise CmgemsError("`labels` must name one column or more, each once, and not the sequence's")
         if self.shots is not None and self.shots < 1:
             raise CmgemsError(f"`shots` must be 1 or more, but is {self.shots}")
@@ -47,6 +56,10 @@ class LabelledConfig:
             raise CmgemsError("`draw` must be 0 or more, and needs shots: the rows of a class in one draw")
         if self.max_tokens is not None and self.max_tokens < 3:
             raise CmgemsError(f"`max_tokens` must be 3 or more, but is {self.max_tokens}")
+
+    def unusable_rows(self) -> Invalid:
+        """What to do about rows that cannot be used."""
+        return Invalid("data.invalid=skip", self.invalid == "skip")
 
 
 @dataclass(frozen=True)
@@ -84,44 +97,50 @@ class LabelledSet:
 
 
 def read_splits(
-    config: LabelledConfig, tokenizer: Tokenizer, max_positions: int, kind: LabelKind | None = None
+    config: LabelledConfig,
+    tokenizer: Tokenizer,
+    max_positions: int,
+    kind: LabelKind | None = None,
+    invalid: Invalid | None = None,
 ) -> dict[str, LabelledSet]:
-    """Read train, and dev and test where they exist. What the outputs stand for is read from train.
+    """Read train and test, and dev where it exists. What the outputs stand for is read from train.
 
     Args:
         config: The run's data section.
         tokenizer: Makes the ids.
         max_positions: Longest row the model takes, in tokens.
         kind: What the label columns hold; None for a class a sequence.
+        invalid: Takes the rows left out; None where they need not be named.
 
     Raises:
-        DataError: if a file is missing or bad, a split is empty, or a label is not in train.
+        DataError: if a file is missing or bad, a split has no rows, or a row cannot be used and is not to be skipped.
     """
+    kind, invalid = kind or OneClass(), invalid or config.unusable_rows()
+    least_bases = TokenMap(tokenizer).least_bases
+
+    def check(row: Row) -> None:
+        check_sequence(alphabet.encode(row.bases.encode()), least_bases, row.where)
+        kind.check(row)
+
+    columns = Columns(config.sequence, config.labels)
+    rows = RowReader(columns, invalid, kind.may_be_empty, check).read(find_layout(config.dir))
+    names = kind.names(rows["train"], config.labels)
     tokens = min(config.max_tokens or max_positions, max_positions)
-    kind = kind or OneClass()
-    if not config.dir.is_dir():
-        raise DataError(
-            "no such folder", where=config.dir, fix="set data.dir to a folder with train, dev and test files"
-        )
-    splits: dict[str, LabelledSet] = {}
-    names: tuple[str, ...] = ()
-    for split in SPLITS:
-        if split == "dev" and find_split(config.dir, split) is None:
-            continue
-        rows = split_rows(config.dir, split, config.labels, may_be_empty=kind.may_be_empty)
-        if split == "train":
-            names = kind.names(rows, config.labels)
-        splits[split] = _encode(rows, names, kind, tokenizer, tokens)
+    splits = {}
+    for split, of_split in rows.items():
+        known, labels = encode_labels(kind, of_split, names, invalid)
+        if not known:
+            raise invalid.none_left("rows", of_split[0].path)
+        splits[split] = _labelled_set(known, labels, names, tokenizer, tokens)
     return splits
 
 
-def _encode(
-    rows: list[Row], names: tuple[str, ...], kind: LabelKind, tokenizer: Tokenizer, tokens: int
+def _labelled_set(
+    rows: list[Row], labels: Labels, names: tuple[str, ...], tokenizer: Tokenizer, tokens: int
 ) -> LabelledSet:
-    labels = kind.encode(rows, names)
     ids = _encode_rows(rows, tokenizer)
     long = [n for n, ids_S in enumerate(ids) if len(ids_S) > tokens]
-    if kind.per_base:
+    if isinstance(labels, list):
         token_map = TokenMap(tokenizer)
         labels = [
             token_map.labels(ids_S, classes_L, len(names))
@@ -143,11 +162,7 @@ def _encode_rows(rows: Sequence[Row], tokenizer: Tokenizer) -> list[np.ndarray]:
     """Token ids of each row, int32 (S,), with [CLS] and [SEP], however many."""
     ids: list[np.ndarray] = []
     for first in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[first : first + ROWS_AT_ONCE]
-        for row in some:
-            if len(row.bases) < tokenizer.k or not alphabet.IUPAC.issuperset(row.bases):
-                _refuse(row, tokenizer)
-        ids += _encode_together([row.bases for row in some], tokenizer)
+        ids += _encode_together([row.bases for row in rows[first : first + ROWS_AT_ONCE]], tokenizer)
     return ids
 
 
@@ -161,15 +176,6 @@ def _encode_together(sequences: list[str], tokenizer: Tokenizer) -> list[np.ndar
     ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, max(tokenizer.token_count(longest), longest + 2))
     kept_BS = ids_BS != tokenizer.pad_id
     return np.split(ids_BS[kept_BS], np.cumsum(kept_BS.sum(1))[:-1])
-
-
-def _refuse(row: Row, tokenizer: Tokenizer) -> None:
-    """Raise the tokenizer's error about a row, with the place of the row."""
-    try:
-        tokenizer.encode(row.bases)
-    except DataError as error:
-        place = f"{row.where}, {error.where}" if error.where else row.where
-        raise DataError(error.what, where=place, why=error.why, fix="fix it, or leave it out") from error
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int, multiple: int = 8) -> np.ndarray:

@@ -2,35 +2,84 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 
 import numpy as np
 
+from cmgems.data.label_files import MISSING
 from cmgems.data.labelled import LabelledConfig, LabelledSet
+from cmgems.data.labels import are_measured
+from cmgems.data.layouts import find_layout
 from cmgems.tokenization import IGNORE
 
 SHOWN = 5
+MANY, ROWS_A_CLASS = 10, 3  # more classes than ten, of fewer than three rows each, are no classes
 
 
 def data_notes(config: LabelledConfig, splits: Mapping[str, LabelledSet]) -> list[str]:
     """What a user should know of the sets that ``read_splits`` found.
 
-    No dev set to choose the epoch by, where that is not the few-shot protocol; sequences cut to the model's length;
-    classes of train that dev or test lack, so that scores are undefined; labels and quantities that are the same in
-    every row; whole numbers as classes with one left out.
+    Files that look like splits and are not read; no dev set to choose the epoch by, where that is not the few-shot
+    protocol; two splits that are the same; sequences cut to the model's length, or there twice; labels that may stand
+    for missing ones; classes of train that dev or test lack, so that scores are undefined; labels and quantities that
+    are the same in every row; whole numbers as classes with one left out; classes that look like quantities.
     """
     train = splits["train"]
-    notes = []
+    notes = [f"{path.name} is not read" for path in find_layout(config.dir).unread]
     if "dev" not in splits and config.shots is None:
         notes.append(f"no dev file in {config.dir}: the last epoch counts")
+    notes += [
+        f"{one} and {other} hold the same sequences"
+        for one, other in combinations(splits, 2)
+        if splits[one].bases and sorted(splits[one].bases) == sorted(splits[other].bases)
+    ]
     for name, split in splits.items():
         if split.cut:
             notes.append(f"{split.cut} {name} sequences cut to {max(map(len, split.ids))} tokens")
+        notes += _of_repeats(name, split)
+        notes += _of_missing(name, split)
         values = split.targets
         notes += _of_columns(name, values, split.names) if values.ndim > 1 else _of_classes(name, split)
     if train.targets.ndim == 1 and (left_out := _gaps(train.names)):
         notes.append(f"classes {_some(train.names)} leave out {_some(left_out)}: no training row has it")
+    if isinstance(train.labels, np.ndarray) and train.labels.ndim == 1 and _are_quantities(train):
+        notes.append(f"{len(train.names)} numbers are taken as classes; for quantities set task=regression")
     return notes
+
+
+def _of_repeats(name: str, split: LabelledSet) -> Iterator[str]:
+    """Sequences that are there more than once, and those of them with different labels."""
+    labels_of = defaultdict(set)
+    for bases, label in zip(split.bases, split.labels, strict=False):
+        labels_of[bases].add(np.asarray(label).tobytes())
+    repeated = len(split.bases) - len(labels_of)
+    differing = sum(len(labels) > 1 for labels in labels_of.values())
+    if repeated:
+        differ = f"; labels differ for {differing} of these sequences" if differing else ""
+        yield f"{repeated} {name} rows repeat the sequence of another{differ}"
+
+
+def _of_missing(name: str, split: LabelledSet) -> Iterator[str]:
+    """Labels that may stand for missing ones."""
+    for index, label in enumerate(split.names):
+        if label.lower() in MISSING and (count := _rows_with(split, index)):
+            yield f"{count} {name} rows have the label {label!r}: remove them if it stands for a missing one"
+
+
+def _rows_with(split: LabelledSet, index: int) -> int:
+    """How many rows have a label."""
+    if isinstance(split.labels, list):
+        return sum(bool((classes_S == index).any()) for classes_S in split.labels)
+    has_it = split.labels == index if split.labels.ndim == 1 else split.labels[:, index] == 1
+    return int(has_it.sum())
+
+
+def _are_quantities(train: LabelledSet) -> bool:
+    """Whether classes are numbers with decimals, or nearly as many whole numbers as rows."""
+    numbers = all(name.removeprefix("-").isdecimal() for name in train.names)
+    return are_measured(train.names) or (numbers and len(train.names) > max(MANY, len(train) / ROWS_A_CLASS))
 
 
 def _of_classes(name: str, split: LabelledSet) -> Iterator[str]:

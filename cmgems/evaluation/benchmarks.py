@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cmgems.config.recipe_settings import Values, merge
-from cmgems.data.label_files import SPLITS, find_split
+from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError, DataError
 from cmgems.registry import did_you_mean
 
@@ -100,7 +100,7 @@ def find_datasets(
 ) -> tuple[list[Dataset], list[str]]:
     """The datasets to evaluate in the order of ``wanted``, and the titles of those that are not there.
 
-    A dataset is a folder with files of splits (``cmgems.data.label_files``). Published few-shot sets hold a folder for
+    A dataset is a folder with files of splits (``cmgems.data.layouts``). Published few-shot sets hold a folder for
     each number of shots, ``Splice-40/10/train.tsv``, beside their test file. A whole set has GUE's settings if its path
     ends like one of GUE's (``prom/prom_core_tata``); a few-shot set has those of its protocol.
 
@@ -161,7 +161,7 @@ def _at_shots(name: str, place: Path | None, shots: int | None) -> tuple[Dataset
     if place is None:
         return None, Dataset(name, Path(), shots=shots).title
     published = _published_shots(place)
-    drawn = find_split(place, "train") is None and bool(published)
+    drawn = bool(published) and not find_layout(place).has_train
     if shots is None:
         if drawn:
             return (
@@ -177,7 +177,8 @@ def _at_shots(name: str, place: Path | None, shots: int | None) -> tuple[Dataset
         return whole, whole.title
     folder = place / str(shots) if drawn else place
     dataset = Dataset(name, folder, "accuracy", few_shot_settings(shots), shots, drawn)
-    return (dataset if find_split(folder, "train") is not None or not drawn else None), dataset.title
+    there = not drawn or (folder.is_dir() and find_layout(folder).has_train)
+    return (dataset if there else None), dataset.title
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -223,14 +224,19 @@ def _published_shots(place: Path) -> list[str]:
         child.name
         for child in sorted(place.iterdir())
         if child.name.isdecimal()
-        and find_split(child, "train") is not None
-        and (test := find_split(child, "test")) is not None
-        and test.parent == place
+        and child.is_dir()
+        and (layout := find_layout(child)).has_train
+        and "test" in layout.files
+        and layout.files["test"].parent == place
     ]
 
 
 def _has_splits(place: Path) -> bool:
-    return any((path := find_split(place, split)) is not None and path.parent == place for split in SPLITS)
+    """Whether a folder holds a set of its own; one that turns out to be bad is named when it is read."""
+    try:
+        return any(path.parent == place for path in find_layout(place).paths)
+    except DataError:
+        return True
 
 
 def _folders(top: Path) -> Iterator[Path]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from cmgems.config import RecipeSettings
+from cmgems.config.recipe_settings import Values
+from cmgems.data.columns import Columns
 from cmgems.errors import CmgemsError
 from cmgems.runs import LogConfig
 from cmgems.training import ComputeConfig
@@ -14,9 +16,28 @@ from cmgems.training import ComputeConfig
 
 @dataclass(frozen=True)
 class DatasetsConfig:
-    """Attributes: dir: Folder of datasets, at any depth."""
+    """Where the datasets are, and how they are read.
+
+    Attributes:
+        dir: Folder of datasets, at any depth.
+        sequence, labels, invalid: As in the finetune recipe, for every dataset; null for what it has.
+    """
 
     dir: Path
+    sequence: str | None = None
+    labels: tuple[str, ...] | None = None
+    invalid: Literal["stop", "skip"] | None = None
+
+    @property
+    def columns(self) -> Columns:
+        """Those of the files."""
+        plain = Columns()
+        return Columns(self.sequence or plain.sequence, self.labels or plain.labels)
+
+    def values(self) -> Values:
+        """Those of the finetune recipe's config that are set."""
+        given = {"sequence": self.sequence, "labels": self.labels, "invalid": self.invalid}
+        return {"data": {key: value for key, value in given.items() if value is not None}}
 
 
 @dataclass(frozen=True, kw_only=True)

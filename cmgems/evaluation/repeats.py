@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cmgems.data import count_draws
-from cmgems.data.label_files import find_split
+from cmgems.data.columns import Columns
 from cmgems.evaluation.benchmarks import Dataset
 
 
@@ -27,7 +27,9 @@ class Repeat:
         return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}-seed{self.seed}"
 
 
-def repeats(dataset: Dataset, seeds: int, draws: int, part: int = 0) -> list[Repeat]:
+def repeats(
+    dataset: Dataset, seeds: int, draws: int, part: int = 0, columns: Columns | None = None
+) -> list[Repeat]:
     """The runs on a dataset.
 
     A whole set is run with each of ``seeds`` seeds. Of published draws, ``draws`` (or as many as there are) are run
@@ -39,6 +41,7 @@ def repeats(dataset: Dataset, seeds: int, draws: int, part: int = 0) -> list[Rep
         draws: Few-shot training sets.
         part: Seeds and draws are numbered from ``part`` times their count, so that parts share none; published draws
             start again from the first when they are used up.
+        columns: Those of the file of published draws.
 
     Raises:
         DataError: if the file of published draws is bad.
@@ -49,7 +52,5 @@ def repeats(dataset: Dataset, seeds: int, draws: int, part: int = 0) -> list[Rep
         return [Repeat(seed) for seed in seed_range]
     if not dataset.drawn:
         return [Repeat(number) for number in numbers]
-    path = find_split(dataset.folder, "train")
-    assert path is not None  # or it would not have been found to hold draws
-    published = count_draws(path, dataset.shots)
+    published = count_draws(dataset.folder, dataset.shots, columns)
     return [Repeat(seed, number % published) for number in numbers[:published] for seed in seed_range]

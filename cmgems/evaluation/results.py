@@ -165,7 +165,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError("cannot read the results", where=path, why=str(error)) from error
     if not isinstance(values, dict):
         raise DataError("cannot read the results", where=path, why="the file does not hold a mapping")

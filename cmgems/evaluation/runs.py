@@ -103,7 +103,8 @@ class Evaluation:
             if dataset.title in self.skipped:
                 continue
             try:
-                of_dataset = repeats(dataset, self._config.seeds, self._config.draws, part)
+                config = self._config
+                of_dataset = repeats(dataset, config.seeds, config.draws, part, config.data.columns)
             except DataError as error:
                 self._skip(dataset, error)
             else:
@@ -182,7 +183,7 @@ class Evaluation:
             repeat = {**repeat, "data": {"draw": run.repeat.draw}}
         shared = {name: config_dict(getattr(self._config, name)) for name in ("compute", "log")}
         own = self._config.finetune
-        layers = [run.dataset.values(), model, repeat, shared, own.values]
+        layers = [run.dataset.values(), self._config.data.values(), model, repeat, shared, own.values]
         return load_config(self._recipe.config_schema, own.config_path(), values=layers)
 
     def _fine_tune(self, run: FineTuning, model: Values) -> Record:

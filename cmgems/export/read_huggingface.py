@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -46,7 +46,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     folder = Path(folder)
     info = _read_json(folder / "config.json")
     with _located(folder / "config.json"):
-        config = _read_config(info)
+        config, classes = _read_config(info), _classes(info)
     name, tokenizer = read_tokenizer(folder, tokenizer_name)
     tensors, unread = read_tensors(folder)
     notes = [f"not read, as in transformers: {few(unread)}"] if unread else []
@@ -54,13 +54,9 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     with _located(folder):
         state = config.from_huggingface(tensors)
         settle_decoder(config, info, tensors, state)
-    head = _head(folder / "config.json", info, state)
+    head = _head(folder / "config.json", classes, info.get("problem_type"), state)
     labels = [] if head in UNLABELLED else _labels(folder / "config.json", info, state)
-    if head in (
-        *UNLABELLED,
-        "token_classification",
-    ):  # BERT's encoders may bring the sequence classifier's pooler
-        state = {key: tensor for key, tensor in state.items() if not key.startswith("head.pooler.")}
+    notes += _without_pooler(state, head)
     notes += check_numbers(state, folder)
     notes += without_spare_rows(state, config.vocab_size, tokenizer.vocab_size)
     config = _fit(config, name, tokenizer, folder)
@@ -68,7 +64,7 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
         notes.append("it has an encoder without a head: it makes vectors, and can be fine-tuned")
     return SavedModel(
         model=build_with_weights(config, head, len(labels), state, where=folder),
-        model_name=_nearest_preset(config),
+        model_name=_nearest_preset(config, tokenizer),
         config=config,
         head=head,
         tokenizer_name=name,
@@ -127,14 +123,17 @@ def import_huggingface_state(config: ModelConfig, state: Mapping[str, Tensor]) -
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        inner = [found.parent.name for found in path.parent.glob(f"checkpoint-*/{path.name}")]
+        why = f"there are {few(inner)}" if inner else ""
+        fix = "give one of them" if inner else "give a Hugging Face folder"
+        raise CheckpointError(f"no {path.name}", where=path.parent, why=why, fix=fix)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            "cannot read", where=path, why=str(error), fix="give a Hugging Face folder"
-        ) from error
+        raise CheckpointError("cannot read", where=path, why=str(error), fix="download it again") from error
     if not isinstance(content, dict):
-        raise CheckpointError("not a JSON object", where=path, fix="give a Hugging Face folder")
+        raise CheckpointError("not a JSON object", where=path, fix="download it again")
     return content
 
 
@@ -168,10 +167,11 @@ def _read_config(info: Mapping[str, Any]) -> PublishedModel:
     )
 
 
-def _nearest_preset(config: PublishedModel) -> str:
-    """The name of the registered model of this family that the config equals, else of the first."""
+def _nearest_preset(config: PublishedModel, tokenizer: Tokenizer) -> str:
+    """The name of the registered model of this family that the config equals for this tokenizer, else of the first."""
     family = {name: preset for name, preset in _presets().items() if type(preset) is type(config)}
-    return next((name for name, preset in family.items() if preset == config), next(iter(family)))
+    equal = [name for name, preset in family.items() if fit_to_tokenizer(preset, tokenizer) == config]
+    return (equal or list(family))[0]
 
 
 def _fit(config: PublishedModel, name: str, tokenizer: Tokenizer, folder: Path) -> PublishedModel:
@@ -201,16 +201,21 @@ def _fit(config: PublishedModel, name: str, tokenizer: Tokenizer, folder: Path) 
     return resized
 
 
-def _head(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> Head:
-    """What the tensors under our names, and ``config.json``, say that the outputs are."""
+def _classes(info: Mapping[str, Any]) -> list[str]:
+    """The names of the classes that read the checkpoint; [] if the config does not say.
+
+    Raises:
+        CheckpointError: if none of them computes what a model here does.
+    """
     classes = [str(name) for name in info.get("architectures") or ()]
     if classes and not any(name.endswith(CLASSES) for name in classes):
-        raise CheckpointError(
-            "another model",
-            where=path,
-            why=f"its class is {few(classes)}",
-            fix=f"save it as one of *{', *'.join(CLASSES)}",
-        )
+        fix = "save its encoder alone with save_pretrained(), and import that"
+        raise CheckpointError("another model", why=f"its class is {few(classes)}", fix=fix)
+    return classes
+
+
+def _head(path: Path, classes: Sequence[str], problem: str | None, state: Mapping[str, Tensor]) -> Head:
+    """What the tensors under our names, and ``config.json``, say that the outputs are."""
     if any(key.startswith("head.dense.") for key in state):
         return "masked_lm"
     if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
@@ -219,14 +224,22 @@ def _head(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> H
     pooled = any(key.startswith("head.pooler.") for key in state)
     if any(of_tokens) and (all(of_tokens) or not pooled):  # published configs name several classes
         return "token_classification"
-    problem = info.get("problem_type")
     if problem is None:  # as in transformers
         return "regression" if _outputs(state) == 1 else "classification"
     if problem not in LOSSES:
-        raise CheckpointError(
-            "another model", where=path, why=f"problem_type is {problem!r}", fix=f"known: {', '.join(LOSSES)}"
-        )
+        fix = f"known are {', '.join(LOSSES)}"
+        raise CheckpointError("another model", where=path, why=f"problem_type is {problem!r}", fix=fix)
     return LOSSES[problem]
+
+
+def _without_pooler(state: dict[str, Tensor], head: Head) -> list[str]:
+    """Take BERT's pooler out where the head does not read it, and say so: every BERT encoder may bring one."""
+    pooler = [key for key in state if key.startswith("head.pooler.")]
+    if not pooler or head not in (*UNLABELLED, "token_classification"):
+        return []
+    for key in pooler:
+        del state[key]
+    return ["the pooler is left out: only the head of a sequence classifier reads it"]
 
 
 def _labels(path: Path, info: Mapping[str, Any], state: Mapping[str, Tensor]) -> list[str]:

@@ -84,7 +84,7 @@ def check_numbers(state: Mapping[str, Tensor], where: Path) -> list[str]:
         raise CheckpointError("weights that are NaN or infinite", where=where, why=few(broken), fix=fix)
     formats = {tensor.dtype: _format(tensor) for tensor in state.values() if tensor.dtype != torch.float32}
     return [
-        f"weights in {name} are {'kept' if dtype in EXACT else 'rounded'} as float32"
+        f"weights in {name} {'become float32, exactly' if dtype in EXACT else 'are rounded to float32'}"
         for dtype, name in formats.items()
     ]
 

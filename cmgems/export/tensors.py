@@ -38,11 +38,14 @@ OTHER_WEIGHTS = (
     ),
     ("tf_model.h5", "weights of TensorFlow", "load them with from_tf=True, and save with save_pretrained()"),
     ("*.safetensors", "weights by another name", f"name them {FORMATS[0]}"),
-    ("*.pt", "weights by another name", f"name them {FORMATS[2]}"),
-    ("*.pth", "weights by another name", f"name them {FORMATS[2]}"),
+    ("pytorch_model*.bin", "weights by another name", f"name them {FORMATS[2]}"),
+    ("*model*.pt*", "weights by another name", f"name them {FORMATS[2]}"),
 )
 # Where training scripts put a model's weights among other things.
 INNER = ("state_dict", "model_state_dict", "model")
+
+
+LFS_POINTER = b"version https://git-lfs"
 
 
 def read_tensors(folder: Path) -> tuple[dict[str, Tensor], list[str]]:
@@ -90,7 +93,7 @@ def _shards(index: Path) -> dict[str, list[str]]:
         shards: dict[str, list[str]] = {}
         for tensor, shard in content["weight_map"].items():
             shards.setdefault(str(shard), []).append(tensor)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             "damaged index", where=index, why=str(error), fix="download it again"
         ) from error
@@ -122,6 +125,9 @@ def _read_shard(path: Path, names: list[str], index: Path) -> dict[str, Tensor]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
+        with open(path, "rb") as handle:
+            if handle.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise ValueError("it is a Git LFS pointer, fetch the file itself: git lfs pull")
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

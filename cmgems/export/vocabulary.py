@@ -13,6 +13,7 @@ from tokenizers.models import BPE
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.genome import BASES
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer, overlapping
+from cmgems.tokenization.bpe import parse_stock
 
 TRIALS, TRIAL_BP = 5, 50
 OWN = "name the model's own with --tokenizer, or register it in a plugin"
@@ -44,14 +45,11 @@ def read_tokenizer(folder: Path, name: str | None = None) -> tuple[str, Tokenize
 
 def _read_stock(file: Path) -> StockTokenizer:
     try:
-        stock = StockTokenizer.from_file(str(file))
-    except Exception as error:  # the library raises no narrower type
+        return parse_stock(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             "cannot read the tokenizer", where=file, why=str(error), fix="download it again"
         ) from error
-    stock.no_truncation()
-    stock.no_padding()
-    return stock
 
 
 def _vocabularies(folder: Path, stock: StockTokenizer | None) -> dict[Path, list[str]]:
@@ -79,7 +77,7 @@ def _find(folder: Path, stock: StockTokenizer | None, vocabularies: Mapping[Path
         return "bpe"
     registered = {
         name: tokenizer.vocabulary()
-        for name in TOKENIZERS.names()
+        for name in reversed(TOKENIZERS.names())  # kmer6 before its other name, kmer
         if not isinstance(tokenizer := TOKENIZERS.get(name), BpeTokenizer)
     }
     for path, tokens in vocabularies.items():

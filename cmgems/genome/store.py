@@ -88,9 +88,9 @@ class GenomeStore:
                 sources=index["sources"],
                 soft_masked_runs=soft,
             )
-        except (KeyError, ValueError, OSError) as error:
-            if isinstance(error, OSError) and is_there(Path(error.filename)):
-                raise _unreadable(error) from error
+        except OSError as error:
+            raise _unreadable(error, folder) from error
+        except (KeyError, ValueError) as error:
             why = f"index.json has no {error}" if isinstance(error, KeyError) else str(error)
             raise DataError("damaged genome store", where=folder, why=why, fix="build it again") from error
 
@@ -171,23 +171,6 @@ class GenomeStore:
             )
 
 
-def store_content(folder: Path) -> str:
-    """What tells one genome from another: a sha256 over the bases, and the contigs' names and lengths.
-
-    Raises:
-        DataError: if ``folder`` is not a genome store, or cannot be read.
-    """
-    index = _read_index(folder)
-    parts = [index.get(key) for key in ("sha256", "names", "lengths")]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _unreadable(error: OSError) -> DataError:
-    """A store that cannot be read may be whole, on a disk that is not mounted, say."""
-    why = error.strerror or str(error)
-    return DataError("cannot read", where=error.filename, why=why, fix="check its disk and permissions")
-
-
 def _soft_masked(folder: Path, size: int) -> Positions:
     """The stretches of lower-case letters, memory-mapped.
 
@@ -202,6 +185,29 @@ def _soft_masked(folder: Path, size: int) -> Positions:
     if runs.ndim != 2 or runs.shape[1] != 2 or runs.dtype != np.int64 or (len(runs) and runs[-1, 1] > size):
         raise ValueError("soft_masked.npy does not hold stretches of the genome")
     return runs
+
+
+def store_content(folder: Path) -> str:
+    """What tells one genome from another: a sha256 over the bases, and the contigs' names and lengths.
+
+    Raises:
+        DataError: if ``folder`` is not a genome store, or cannot be read.
+    """
+    index = _read_index(folder)
+    parts = [index.get(key) for key in ("sha256", "names", "lengths")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _unreadable(error: OSError, folder: Path) -> DataError:
+    """The error about a file of a store: it is missing, or may be whole on a disk that is not mounted, say."""
+    file = Path(error.filename or folder)
+    if isinstance(error, FileNotFoundError) and not is_there(file):
+        why = f"it has no {file.name}"
+        return DataError("damaged genome store", where=folder, why=why, fix="build it again")
+    why = f"{file.name}: {error.strerror or error}"
+    return DataError(
+        "cannot read the genome store", where=folder, why=why, fix="check its disk and permissions"
+    )
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def _read_any_index(folder: Path) -> dict[str, Any] | None:
             raise DataError(
                 "not a genome store", where=folder, why="it has no index.json", fix=BUILD_FIX
             ) from error
-        raise _unreadable(error) from error
+        raise _unreadable(error, folder) from error
     except (ValueError, RecursionError):
         if (folder / "codes.bin").is_file():
             return None

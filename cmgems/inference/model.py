@@ -26,7 +26,7 @@ from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.explain import ExplainedSequence, answers, check_answer, explain, importance
 from cmgems.inference.predictions import Prediction, predictions
 from cmgems.inference.pseudo_likelihood import Score, score_sequences
-from cmgems.inference.sequences import NamedSequence, Sequences, named_sequences, usable_sequences
+from cmgems.inference.sequences import SEQUENCE, NamedSequence, Sequences, named_sequences, usable_sequences
 from cmgems.inference.spread import Values
 from cmgems.inference.variants import Allele, check_variants, score_alleles
 from cmgems.inference.vcf import Variant, read_vcf
@@ -48,12 +48,14 @@ class Reading(TypedDict, total=False):
     Attributes:
         store: Genome store that the intervals of a BED file lie in.
         aliases: Table of other names of its contigs (``cmgems.genome.read_aliases``).
+        column: Which column of a table holds the sequences; ``sequence`` if left out.
         skip_invalid: Leave sequences out that cannot be used, with a warning that counts them; an ``Invalid`` lists
             them, without a warning.
     """
 
     store: Store | None
     aliases: str | Path | None
+    column: str
     skip_invalid: bool | Invalid
 
 
@@ -63,8 +65,8 @@ class Model(Engine):
 
     ``sequences`` is everywhere a string of bases, several, a file (FASTA, a table with a column ``sequence``, or BED
     with ``store``), or named sequences; answers come in their order. ``reading`` are the arguments of ``Reading``:
-    ``store``, ``aliases``, ``skip_invalid``. ``progress`` shows progress on stderr. Layers and heads count from 1;
-    layers also from the end, -1.
+    ``store``, ``aliases``, ``column``, ``skip_invalid``. ``progress`` shows progress on stderr. Layers and heads count
+    from 1; layers also from the end, -1.
 
     Every method raises a CmgemsError for a sequence that cannot be read or is too short for a token, and for a model
     that has no such answer.
@@ -102,7 +104,7 @@ class Model(Engine):
             raise CmgemsError("names of contigs without a genome store", where=aliases, fix=fix)
         contigs = None if store is None else Contigs.of(store, aliases)
         with _judged(reading.get("skip_invalid", False)) as invalid:
-            named = named_sequences(sequences, contigs, invalid)
+            named = named_sequences(sequences, contigs, invalid, reading.get("column", SEQUENCE))
             found = list(usable_sequences(named, self.cutter.tokens.least_bases, invalid))
         if not found:
             raise invalid.none_left("sequences", sequences if isinstance(sequences, str | Path) else "")

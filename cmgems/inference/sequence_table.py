@@ -1,4 +1,4 @@
-"""Tables of sequences: comma-, tab- or semicolon-separated text with a column ``sequence``."""
+"""Tables of sequences: the files that fine-tuning reads, with or without labels."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cmgems.errors import DataError, RecordError
-from cmgems.reading import Invalid, Line, read_lines, split_cells, text_kind
+from cmgems.data.columns import Columns
+from cmgems.data.label_files import MISSING
+from cmgems.errors import DataError
+from cmgems.reading import Invalid, Table, open_table, read_lines, split_name, text_kind
 
-SEQUENCE, NAMES = "sequence", ("name", "id")
+NAMES = ("name", "id")
+NOT_TEXT = ".parquet"
 
 
 class TableRow(NamedTuple):
@@ -17,7 +20,7 @@ class TableRow(NamedTuple):
 
     Attributes:
         name: From the column ``name`` or ``id``; else the number of the row, from 1.
-        text: The sequence, or its k-mers.
+        text: The sequence, or its k-mers; "" if it is missing.
         where: File and line, for messages.
     """
 
@@ -26,66 +29,45 @@ class TableRow(NamedTuple):
     where: str
 
 
-class _Columns(NamedTuple):
-    """What the header says: the delimiter, the number of cells, and which are the sequence and the name."""
+def first_line(path: Path) -> str:
+    """The first line of a file that is not blank, "" if there is none or the file is Parquet.
 
-    delimiter: str
-    width: int
-    sequence: int
-    name: int | None
-
-
-def is_table(header: str) -> bool:
-    """Whether the first line of a file names a column ``sequence``."""
-    return SEQUENCE in _titles(header)
+    Raises:
+        DataError: if the file cannot be read or is of a kind that is no text.
+    """
+    if split_name(path)[1] == NOT_TEXT:
+        return ""
+    return next((line.text for line in read_lines(path, errors="replace") if line.text.strip()), "")
 
 
-def read_table(path: Path, invalid: Invalid) -> Iterator[TableRow]:
-    """Read the rows of a table, plain or compressed; blank lines are passed over.
+def read_table(path: Path, column: str, invalid: Invalid) -> Iterator[TableRow]:
+    """Read the rows of a table of any format (``cmgems.reading.open_table``).
 
     Args:
-        path: The file. Its first line names the columns, letter case aside.
+        path: The file.
+        column: Which holds the sequences, letter case aside.
         invalid: What to do about a row that cannot be used.
 
     Raises:
-        DataError: if the file cannot be read, or has no column ``sequence`` or two.
-        RecordError: for a row of too few or too many cells, or with a stray quote.
+        DataError: if the file cannot be read, or has no such column or two.
+        RecordError: for a row that cannot be read.
     """
-    lines = (line for line in read_lines(path) if line.text.strip())
-    columns = _columns(next(lines))
-    for number, line in enumerate(lines, start=1):
-        if row := invalid.judge(_row, line, columns, number):
-            yield row
+    if split_name(path)[1] != NOT_TEXT:
+        _refuse_other_text(path)
+    table = open_table(path)
+    (sequence,) = Columns(column, (), ("--column", "")).find(table)
+    for where, (text, *names), number in table.records([sequence, *_name_column(table)], invalid):
+        name = "".join(names) or str(number)
+        yield TableRow(name, "" if text.lower() in MISSING else text, where)
 
 
-def _titles(header: str) -> list[str]:
-    return [title.strip().strip('"').lower() for title in header.split(_delimiter(header))]
+def _name_column(table: Table) -> list[int]:
+    titles = [title.lower() for title in table.header]
+    return [titles.index(name) for name in NAMES if name in titles][:1]
 
 
-def _delimiter(header: str) -> str:
-    return next((delimiter for delimiter in "\t,;" if delimiter in header), ",")
-
-
-def _columns(header: Line) -> _Columns:
-    titles = _titles(header.text)
-    if titles.count(SEQUENCE) != 1:
-        kind, fix = text_kind(header.text)
-        found = f"it is {kind}" if kind else f"the first line is {header.text[:60]!r}"
-        raise DataError(
-            f"{'two columns' if SEQUENCE in titles else 'no column'} `{SEQUENCE}`",
-            where=header.where,
-            why=found,
-            fix=fix or f"give FASTA, or name the column of the bases {SEQUENCE} in the first line",
-        )
-    name = next((titles.index(title) for title in NAMES if title in titles), None)
-    return _Columns(_delimiter(header.text), len(titles), titles.index(SEQUENCE), name)
-
-
-def _row(line: Line, columns: _Columns, number: int) -> TableRow:
-    cells = split_cells(line, columns.delimiter)
-    if len(cells) < columns.width or any(cells[columns.width :]):
-        what = "fewer" if len(cells) < columns.width else "more"
-        why, fix = f"{len(cells)} of {columns.width}", "quote cells that hold the delimiter"
-        raise RecordError(f"{what} cells than columns", where=line.where, why=why, fix=fix)
-    name = "" if columns.name is None else cells[columns.name]
-    return TableRow(name or str(number), cells[columns.sequence], line.where)
+def _refuse_other_text(path: Path) -> None:
+    kind, fix = text_kind(first_line(path))
+    if kind not in ("", "JSON"):
+        fix = fix or "give FASTA, or a table with a column of sequences"
+        raise DataError("no sequences", where=path, why=f"it is {kind}", fix=fix)

@@ -22,10 +22,11 @@ from cmgems.genome import (
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.letters import bases_of
 from cmgems.inference.bed import Interval, looks_like_bed, read_bed
-from cmgems.inference.sequence_table import is_table, read_table
-from cmgems.reading import Invalid, read_lines
+from cmgems.inference.sequence_table import first_line, read_table
+from cmgems.reading import TABLE_FORMATS, Invalid, split_name
 
 BED = ".bed"
+SEQUENCE = "sequence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,10 @@ Sequences = str | Path | Iterable[str] | Iterable[NamedSequence]  # what the met
 
 
 def named_sequences(
-    given: Sequences, contigs: Contigs | None = None, invalid: Invalid | None = None
+    given: Sequences,
+    contigs: Contigs | None = None,
+    invalid: Invalid | None = None,
+    column: str = SEQUENCE,
 ) -> Iterator[NamedSequence]:
     """Whatever holds sequences, as named sequences.
 
@@ -61,6 +65,7 @@ def named_sequences(
             sequences, which come back as they are. A string of letters only is bases, any other one names a file.
         contigs: What the intervals of a BED file lie in.
         invalid: What to do about a sequence that cannot be used; None to stop there.
+        column: Which column of a table holds the sequences.
 
     Raises:
         DataError: as ``iter_sequences``.
@@ -69,7 +74,7 @@ def named_sequences(
     if isinstance(given, str):
         given = [given] if given.isalpha() else Path(given)
     if isinstance(given, Path):
-        yield from iter_sequences(given, contigs, invalid)
+        yield from iter_sequences(given, contigs, invalid, column)
         return
     invalid = invalid or Invalid()
     for number, item in enumerate(given, start=1):
@@ -100,22 +105,23 @@ def read_sequences(
 
 
 def iter_sequences(
-    path: Path, contigs: Contigs | None = None, invalid: Invalid | None = None
+    path: Path, contigs: Contigs | None = None, invalid: Invalid | None = None, column: str = SEQUENCE
 ) -> Iterator[NamedSequence]:
     """The sequences of a file, one by one, plain or compressed; warns at its end of names used more than once.
 
     Args:
-        path: FASTA, told by its first letter; BED, if there are contigs; else a table with a column ``sequence`` and
-            perhaps ``name`` or ``id``; rows without a name are named by their number.
+        path: FASTA, told by its first letter; BED, if there are contigs; else a table (text, JSON lines or Parquet)
+            with a column ``sequence`` and perhaps ``name`` or ``id``; rows without a name are named by their number.
         contigs: What the intervals of a BED file lie in.
         invalid: What to do about a record that cannot be used; None to stop there.
+        column: Which column of a table holds the sequences.
 
     Raises:
         DataError: if the file is missing or of another kind.
         RecordError: if a record cannot be used.
     """
     names: Counter[str] = Counter()
-    for sequence in _records(path, contigs, invalid or Invalid()):
+    for sequence in _records(path, contigs, invalid or Invalid(), column):
         names[sequence.name] += 1
         yield sequence
     if repeated := [name for name, count in names.items() if count > 1]:
@@ -147,12 +153,12 @@ def usable_sequences(
     return (sequence for sequence in sequences if invalid.judge(usable, sequence))
 
 
-def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[NamedSequence]:
-    lines = (line.text for line in read_lines(path, errors="replace") if line.text.strip())
-    first = next(lines, "")
+def _records(path: Path, contigs: Contigs | None, invalid: Invalid, column: str) -> Iterator[NamedSequence]:
+    first = first_line(path)
     is_fasta = first.startswith((">", ";"))
     is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
-    if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table(first))):
+    is_table = split_name(path)[1] in TABLE_FORMATS and not is_bed and not first.startswith("#")
+    if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table)):
         raise DataError(
             "BED without a genome store" if contigs is None else "a store without BED",
             where=path,
@@ -165,8 +171,8 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid) -> Iterator[
     elif is_fasta:
         for record in read_fasta(path, invalid):
             yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
-    elif first:
-        for row in read_table(path, invalid):
+    else:
+        for row in read_table(path, column, invalid):
             if sequence := invalid.judge(_from_text, row.name, row.text, row.where):
                 yield sequence
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
+from cmgems.extras import optional
 from cmgems.files import atomic_path
 from cmgems.inference.embed import Columns, Vectors
-from cmgems.inference.extras import optional
 
 WriteRows = Callable[[Iterable[Sequence[object]]], None]
 Add = Callable[[Columns, npt.NDArray[np.float32]], None]

@@ -144,7 +144,7 @@ def find_model_folder(path: Path) -> Path:
     for folder in (path, *RunReader(path).model_folders):
         if is_there(folder / INFO_FILE):
             return folder
-    is_huggingface = (path / "config.json").is_file()
+    is_huggingface = any((*path.glob("config.json"), *path.glob("checkpoint-*/config.json")))
     raise CheckpointError(
         "no model found",
         where=path,

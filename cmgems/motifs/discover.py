@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Unpack
 
 from cmgems.inference.explain import check_answer, commonest
-from cmgems.inference.model import Model, label_without_importance
+from cmgems.inference.model import Model, Reading, label_without_importance
 from cmgems.inference.sequences import NamedSequence, Sequences
 from cmgems.motifs.motif import Motif, MotifConfig
 from cmgems.motifs.search import find_motifs
-from cmgems.reading import Invalid
 
 Signal = Literal["attention", "importance"]
 
@@ -44,8 +43,8 @@ def discover_motifs(
     layer: int = -1,
     head: int | None = None,
     label: str | None = None,
-    skip_invalid: bool | Invalid = False,
     progress: bool = False,
+    **reading: Unpack[Reading],
 ) -> Discovery:
     """The motifs that lie where a model looks, enriched in the positive sequences.
 
@@ -58,8 +57,8 @@ def discover_motifs(
         layer: Whose attention, from 1; -1 for the last.
         head: Which head, from 1; None for the mean over all.
         label: Whose importance; None for the answer that most positives get.
-        skip_invalid: As in ``cmgems.inference.Reading``, of both.
         progress: Show it on stderr.
+        **reading: As ``cmgems.inference.Reading``, of both.
 
     Raises:
         CmgemsError: for a label without importance, or a model without the signal.
@@ -71,8 +70,7 @@ def discover_motifs(
         check_answer(model, label)
     elif label is not None:
         raise label_without_importance()
-    inside = model.read(positives, skip_invalid=skip_invalid)
-    outside = model.read(negatives, skip_invalid=skip_invalid)
+    inside, outside = model.read(positives, **reading), model.read(negatives, **reading)
     if by == "importance":
         label = label or commonest(model, inside)
         signals = model.importance(inside, label=label, progress=progress)

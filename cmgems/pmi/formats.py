@@ -50,7 +50,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
                 if type(about[name]) is not kind:
                     raise TypeError(f"{name} is not a {kind.__name__}")
                 fields[name] = about[name]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
         raise DataError("not a PMI table", where=path, why=why, fix=REBUILD) from error
     return fields

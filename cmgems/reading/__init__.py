@@ -1,19 +1,25 @@
-"""Reading what users bring: text of any compression, delimited rows, and records that cannot be used."""
+"""Reading what users bring: text of any compression, tables, and records that cannot be used."""
 
 from cmgems.reading.delimited import DELIMITERS, split_cells, whole_number
 from cmgems.reading.kinds import text_kind
 from cmgems.reading.records import Invalid, skipped_path
+from cmgems.reading.tables import TABLE_FORMATS, Record, Table, open_table, split_name
 from cmgems.reading.text import Line, compression_of, read_blocks, read_lines
 
 __all__ = [
     "DELIMITERS",
+    "TABLE_FORMATS",
     "Invalid",
     "Line",
+    "Record",
+    "Table",
     "compression_of",
+    "open_table",
     "read_blocks",
     "read_lines",
     "skipped_path",
     "split_cells",
+    "split_name",
     "text_kind",
     "whole_number",
 ]

@@ -14,7 +14,7 @@ _BINARY = (
     (b"BAM\x01", "BAM", "give the sequences as FASTA: samtools fasta"),
     (b"CRAM", "CRAM", "give the sequences as FASTA: samtools fasta"),
     (b"BCF\x02", "BCF", "give VCF: bcftools view"),
-    (b"PAR1", "Parquet", "give text"),
+    (b"PAR1", "Parquet", "give it a name that ends in .parquet, or give text"),
     (b"\x89HDF\r\n\x1a\n", "HDF5", "give text"),
     (b"SQLite format 3", "an SQLite database", "give text"),
     (b"%PDF", "PDF", "give text"),

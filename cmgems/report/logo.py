@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
+from cmgems.extras import optional
 from cmgems.genome.alphabet import BASES
-from cmgems.inference.extras import optional
 from cmgems.report.figure import BLUE, GREEN, ORANGE, VERMILLION
 
 PICTURE_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILLION}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -139,24 +140,35 @@ def open_run(out: Path, config: object, recipe: str, world: World | None = None)
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / LOCK, "w")  # noqa: SIM115 - held until the run ends
+        lock = open(out / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the run ends
     except OSError as error:
         raise disk_error(error, out) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusyError(
-                "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
-            ) from None
+        alone = _lock(lock, out)
         if not is_there(out / CONFIG) and any(_is_foreign(path) for path in out.iterdir()):
             (out / LOCK).unlink()
             raise _in_use(out)
         inputs = check_same(out, config, recipe)
-        _sweep(out)
+        if alone:
+            _sweep(out)
         write_json(out / INPUTS, inputs)
         write_text(out / CONFIG, dump_config(config, recipe))
         yield Run(out)
+
+
+def _lock(file: IO[str], out: Path) -> bool:
+    """Hold the run folder ``out`` by a lock on a file in it; on a disk without locks, say so and return False."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunBusyError(
+            "output folder in use", where=out, why="another run is writing there", fix="choose another -o"
+        ) from None
+    except OSError as error:
+        why = f"this disk has no locks ({error.strerror}), so nothing stops a second run from writing"
+        print(f"warning: {why} in {out}; start only one", file=sys.stderr)
+        return False
+    return True
 
 
 def _is_foreign(path: Path) -> bool:

@@ -6,6 +6,7 @@ runs/logo/
     metrics.jsonl      one record a line
     checkpoints/       one folder a step
     final/ or best/    the model folder at the end
+    skipped.csv        records left out, if any were
     summary.json       the figures at the end
 """
 
@@ -18,6 +19,7 @@ INPUTS = "inputs.json"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"
+SKIPPED = "skipped.csv"
 LOSS_PLOT = "loss.png"
 TENSORBOARD, WANDB = "tensorboard", "wandb"
 BAD_BATCHES = "bad_batch"

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import yaml
 
 from cmgems.errors import CmgemsError, disk_error
+from cmgems.extras import namesake
 from cmgems.files import write_text
 from cmgems.runs.layout import CONFIG, TENSORBOARD, WANDB
 
@@ -88,7 +89,7 @@ class JSONL:
             kept = [r for r in read_metric_log(path) if r["step"] <= resume_step]
             write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
         try:
-            self._file = open(path, "a")  # noqa: SIM115 - closed by close
+            self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close
         except OSError as error:
             raise disk_error(error, path) from error
 
@@ -132,7 +133,7 @@ class WandB:
 
     def __init__(self, folder: Path) -> None:
         try:
-            import wandb
+            from wandb import Settings, errors, init
         except ImportError:
             raise _missing("Weights & Biases", "wandb") from None
         id_file, config_file = folder / WANDB / "id", folder / CONFIG
@@ -140,7 +141,7 @@ class WandB:
             write_text(id_file, uuid.uuid4().hex[:8])
         online = "online" if "WANDB_API_KEY" in os.environ else "offline"
         try:
-            self._run = wandb.init(
+            self._run = init(
                 project=os.environ.get("WANDB_PROJECT", "cmgems"),
                 name=folder.resolve().name,
                 id=id_file.read_text(),
@@ -148,9 +149,9 @@ class WandB:
                 dir=str(folder),
                 config=yaml.safe_load(config_file.read_text()) if config_file.is_file() else None,
                 mode=os.environ.get("WANDB_MODE", online),
-                settings=wandb.Settings(silent=True),
+                settings=Settings(silent=True),
             )
-        except wandb.errors.Error as error:
+        except errors.Error as error:
             raise CmgemsError(
                 "wandb does not start",
                 where="log.wandb",
@@ -171,6 +172,7 @@ def _missing(title: str, extra: str) -> CmgemsError:
     return CmgemsError(
         f"{title} is not installed",
         where=f"log.{extra}",
+        why=namesake(extra),
         fix=f"pip install 'cmgems[{extra}]', or set log.{extra}=false",
     )
 
@@ -178,7 +180,7 @@ def _missing(title: str, extra: str) -> CmgemsError:
 def read_metric_log(path: Path) -> list[dict[str, Any]]:
     """All whole records of a metric log; a last line cut short by a kill is left out."""
     records = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:

@@ -16,6 +16,8 @@ SKIPPED_STEPS = "skipped_steps"
 LOSS_SPIKES = "loss_spikes"
 # Of fine-tuning.
 TRAIN_SEQUENCES = "train_sequences"
+DEV_SEQUENCES = "dev_sequences"
+SEQUENCES_SKIPPED = "sequences_skipped"
 BEST_EPOCH = "best_epoch"
 SEQUENCES_CUT = "sequences_cut"
 TEST_SEQUENCES = "test_sequences"
@@ -32,6 +34,8 @@ LABELS = {
     SKIPPED_STEPS: "steps skipped",
     LOSS_SPIKES: "loss spikes",
     TRAIN_SEQUENCES: "training sequences",
+    DEV_SEQUENCES: "dev sequences",
+    SEQUENCES_SKIPPED: "sequences skipped",
     BEST_EPOCH: "best epoch",
     SEQUENCES_CUT: "sequences cut",
     TEST_SEQUENCES: "test sequences",

@@ -24,7 +24,7 @@ from cmgems.tokenization.base import TOKENIZERS
 from cmgems.tokenization.inputs import encode_alone, longest_row, spell
 
 SPECIAL_TOKENS = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
-SHOWN = 24  # letters of a sequence in a message
+TRIAL_BP = 24
 MAKE_ONE = "give a BPE tokenizer.json over A, C, G, T, or make one with `cmgems tokenizer train`"
 
 
@@ -71,15 +71,9 @@ class BpeTokenizer:
                 "no BPE tokenizer", where="tokenizer.file", why="it is not set", fix=f"set it: {MAKE_ONE}"
             )
         try:
-            json.loads(self.content)  # the library takes some of what is no JSON
-            stock = Tokenizer.from_str(self.content)
-        except BaseException as error:  # a panic of the library is no Exception
-            if isinstance(error, KeyboardInterrupt):
-                raise
+            return parse_stock(self.content)
+        except ValueError as error:
             raise _unfit(self.file or "the tokenizer", f"not a tokenizer.json ({error})") from error
-        stock.no_truncation()
-        stock.no_padding()
-        return stock
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -157,6 +151,24 @@ class BpeTokenizer:
         return spell(self, ids)
 
 
+def parse_stock(content: str) -> Tokenizer:
+    """The Hugging Face tokenizer that a ``tokenizer.json`` describes, without truncation and padding.
+
+    Raises:
+        ValueError: if it describes none.
+    """
+    try:
+        json.loads(content)  # the library takes some of what is no JSON
+        stock = Tokenizer.from_str(content)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise ValueError(str(error)) from error
+    stock.no_truncation()
+    stock.no_padding()
+    return stock
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -193,24 +205,26 @@ def _check(stock: Tokenizer, where: Path | str) -> None:
 
 
 def _trials() -> Iterator[str]:
-    """Each letter alone, and sequences with and without N."""
-    yield from (*alphabet.BASES, "N")
+    """Each letter alone, runs of it, and random sequences with and without N; short enough for a message."""
+    letters = alphabet.BASES + "N"
+    yield from letters
+    yield from (letter * TRIAL_BP for letter in letters)
     rng = random.Random(0)
-    yield from ("".join(rng.choices(letters, k=200)) for letters in ("ACGT", "ACGTN", "AAAN", "ACGT"))
+    yield from ("".join(rng.choices(of, k=TRIAL_BP)) for of in (alphabet.BASES, letters) for _ in range(10))
 
 
 def _changed(stock: Tokenizer, sequence: str) -> str:
-    """Which step of a tokenizer turns the letters of a sequence into what; "" if its tokens spell it, [UNK] for N."""
+    """Which step of a tokenizer turns a sequence into what; "" if the tokens spell it, with [UNK] for N."""
     normal = sequence
     if stock.normalizer is not None and (normal := stock.normalizer.normalize_str(sequence)) != sequence:
-        return f"the normalizer turns {sequence[:SHOWN]!r} into {normal[:SHOWN]!r}"
+        return f"the normalizer turns {sequence!r} into {normal!r}"
     if stock.pre_tokenizer is not None:
         words = [word for word, _ in stock.pre_tokenizer.pre_tokenize_str(sequence)]
         if "".join(words) != sequence:
-            return f"the pre_tokenizer turns {sequence[:SHOWN]!r} into {' '.join(words)[:SHOWN]!r}"
+            return f"the pre_tokenizer turns {sequence!r} into {' '.join(words)!r}"
     tokens = stock.encode(sequence, add_special_tokens=False).tokens
     if "".join("N" if token == "[UNK]" else token for token in tokens) != sequence:
-        return f"the model turns {sequence[:SHOWN]!r} into {' '.join(tokens)[:SHOWN]!r}"
+        return f"the model turns {sequence!r} into {' '.join(tokens)!r}"
     return ""
 
 

@@ -5,24 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.errors import DataError
-from cmgems.genome import alphabet
-from cmgems.genome.letters import foreign_letter
+from cmgems.genome.letters import checked_codes
 from cmgems.tokenization.base import Tokenizer
-
-
-def codes_of(sequence: str) -> npt.NDArray[np.uint8]:
-    """Base codes uint8 [L] of a sequence in upper or lower case.
-
-    Raises:
-        DataError: if it is empty or has a letter that is not an IUPAC nucleotide code.
-    """
-    if not sequence:
-        raise DataError("empty sequence", fix="give at least one base")
-    letters = sequence.encode()
-    if error := foreign_letter(letters, "sequence"):
-        raise error
-    return alphabet.encode(letters)
 
 
 def longest_row(codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32]) -> int:
@@ -41,9 +25,9 @@ def encode_alone(tokenizer: Tokenizer, sequence: str) -> npt.NDArray[np.int32]:
     """Ids of one sequence without padding, for tokenizers that never make more tokens than bases.
 
     Raises:
-        DataError: as ``codes_of``.
+        RecordError: as ``checked_codes``.
     """
-    codes_1L = codes_of(sequence)[None, :]
+    codes_1L = checked_codes(sequence, "sequence")[None, :]
     lengths_1 = np.array([len(sequence)], np.int32)
     ids_S = tokenizer.encode_batch(codes_1L, lengths_1, len(sequence) + 2)[0]
     return np.extract(ids_S != tokenizer.pad_id, ids_S)

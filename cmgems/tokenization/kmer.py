@@ -9,11 +9,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.errors import CmgemsError, DataError
+from cmgems.errors import CmgemsError, RecordError
 from cmgems.genome import alphabet
+from cmgems.genome.letters import checked_codes
 from cmgems.tokenization import kernels
 from cmgems.tokenization.base import TOKENIZERS
-from cmgems.tokenization.inputs import codes_of, longest_row
+from cmgems.tokenization.inputs import longest_row
 
 ALLOWED_K = range(3, 7)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -96,11 +97,11 @@ class KmerTokenizer:
         """As ``Tokenizer.encode``.
 
         Raises:
-            DataError: if it is shorter than k or has a letter that is not an IUPAC nucleotide code.
+            RecordError: if it is shorter than k or has a letter that is not an IUPAC nucleotide code.
         """
-        codes_1L = codes_of(sequence)[None, :]
+        codes_1L = checked_codes(sequence, "sequence")[None, :]
         if len(sequence) < self.k:
-            raise DataError(
+            raise RecordError(
                 "sequence shorter than k",
                 why=f"{len(sequence)} bp, k is {self.k}",
                 fix=f"give at least {self.k} bp",

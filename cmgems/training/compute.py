@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import shutil
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -32,7 +35,7 @@ class ComputeConfig:
         device: `auto` takes the GPU when there is one.
         precision: `auto` is bf16 autocast where the processor has bf16 arithmetic (GPUs since Ampere, CPUs with
             AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
-        compile: `auto` compiles on a GPU only.
+        compile: `auto` compiles on a GPU only, if there is a C compiler.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
             the longest. The results are the same to rounding. `auto` packs on a CPU, batches with more than 1/16
             padding, for models that can. On a GPU attention then runs by flex_attention, which knows no attention
@@ -114,7 +117,7 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
             "no GPU", where="compute.device", why="PyTorch sees no CUDA device", fix="set compute.device=auto"
         )
     on_gpu = has_gpu and config.device != "cpu"
-    compiled = config.compile == "on" or (config.compile == "auto" and on_gpu)
+    compiled = config.compile == "on" or (config.compile == "auto" and on_gpu and _has_c_compiler())
     if config.packing == "on":
         _check_packing(on_gpu, compiled)
     if on_gpu and local_rank >= (gpus := torch.cuda.device_count()):
@@ -141,6 +144,11 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
     """
     compute = resolve_compute(config, local_rank)
     if compute.device.type == "cuda":
+        if config.compile == "auto" and not compute.compiled:
+            print(
+                "warning: no C compiler (gcc or clang), so the model is not compiled and slower",
+                file=sys.stderr,
+            )
         torch.cuda.set_device(compute.device)
         torch.set_float32_matmul_precision("high")
     else:
@@ -149,6 +157,12 @@ def start_compute(config: ComputeConfig, seed: int, local_rank: int = 0) -> Comp
         torch.set_num_threads(config.threads)
     torch.manual_seed(seed)
     return compute
+
+
+def _has_c_compiler() -> bool:
+    """Whether Triton finds one: it builds the launcher of each GPU kernel."""
+    names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    return any(shutil.which(name) for name in names)
 
 
 def _check_packing(on_gpu: bool, compiled: bool) -> None:

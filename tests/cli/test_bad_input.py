@@ -82,7 +82,7 @@ MISTAKES = {
     "pmi show t_ranks.csv": "not a permutation",
     "pmi show t_header.csv": "no column",
     "pmi show t_columns.csv": "no column npmi",
-    "pmi show utf16.csv": "utf16.csv",
+    "pmi show utf16.csv": "UTF-16",
     "pmi show x.png": "x.png",
     "pmi show pmi.csv --top -1": "--top",
     "pmi compare pmi.csv": "B",
@@ -125,7 +125,7 @@ MISTAKES = {
     "labels draw labelled -o new --draws 0": "draws",
     "labels draw labelled -o new --label klass": "'klass'",
     "labels draw labelled -o notes": "output exists",
-    "labels draw l_utf16 -o new": "l_utf16",
+    "labels draw l_utf16 -o new": "UTF-16",
     "labels silencers nothing.fa -o new": "nothing.fa",
     "labels silencers protein.fa -o new": "prot",
     "labels silencers s.fa -o new --max-bp 5": "--max-bp",
@@ -162,7 +162,7 @@ MISTAKES = {
     "predict ft norows.csv -o new.csv": "norows.csv",
     "predict ft wide.csv -o new.csv": "more cells than columns",
     "predict ft norow.csv -o new.csv": "norow.csv:2",
-    "predict ft utf16.csv -o new.csv": "utf16.csv",
+    "predict ft utf16.csv -o new.csv": "UTF-16",
     "predict ft x.zip -o new.csv": "zip",
     "predict ft s.fa": "--out",
     "embed lm s.fa -o new.pkl": ".parquet",
@@ -289,11 +289,11 @@ MISTAKES = {
     f"{FINETUNE}l_label": "train.csv:3",
     f"{FINETUNE}l_short": "train.csv:3",
     f"{FINETUNE}l_dna": "train.csv:3",
-    f"{FINETUNE}l_one": "one class only",
+    f"{FINETUNE}l_one": "no test file",
     f"{FINETUNE}l_new": "'2'",
     f"{FINETUNE}l_notest": "no test file",
     f"{FINETUNE}l_nan task=regression": "train.csv:3",
-    f"{FINETUNE}l_utf16": "l_utf16",
+    f"{FINETUNE}l_utf16": "UTF-16",
     f"{FINETUNE}l_words": "overlapping",
     f"{FINETUNE}labelled task=clasification": "'classification'",
     f"{FINETUNE}labelled data.labels=[klass]": "'klass'",
@@ -324,7 +324,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int] | None]:
     return {str(path.relative_to(folder)): state(path) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("command", MISTAKES)
+@pytest.mark.parametrize("command", MISTAKES, ids=list(MISTAKES))
 def test_one_line_exit_2_nothing_written(command, everything, capsys, monkeypatch):
     monkeypatch.chdir(everything)
     before = snapshot(everything)
@@ -339,7 +339,7 @@ def test_one_line_exit_2_nothing_written(command, everything, capsys, monkeypatc
     assert lines[0].startswith("error: ")
     assert MISTAKES[command] in lines[0]
     # A run that fails on its data has already noted its config; that is no half-written result.
-    assert set(after) - set(before) <= {"run", "run/config.yaml", "run/.lock"}
+    assert set(after) - set(before) <= {"run", "run/config.yaml", "run/inputs.json", "run/.lock"}
     assert all(after[name] == state for name, state in before.items())
 
 

@@ -109,7 +109,7 @@ def test_variants(model, tmp_path, small_genome, capsys):
     )
     arguments = [model, str(tmp_path / "c.vcf"), "--store", str(small_genome.store), "-o"]
     assert run(["variants", *arguments, str(tmp_path / "one.csv")]) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'one.csv'}: 1 alleles scored, skipped 1 insertion\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'one.csv'}: 1 of 2 alleles scored, skipped 1 insertion\n"
     scored, skipped = rows(tmp_path / "one.csv")
     assert list(scored) == ["contig", "position", "id", "ref", "alt", "score", "skipped"]
     assert list(scored.values())[:5] == ["contig0", "501", "rs1", ref, alt]

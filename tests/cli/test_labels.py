@@ -28,21 +28,21 @@ def finetune(folder: Path, *overrides: str) -> list[str]:
 @pytest.mark.parametrize(
     ("split", "text", "message"),
     [
-        ("train", None, "no train file in {folder}; put train.csv (sequence,label) or train.tsv there"),
-        ("test", None, "no test file in {folder}; put test.csv (sequence,label) or test.tsv there"),
-        ("train", "", "columns missing in {folder}/train.csv:1: no 'sequence'; it has none; the first line names"),
-        ("test", "ACGTACGT,1\n", "columns missing in {folder}/test.csv:1: no 'sequence'; it has ACGTACGT, 1; "),
+        ("train", None, "no train file in {folder}: it holds test.csv; put train.csv (sequence,label) there"),
+        ("test", None, "no test file in {folder}: it holds train.csv; put test.csv (sequence,label) there"),
+        ("train", "", "empty file in {folder}/train.csv; write or fetch it again"),
+        ("test", "ACGTACGT,1\n", "no header in {folder}/test.csv:1: the first line is a row; write the names of"),
         ("dev", "sequence,y\nACGTACGT,1\n", "columns missing in {folder}/dev.csv:1: no 'label'; it has sequence, y"),
-        ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one row of each class"),
+        ("train", "sequence,label\n", "no rows in {folder}/train.csv; give at least one"),
         ("dev", "sequence,label\n", "no rows in {folder}/dev.csv; give"),
-        ("train", GOOD + "ACGTACGT\n", "sequence or label missing in {folder}/train.csv:6: 1 cells, 2 columns; fix"),
-        ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; fix or remove the row"),
+        ("train", GOOD + "ACGTACGT\n", "fewer cells than columns in {folder}/train.csv:6: 1 cells, 2 columns; correct"),
+        ("train", GOOD + "ACGTACGT,\n", "sequence or label missing in {folder}/train.csv:6; correct it; data.invalid"),
         ("test", GOOD + "ACGTACGT,1,1\n", "more cells than columns in {folder}/test.csv:6: 3 cells, 2 columns; quote"),
         ("train", "sequence,label\nACGTACGT,1\n", "one class only in {folder}/train.csv: every label is '1'; give"),
-        ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; fix"),
-        ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; fix"),
-        ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; fix"),
-        ("test", GOOD + "ACGUACGT,1\n", "looks like RNA in {folder}/test.csv:6, sequence, position 4: found 'U'"),
+        ("dev", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/dev.csv:6: train has 0, 1; correct"),
+        ("test", GOOD + "ACGTACGT,2\n", "label '2' not in train in {folder}/test.csv:6: train has 0, 1; correct"),
+        ("train", GOOD + "ACGTA,1\n", "sequence shorter than k in {folder}/train.csv:6: 5 bp, k is 6; give"),
+        ("test", GOOD + "ACGUACGT,1\n", "looks like RNA in {folder}/test.csv:6, position 4: found 'U'; convert U to T"),
         ("train", GOOD + "ACGT ACGT,1\n", "words that are not overlapping k-mers in {folder}/train.csv:6: ACGT is"),
     ],
 )  # fmt: skip
@@ -66,7 +66,7 @@ def test_a_set_that_cannot_be_used_is_one_line(folder, capsys, split, text, mess
 )  # fmt: skip
 def test_draws_that_cannot_be(folder, capsys, overrides, message):
     assert run(finetune(folder, *overrides)) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("error: " + message)
 
 
@@ -105,6 +105,7 @@ def test_draw_and_train_on_one(small_labelled, tmp_path, capsys):
         (["--shots", "5", "--draws", "0"], "numbers out of range: shots and draws must be 1 or more"),
         (["--shots", "900"], "no draws in "),
         (["--label", "y"], "columns missing in "),
+        (["--sequence", "bases"], "columns missing in "),
     ],
 )
 def test_draw_refuses(small_labelled, tmp_path, capsys, options, message):

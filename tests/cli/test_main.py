@@ -229,6 +229,10 @@ def test_our_own_errors_show_a_traceback_only_with_debug(run: Run, shipped: Path
     assert err.endswith(line)
 
 
+class TorchDynamoException(RuntimeError):  # noqa: N818 - its name
+    """What torch.compile raises; known by its name, as importing torch takes a second."""
+
+
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
@@ -248,6 +252,23 @@ def test_our_own_errors_show_a_traceback_only_with_debug(run: Run, shipped: Path
             OSError(errno.ENAMETOOLONG, "File name too long", "x"),
             2,
             "error: cannot use the path in x: File name too long; check it and its permissions\n",
+        ),
+        (
+            MemoryError("Unable to allocate 3 TiB"),
+            2,
+            "error: out of memory: Unable to allocate 3 TiB; use smaller batches, or a machine with more\n",
+        ),
+        (
+            RecursionError("maximum recursion depth exceeded"),
+            2,
+            "error: nested too deeply: maximum recursion depth exceeded; "
+            "simplify the input; --debug shows where it was read\n",
+        ),
+        (
+            TorchDynamoException("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1"),
+            2,
+            "error: torch.compile failed in compute.compile: No working C++ compiler found; "
+            "set compute.compile=off, or install a C++ compiler (g++) if there is none\n",
         ),
         (
             FileNotFoundError(2, "gone", "x"),

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from cmgems.data import LabelledConfig, leaked_rows, published_draw, read_splits
+from cmgems.data.columns import Columns
 from cmgems.data.draw_files import write_draws
 from cmgems.errors import CmgemsError, DataError
+from cmgems.reading import Invalid
 from cmgems.tokenization import TOKENIZERS
 
 
@@ -80,7 +82,7 @@ def test_too_few_rows_are_a_named_skip(folder, tmp_path):
         ({"draws": 0}, "out of range"),
         ({"seed": -1}, "out of range"),
         ({"seed": 2**64}, "out of range"),
-        ({"column": "y"}, "columns missing"),
+        ({"columns": Columns(labels=("y",))}, "columns missing"),
     ],
 )
 def test_bad_arguments(folder, tmp_path, options, message):
@@ -101,3 +103,13 @@ def test_missing_splits(folder, tmp_path, split, text):
 def test_nothing_is_overwritten(folder, tmp_path):
     with pytest.raises(CmgemsError, match="output exists"):
         write_draws(folder, tmp_path, [2], 1, 0)
+
+
+def test_rows_left_out_are_named(folder, tmp_path):
+    with (folder / "test.csv").open("a") as test:
+        test.write("ACGU,yes\n")
+    with pytest.raises(DataError, match=r"looks like RNA in .*test.csv:8"):
+        write_draws(folder, tmp_path / "out", [2], 1, 0)
+    assert write_draws(folder, tmp_path / "out", [2], 1, 0, invalid=Invalid("", skip=True)).test_rows == 6
+    _, line = (tmp_path / "out" / "skipped.csv").read_text().splitlines()
+    assert line.startswith(f'"{folder}/test.csv:8, position 4",looks like RNA')

@@ -20,6 +20,7 @@ from cmgems.data import (
     published_draw,
     read_splits,
 )
+from cmgems.data.columns import Columns
 from cmgems.errors import CmgemsError, DataError
 from cmgems.tokenization import TOKENIZERS
 
@@ -121,9 +122,9 @@ def test_files_that_hold_no_such_draw(tmp_path, rows, shots, draw, message):
 def test_count_draws(tmp_path):
     path = tmp_path / "train.csv"
     path.write_text("sequence,y\n" + "ACGTACGT,1\nACGTACGT,0\n" * 6)
-    assert [count_draws(path, shots, "y") for shots in (1, 2, 3, 6)] == [6, 3, 2, 1]
+    assert [count_draws(tmp_path, shots, Columns(labels=("y",))) for shots in (1, 2, 3, 6)] == [6, 3, 2, 1]
     with pytest.raises(DataError, match=r"not whole draws in .*train\.csv: class '0' has 6 rows, 1 x 4 were"):
-        count_draws(path, 4, "y")
+        count_draws(tmp_path, 4, Columns(labels=("y",)))
 
 
 @pytest.mark.parametrize(("shots", "draw", "rows"), [(None, None, 8), (3, None, 6), (2, 1, 4), (4, 0, 8)])
@@ -149,7 +150,7 @@ def test_draws_of_nothing(options):
 )
 def test_published_files(shared_data, name, shots, draws):
     config = LabelledConfig(shared_data / f"fewshot/{name}/{shots}")
-    assert count_draws(config.dir / "train.tsv", shots) == draws
+    assert count_draws(config.dir, shots) == draws
     train = read_splits(config, KMER6, 512)["train"]
     for draw in range(draws):
         assert set(np.bincount(published_draw(train, shots, draw).labels)) == {shots}

@@ -7,7 +7,7 @@ import pytest
 
 from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
-from cmgems.errors import CmgemsError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.tokenization import IGNORE, TOKENIZERS, BpeTokenizer
 
 TOKENIZER = TOKENIZERS.get("kmer6")
@@ -64,14 +64,15 @@ def test_long_sequences_are_cut_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ("", "columns missing"),
+        ("", "empty file"),
         ("seq,lab\nACGTAC,1\n", "columns missing"),
         ("sequence,label\n", "no rows"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,0\n", "one class only"),
         ("sequence,label\nACGTACGT,0\nACG,1\n", r"sequence shorter than k in .*train.csv:3"),
-        ("sequence,label\nACGTACGT,0\nMKVLAAGL,1\n", r"train.csv:3, sequence, position 4: found 'L'"),
+        ("sequence,label\nACGTACGT,0\nMKVLAAGL,1\n", r"train.csv:3, position 4: found 'L'"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,\n", r"sequence or label missing in .*train.csv:3"),
-        ("sequence,label\nACGTACGT,0\nACGTACGT\n", r"sequence or label missing in .*train.csv:3"),
+        ("sequence,label\nACGTACGT,0\nACGTACGT\n", r"fewer cells than columns in .*train.csv:3"),
+        ("sequence,label\nACGTACGT,0\nACGNACGT,1\n", r"no stretch of 6 bases A, C, G, T in .*train.csv:3"),
         ("sequence,label\nACGTACGT,0\nACGTACGT,2\n", r"label '1' not in train"),
     ],
 )
@@ -93,7 +94,7 @@ def test_rows_tokenized_together_are_as_one_by_one(tmp_path, small_bpe, name):
     tokenizer = TOKENIZERS.get(name) if name != "bpe" else BpeTokenizer(small_bpe)
     rng = np.random.default_rng(0)
     rows = [
-        "".join(rng.choice(list("ACGTacgtNR"), int(length), p=[0.2] * 4 + [0.04] * 4 + [0.02] * 2))
+        "ACGTAC" + "".join(rng.choice(list("ACGTacgtNR"), int(length), p=[0.2] * 4 + [0.04] * 4 + [0.02] * 2))
         for length in rng.integers(6, 90, 200)
     ]
     text = "sequence,label\n" + "".join(f"{bases},{n % 2}\n" for n, bases in enumerate(rows))
@@ -170,6 +171,34 @@ def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
     assert labels_BS.shape == ids_BS.shape == (2, 16)
     assert labels_BS.dtype == np.int64
     assert labels_BS[1].tolist() == [*train.labels[1], *[IGNORE] * 11]
+
+
+def test_rows_that_cannot_be_used_are_left_out_by_name(tmp_path):
+    good = "ACGTACGT,a\nACGTACGA,b\nACGTACGC,a\n"
+    bad = 'ACG,a\nACGNACGT,b\nACGT-CGT,a\nACGTACGT,\nACGTACGT\nACGTACGT,"a\nACGTACGT,a,b\n'
+    header = "sequence,label\n"
+    write(tmp_path, train_csv=header + bad + good, test_csv=header + good + "ACGTACGT,z\n")
+    config = LabelledConfig(dir=tmp_path, invalid="skip")
+    invalid = config.unusable_rows()
+    splits = read_splits(config, TOKENIZER, 512, invalid=invalid)
+    assert {name: len(split) for name, split in splits.items()} == {"train": 3, "test": 3}
+    assert splits["train"].names == ("a", "b")
+    assert splits["test"].labels.tolist() == [0, 1, 0]
+    places = [where.removeprefix(f"{tmp_path}/").split(",")[0] for where, _ in invalid.skipped]
+    assert places == [*(f"train.csv:{line}" for line in range(2, 9)), "test.csv:5"]
+    with pytest.raises(DataError, match=r"train.csv:2: 2?3 bp, k is 6; .*; data.invalid=skip leaves such"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("ACG,a\n", "ACGTACGT,a\n"), ("ACGTACGT,a\nACGTACGA,b\n", "ACGTACGT,z\n")]
+)
+def test_a_split_that_is_left_out_whole(tmp_path, train, test):
+    write(tmp_path, train_csv="sequence,label\n" + train, test_csv="sequence,label\n" + test)
+    with pytest.raises(
+        DataError, match=r"no rows left in .*csv: all 1 were left out, the first, .*csv:2, for this: "
+    ):
+        read(tmp_path, invalid="skip")
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "a"), ("sequence",)])

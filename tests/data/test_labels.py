@@ -8,22 +8,33 @@ import numpy as np
 import pytest
 
 from cmgems.data.label_files import Row
-from cmgems.data.labels import ClassPerBase, LabelSet, OneClass, Quantities
-from cmgems.errors import CmgemsError, DataError
+from cmgems.data.labels import ClassPerBase, LabelSet, OneClass, Quantities, are_measured, encode_labels
+from cmgems.errors import CmgemsError, DataError, RecordError
+from cmgems.reading import Invalid
+
+STOP = Invalid("")
 
 
 def rows(*cells, bases="ACGT"):
     """Rows from line 2 on; a cell or a tuple of cells each."""
     return [
-        Row(Path("t.csv"), line, bases, cell if isinstance(cell, tuple) else (cell,))
+        Row(Path("t.csv"), f"t.csv:{line}", bases, cell if isinstance(cell, tuple) else (cell,))
         for line, cell in enumerate(cells, start=2)
     ]
 
 
 def learn(kind, *cells, columns=("label",)):
     found = rows(*cells)
+    for row in found:
+        kind.check(row)
     names = kind.names(found, columns)
-    return names, kind.encode(found, names)
+    known, labels = encode_labels(kind, found, names, STOP)
+    assert known == found
+    return names, labels
+
+
+def encode(kind, *cells, names):
+    return encode_labels(kind, rows(*cells), names, STOP)[1]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +101,8 @@ def test_words_for_every_base():
         (ClassPerBase(), ("aabb", "a b a b a"), "wrong number of labels in t.csv:3: 5 for 4 bases"),
         (LabelSet(), ("", " ; "), "no labels in t.csv: every cell is empty"),
         (Quantities(), ("1", "two"), "not a number in t.csv:3: found 'two'"),
-        (Quantities(), ("1", "nan"), "not a number in t.csv:3: found 'nan'"),
+        (Quantities(), ("1", "nan"), "label missing in t.csv:3: found 'nan'"),
+        (Quantities(), ("1", "N/A"), "label missing in t.csv:3: found 'N/A'"),
         (Quantities(), ("-inf", "1"), "not a number in t.csv:2: found '-inf'"),
         (Quantities(), ("1", "1e39"), "not a number in t.csv:3"),
         (Quantities(), ("3.5", "3.50", "3.5"), "constant target in t.csv: label is 3.5 in every row"),
@@ -124,16 +136,104 @@ def test_neither_0_nor_1():
 )
 def test_labels_that_training_lacks(kind, cell):
     with pytest.raises(DataError, match=r"label 'z' not in train in t\.csv:2: train has a, b;"):
-        kind.encode(rows(cell), ("a", "b"))
+        encode(kind, cell, names=("a", "b"))
 
 
 def test_of_many_names_only_a_few_are_listed():
     with pytest.raises(DataError) as error:
-        OneClass().encode(rows("z"), tuple(f"n{i}" for i in range(1000)))
+        encode(OneClass(), "z", names=tuple(f"n{i}" for i in range(1000)))
     assert error.value.why == "train has n0, n1, n2, n3, n4, n5, n6, n7, n8, n9 ..."
 
 
 @pytest.mark.parametrize("kind", [OneClass(), ClassPerBase()])
 def test_classes_stand_in_one_column(kind):
     with pytest.raises(CmgemsError, match=r"several label columns in data.labels"):
-        learn(kind, ("a", "b"), columns=("x", "y"))
+        learn(kind, ("aaaa", "b"), columns=("x", "y"))
+
+
+# The same value in two spellings, as one tool and another write it.
+SPELLINGS = [
+    ("0", "0.0"),
+    ("1", "01"),
+    ("1", "+1"),
+    ("10", "1e1"),
+    ("yes", "Yes"),
+    ("y", "Y"),
+    ("a b", "A  b"),
+]
+
+
+@pytest.mark.parametrize("pair", SPELLINGS)
+@pytest.mark.parametrize("kind", [OneClass(), LabelSet()])
+def test_a_label_is_spelt_in_one_way(kind, pair):
+    one, other = pair
+    with pytest.raises(
+        DataError, match=r"a label spelt in two ways in t.csv: .* are the same value"
+    ) as error:
+        learn(kind, one, "x", other)
+    assert "regression" not in error.value.line()
+    for there, here in (pair, reversed(pair)):
+        with pytest.raises(
+            DataError, match=r"a label spelt in two ways in t.csv:2: .* of train are"
+        ) as error:
+            encode(kind, here, names=("x", there))
+        assert "regression" not in error.value.line()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("0", "1"), ("010", "100"), ("a", "b"), ("1", "1.5"), ("1234567890123456789", "1234567890123456788")],
+)
+def test_labels_that_differ(labels):
+    assert set(learn(OneClass(), *labels)[0]) == set(labels)
+
+
+def test_classes_of_bases_may_differ_in_case():
+    assert learn(ClassPerBase(), "EeIi")[0] == ("E", "I", "e", "i")
+    with pytest.raises(DataError, match="spelt in two ways"):
+        learn(ClassPerBase(), "exon exon Exon intron")
+
+
+@pytest.mark.parametrize(
+    ("labels", "measured"),
+    [
+        (("0.11", "1.01", "3.54"), True),
+        (("0.5", "1", "1.5", "2.5"), True),
+        (("1.0", "2.0", "3.0"), False),
+        (("0.5", "1.5"), False),
+        (("0.1", "0.2", "0.3", "x"), False),
+        (("1", "2", "3"), False),
+    ],
+)
+def test_quantities_have_decimals(labels, measured):
+    assert are_measured(labels) is measured
+
+
+def test_only_numbers_advise_regression():
+    for cell, advised in (("7", True), ("7.5", True), ("z", False)):
+        with pytest.raises(RecordError, match="not in train") as error:
+            encode(OneClass(), cell, names=("a", "b"))
+        assert ("task=regression" in error.value.line()) is advised
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "names"),
+    [
+        (OneClass(), ("a", "z", "b"), ("a", "b")),
+        (LabelSet(), ("a", "a;z", ""), ("a", "b")),
+        (LabelSet(), (("0", "1"), ("0", "?"), ("1", "1")), ("x", "y")),
+        (Quantities(), ("1", "two", "3"), ("label",)),
+        (ClassPerBase(), ("aabb", "aazz", "bbaa"), ("a", "b")),
+        (ClassPerBase(), ("aabb", "aab", "bbaa"), ("a", "b")),
+    ],
+)
+def test_rows_with_unusable_labels_are_left_out(kind, cells, names):
+    given, skipping = rows(*cells), Invalid("", skip=True)
+    known, labels = encode_labels(kind, given, names, skipping)
+    assert known == [given[0], given[2]]
+    assert len(labels) == 2
+    assert [where for where, _ in skipping.skipped] == ["t.csv:3"]
+
+
+def test_no_row_is_left():
+    assert encode_labels(OneClass(), rows("z"), ("a",), Invalid("", skip=True)) == ([], [])

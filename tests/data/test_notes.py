@@ -24,6 +24,14 @@ def classes(*labels, **options):
 GOOD = classes(0, 1)
 
 
+@pytest.fixture(autouse=True)
+def data(tmp_path, monkeypatch):
+    """The folder of CONFIG."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
 @pytest.mark.parametrize(
     ("changed", "note"),
     [
@@ -89,3 +97,63 @@ def test_classes_of_bases():
     assert data_notes(CONFIG, {"train": train, "dev": train, "test": test}) == [
         "test has one class only, 'intron': MCC is 0"
     ]
+
+
+def test_files_that_are_not_read(data):
+    for name in ("train.csv", "train_2.csv"):
+        (data / name).touch()
+    assert data_notes(CONFIG, {"train": GOOD, "dev": GOOD, "test": GOOD}) == ["train_2.csv is not read"]
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "None", "?", "."])
+def test_labels_that_may_be_missing(word):
+    note = f"2 train rows have the label {word!r}: remove them if it stands for a missing one"
+
+    def notes(labels):
+        split = made(labels, names=("a", "b", word))
+        return data_notes(CONFIG, {"train": split, "dev": split, "test": split})
+
+    assert note in notes(np.array([0, 1, 2, 2]))
+    assert note in notes(np.array([[0.0, 1, 1], [1, 0, 0], [1, 0, 1]]))
+    assert note in notes([np.array([IGNORE, 0, 2, 2]), np.array([2]), np.array([0, 1])])
+    assert not any("missing" in note for note in notes(np.array([0, 1])))
+
+
+def test_sequences_that_repeat_others():
+    def split(*rows):
+        labels = np.array([label for _, label in rows])
+        return LabelledSet(
+            [np.zeros(7, np.int32)] * len(rows), labels, ("0", "1"), 0, [row[0] for row in rows]
+        )
+
+    train = split(("AC", 0), ("AC", 1), ("GT", 1), ("GT", 1), ("GT", 1), ("TT", 0))
+    test = split(("AA", 0), ("AA", 0), ("CC", 1))
+    notes = data_notes(CONFIG, {"train": train, "dev": split(("A", 0), ("C", 1)), "test": test})
+    assert notes == [
+        "3 train rows repeat the sequence of another; labels differ for 1 of these sequences",
+        "1 test rows repeat the sequence of another",
+    ]
+
+
+def test_two_splits_that_are_the_same():
+    one = LabelledSet(GOOD.ids, GOOD.labels, GOOD.names, 0, ["AC", "GT"])
+    other = LabelledSet(GOOD.ids, GOOD.labels, GOOD.names, 0, ["GT", "AC"])
+    assert data_notes(CONFIG, {"train": one, "dev": GOOD, "test": other}) == [
+        "train and test hold the same sequences"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "said"),
+    [
+        (("0.11", "1.01", "3.5"), 30, True),
+        (tuple(map(str, range(100, 120))), 30, True),
+        (tuple(map(str, range(100, 120))), 300, False),
+        (("0", "1", "2"), 3, False),
+        (("a", "b", "1.5"), 3, False),
+    ],
+)
+def test_quantities_taken_as_classes(names, rows, said):
+    split = classes(*(n % len(names) for n in range(rows)), names=names)
+    notes = data_notes(CONFIG, {"train": split, "dev": split, "test": split})
+    assert notes == [f"{len(names)} numbers are taken as classes; for quantities set task=regression"] * said

@@ -110,7 +110,7 @@ def test_masks_do_not_depend_on_the_padding(small_genome, small_bpe):
 @pytest.mark.parametrize("name", NAMES)
 def test_labelled_sequences_are_cut_to_tokens(small_bpe, tmp_path, name):
     tokenizer = tokenizer_of(name, small_bpe)
-    long, ambiguous = "ACGTTAGGCATC" * 20, "N" * 30
+    long, ambiguous = "ACGTTAGGCATC" * 20, "ACGTAC" + "N" * 30
     text = f"sequence,label\n{long},0\n{ambiguous},1\nACGTAC,1\n"
     for split in ("train", "test"):
         (tmp_path / f"{split}.csv").write_text(text)

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import safetensors.torch
@@ -12,13 +13,14 @@ import torch
 from cmgems.cli.main import run
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.export import export_huggingface, read_huggingface
-from cmgems.models import MODELS, SavedModel, build_model, fit_to_tokenizer, load_model
+from cmgems.models import MODELS, Head, SavedModel, build_model, fit_to_tokenizer, load_model
+from cmgems.models.base import UNLABELLED
 from cmgems.tokenization import TOKENIZERS, write_stock
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 FAMILIES = {"logo_tiny": "kmer6", "dnabert2_tiny": "nt_v2", "nt_tiny": "nt_v1", "nt_v2_tiny": "nt_v2"}
-HEADS = ("masked_lm", "classification", "multi_label", "regression", "token_classification")
+HEADS = get_args(Head)
 
 
 def saved_model(folder, name, head="masked_lm", tokenizer_name=None):
@@ -26,7 +28,7 @@ def saved_model(folder, name, head="masked_lm", tokenizer_name=None):
     tokenizer_name = tokenizer_name or FAMILIES[name]
     tokenizer = TOKENIZERS.get(tokenizer_name)
     config = fit_to_tokenizer(MODELS.get(name), tokenizer)
-    labels = [] if head == "masked_lm" else ["no", "yes"]
+    labels = [] if head in UNLABELLED else ["no", "yes"]
     return SavedModel(
         model=build_model(config, head, 2).eval(),
         model_name=name,
@@ -196,7 +198,7 @@ def damage_config(**changes):
         (damage_bin(5000), "damaged weights"),
         (lambda folder: (folder / "model.safetensors").unlink(), "no weights"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot read"),
-        (lambda folder: (folder / "config.json").unlink(), "cannot read"),
+        (lambda folder: (folder / "config.json").unlink(), "no config.json"),
         (damage_config(model_type="llama"), "unknown model family"),
         (damage_config(hidden_act="gelu_new"), "hidden_act is 'gelu_new'"),
         (damage_config(hidden_size=None), "no 'hidden_size'"),

@@ -207,7 +207,9 @@ def test_an_index_that_may_not_be_read(make_store: MakeStore, monkeypatch: pytes
 
     folder = make_store({"a": "ACGT"}).folder
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(DataError, match=r"cannot read in .*index\.json: Permission denied"):
+    with pytest.raises(
+        DataError, match=r"cannot read the genome store in .*: index\.json: Permission denied"
+    ):
         GenomeStore.open(folder)
 
 

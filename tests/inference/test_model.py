@@ -23,6 +23,7 @@ from cmgems.inference import (
     pseudo_likelihood,
 )
 from cmgems.models import MODELS, SavedModel, build_model
+from cmgems.reading import Invalid
 from cmgems.tasks import activate
 from cmgems.tokenization import TOKENIZERS
 
@@ -216,6 +217,75 @@ def test_random_numbers_are_left_alone(model):
     torch.manual_seed(5)
     Model.of(saved, device="cpu")
     assert torch.equal(torch.rand(3), expected)
+
+
+MIXED = ["ACGTACGT", "AC", "ACGU", "GGGGAAAA", "NNNNNN"]
+
+
+@pytest.mark.parametrize(
+    ("head", "work"),
+    [
+        ("classification", lambda m, given, **how: m.predict(given, **how)),
+        ("classification", lambda m, given, **how: list(m.iter_explain(given, **how))),
+        ("classification", lambda m, given, **how: m.importance(given, **how)),
+        ("classification", lambda m, given, **how: m.attention(given, **how)),
+        ("masked_lm", lambda m, given, **how: m.score(given, **how)),
+        ("masked_lm", lambda m, given, **how: m.embed(given, **how)),
+    ],
+    ids=["predict", "explain", "importance", "attention", "score", "embed"],
+)
+def test_bad_sequences_are_left_out_where_asked(model, head, work):
+    loaded = model(head) if head == "masked_lm" else model(head, "a", "b")
+    with pytest.raises(CmgemsError, match=r"in sequence 2: .*; skip_invalid=True leaves such records out"):
+        work(loaded, MIXED)
+    with pytest.warns(
+        UserWarning, match="4 left out that cannot be used; the first: sequence 1, position 4: looks like RNA"
+    ):
+        assert len(work(loaded, MIXED[2:3] + MIXED, skip_invalid=True)) == 2
+    invalid = Invalid(skip=True)
+    assert len(work(loaded, MIXED, skip_invalid=invalid)) == 2
+    assert {where.split(",")[0] for where, _ in invalid.skipped} == {"sequence 2", "sequence 3", "sequence 5"}
+    with pytest.raises(CmgemsError, match="no sequences left: all 1 were left out, the first, sequence 1"):
+        work(loaded, ["AC"], skip_invalid=True)
+
+
+def test_bad_variants_are_left_out_where_asked(model, small_genome):
+    loaded = model()
+    store = GenomeStore.open(small_genome.store)
+    ref = decode(store.codes[:60])
+    others = ["ACGT"[("ACGT".index(base) + 1) % 4] for base in ref]
+    good = [Variant("contig0", i, "", ref[i - 1], (others[i - 1],), f"v:{i}") for i in (5, 50)]
+    bad = [
+        Variant("contig0", 6, "", others[5], (ref[5],), "v:swapped"),
+        Variant("contig0", 10**8, "", "A", ("C",), "v:beyond"),
+        Variant("Contig0", 5, "", "A", ("C",), "v:contig"),
+        Variant("contig0", 5, "", ref[4], ("Q",), "v:allele"),
+    ]
+    invalid = Invalid(skip=True)
+    found = loaded.variants([good[0], *bad, good[1]], small_genome.store, skip_invalid=invalid)
+    expected = loaded.variants(good, small_genome.store)
+    assert [(a.variant, a.score) for a in found] == [(a.variant, pytest.approx(a.score)) for a in expected]
+    assert [where for where, _ in invalid.skipped] == [variant.where for variant in bad]
+    for variant in bad:
+        with pytest.raises(CmgemsError, match="skip_invalid=True leaves such records out"):
+            loaded.variants([variant], small_genome.store)
+    with pytest.raises(CmgemsError, match="no variants left: all 4"):
+        loaded.variants(bad, small_genome.store, skip_invalid=True)
+
+
+def test_contigs_by_their_other_names(model, small_genome, tmp_path):
+    loaded = model()
+    (tmp_path / "names.tsv").write_text("chr1\tcontig0\n")
+    for name, contig in (("own", "contig0"), ("other", "chr1")):
+        (tmp_path / f"{name}.bed").write_text(f"{contig}\t5\t90\n")
+    how = {"store": small_genome.store, "aliases": tmp_path / "names.tsv"}
+    own, other = (loaded.embed(tmp_path / f"{name}.bed", **how) for name in ("own", "other"))
+    assert np.array_equal(own, other)
+    base = decode(GenomeStore.open(small_genome.store).codes[4:5])
+    (found,) = loaded.variants([Variant("chr1", 5, "", base, ("ACGT".replace(base, "")[0],), "v")], **how)
+    assert found.variant.contig == "chr1"
+    with pytest.raises(CmgemsError, match="names of contigs without a genome store"):
+        loaded.embed("ACGT", aliases=tmp_path / "names.tsv")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def test_csv(tmp_path):
         ("s.tsv", "sequence\tlabel\nACGTA\t1\nGGNAC\t0\n"),
         ("s.txt", "sequence\tlabel\nACG CGT GTA\t1\nGGN GNA NAC\t0\n"),
         ("s.txt", "sequence\nACGTA\nGGNAC\n"),
+        ("s.jsonl", '{"sequence": "ACGTA", "label": 1}\n{"label": 0, "sequence": "GGNAC"}\n'),
+        ("s.tab", "sequence\tlabel\nACGTA\t1\nGGNAC\t0\n"),
         ("s.csv", "sequence;label\nACGTA;1\nGGNAC;0\n"),
         ("s.csv", "sequence\tlabel\nACGTA\t1\nGGNAC\t0\n"),
         ("s.csv", "sequence,label\nACGTA,1,,\nGGNAC,0,,\n"),
@@ -64,6 +66,25 @@ def test_csv(tmp_path):
 def test_the_kind_is_told_by_content(tmp_path, name, content, end, mark, pack):
     packed = pack(mark + content.replace("\n", end).encode())
     assert read(tmp_path, name, packed) == [("1", "ACGTA"), ("2", "GGNAC")]
+
+
+def test_parquet(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(
+        arrow.table({"sequence": ["ACGT", None, "GG"], "label": [0, 1, 0]}), tmp_path / "s.parquet"
+    )
+    invalid = Invalid(skip=True)
+    assert [(s.name, s.bases) for s in iter_sequences(tmp_path / "s.parquet", None, invalid)] == [
+        ("1", "ACGT"),
+        ("3", "GG"),
+    ]
+    assert invalid.skipped == [(f"{tmp_path / 's.parquet'}, row 2", "no sequence")]
+
+
+def test_another_column(tmp_path):
+    (tmp_path / "s.csv").write_text("Bases,id\nACGT,x\n")
+    assert [s.bases for s in iter_sequences(tmp_path / "s.csv", column="bases")] == ["ACGT"]
 
 
 def test_names_are_from_the_first_of_name_and_id(tmp_path):
@@ -91,26 +112,32 @@ def test_bed(tmp_path, store):
         (
             "s.csv",
             "name,bases\na,ACGT\n",
-            r"s\.csv:1: the first line is 'name,bases'; give FASTA, or name the column",
+            r"columns missing in .*s\.csv:1: no 'sequence'; it has name, bases; .*--column=",
         ),
-        ("s.csv", "", "empty file"),
         ("s.csv", "sequence\n", "no sequences"),
         ("s.csv", "name,sequence\na,ACGT\nb,\n", r"no sequence in .*s\.csv:3"),
         ("s.csv", "sequence,name\nACGT,a,b\n", r"more cells than columns in .*s\.csv:2"),
         ("s.csv", "sequence\nACXGT\n", r"masked with X in .*s\.csv:2, position 3: found 'X'"),
         ("s.csv", 'name,sequence\na,ACGT\n"b,ACGT\nc",ACGT\n', r"stray quote in .*s\.csv:3"),
-        ("s.csv", "sequence,label\nACGT,1\nACGT\n", r"fewer cells than columns in .*s\.csv:3: 1 of 2"),
-        ("s.csv", "sequence,sequence\nACGT,ACGT\n", "two columns `sequence`"),
+        (
+            "s.csv",
+            "sequence,label\nACGT,1\nACGT\n",
+            r"fewer cells than columns in .*s\.csv:3: 1 cells, 2 columns",
+        ),
+        ("s.csv", "sequence,sequence\nACGT,ACGT\n", "column 'sequence' appears twice"),
         ("s.txt", "sequence\nACG CGT TTT\n", r"not overlapping k-mers in .*s\.txt:2"),
         ("s.csv", "sequence\nACGU\n", r"looks like RNA in .*s\.csv:2, position 4"),
-        ("s.txt", "ACGT\nACGT\n", r"no column `sequence` in .*s\.txt:1: the first line is 'ACGT'"),
+        ("s.txt", "ACGTACG\nACGT\n", r"no header in .*s\.txt:1: the first line is a row"),
+        ("s.txt", "ACGT\nACGT\n", r"columns missing in .*s\.txt:1: no 'sequence'; it has ACGT"),
         ("s.fq", "@r1\nACGT\n+\nFFFF\n", "it is FASTQ; give the sequences as FASTA"),
         ("s.vcf", "##fileformat=VCFv4.2\n", "it is VCF"),
         ("s.csv", "sequence\nACGT\n".encode("utf-16"), "it is UTF-16 text"),
         ("s.csv", b"sequence\nACGT\xe9\n", r"not UTF-8 text in .*s\.csv:2"),
         ("s.xlsx", b"PK\x03\x04" + bytes(30), "a spreadsheet"),
         ("s.csv.gz", gzip.compress(b"sequence\n" + b"ACGT\n" * 9999)[:-9], "ends too early"),
-        ("s.txt", " \n\n", "no sequences"),
+        ("s.txt", " \n\n", "blank file"),
+        ("s.csv", "sequence,label\nACGT,1\nNA,1\n", r"no sequence in .*s\.csv:3"),
+        ("s.jsonl", '{"sequence": "ACGT"}\n{"sequence": \n', r"not JSON in .*s\.jsonl:2"),
         ("s.csv", "sequence\nACéGT\n", "not DNA"),
         ("s.fa", ">p\nMKVL\n", "protein in .*contig p, position 4"),
         ("s.bed", "chr1 0 4\n", r"not a BED line in .*s\.bed:1"),
@@ -207,7 +234,7 @@ def test_the_others_keep_their_numbers(tmp_path):
 
 
 rows = st.lists(
-    st.tuples(st.text("abc", min_size=1, max_size=3), st.text("ACGTNacgt", min_size=1, max_size=30)),
+    st.tuples(st.text("abc", min_size=1, max_size=3), st.text("ACGTNacgt", min_size=4, max_size=30)),
     min_size=1,
 )
 

@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
+from cmgems import extras
 from cmgems.errors import CmgemsError
-from cmgems.inference import Vectors, check_table, extras, write_vectors
+from cmgems.inference import Vectors, check_table, write_vectors
 
 VECTORS = np.arange(30, dtype=np.float32).reshape(10, 3)
 COLUMNS = {"name": [f"s{i}" for i in range(10)], "start": list(range(10))}

@@ -91,7 +91,7 @@ def test_files_that_are_no_text(tmp_path, start, kind, pack):
         (b"a\nb\xff\n", r"not UTF-8 text in .*x:2: byte 0xFF at position 2"),
         (b"a\rb\r", r"lines that end in CR alone in .*x:1"),
         (b"a\n\0\n", "x:2: it has a NUL byte"),
-        (gzip.compress(b"a\n" * 9000)[:-9], "the compressed data ends too early"),
+        (gzip.compress(b"a\n" * 9000, mtime=0)[:-9], "the compressed data ends too early"),
         (lzma.compress(b"a\n" * 9000)[:-9], "cannot read to the end"),
         (bz2.compress(b"a\n" * 9000)[:-9], "cannot read to the end"),
         (bgzip_block(b"a\n") + bgzip_block(b"b\n"), "incomplete bgzip file .*end marker is missing"),

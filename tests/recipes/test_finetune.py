@@ -44,10 +44,12 @@ def test_learns_and_scores_the_test_set(finished):
     scores = summary(finished)
     assert scores["test_auc"] > 0.9
     assert set(scores) == {
-        "train_sequences", "best_epoch", "sequences_cut", "test_sequences", "test_sequences_in_train",
+        "train_sequences", "dev_sequences", "best_epoch", "sequences_cut", "sequences_skipped", "test_sequences",
+        "test_sequences_in_train",
         "classes_predicted", "test_accuracy", "test_macro_f1", "test_mcc", "test_auc",
     }  # fmt: skip
     assert (scores["test_sequences_in_train"], scores["classes_predicted"]) == (0, 2)
+    assert [scores[f"{split}_sequences"] for split in ("train", "dev", "test")] == [120, 40, 40]
 
 
 def test_the_best_dev_epoch_is_the_one_kept(finished):
@@ -218,6 +220,27 @@ def test_leaked_rows_are_counted_and_scored_apart(small_labelled, tmp_path):
     clean = summary(tmp_path / "clean")
     for metric in ("accuracy", "macro_f1", "mcc", "auc"):
         assert found[f"clean_test_{metric}"] == clean[f"test_{metric}"]
+
+
+def test_rows_that_cannot_be_used_are_skipped_by_name(small_labelled, tmp_path, capsys):
+    folder, out = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(small_labelled, folder)
+    with (folder / "train.csv").open("a") as train:
+        train.write("ACG,1\nACGU,0\n")
+    assert run(command(folder, out, "epochs=1")) == 2
+    assert (
+        "train.csv:122: 3 bp, k is 6; give a longer one; data.invalid=skip leaves" in capsys.readouterr().err
+    )
+    assert run(command(folder, out, "epochs=1", "data.invalid=skip")) == 0
+    said = capsys.readouterr().err
+    assert f"warning: 2 records skipped, named in {out}/skipped.csv\n" in said
+    assert "; 120 training, 40 dev and 40 test sequences; classification of 0, 1; " in said
+    assert (summary(out)["train_sequences"], summary(out)["sequences_skipped"]) == (120, 2)
+    rows = list(csv.reader((out / "skipped.csv").open()))
+    assert [row[0].removeprefix(f"{folder}/") for row in rows[1:]] == [
+        "train.csv:122",
+        "train.csv:123, position 4",
+    ]
 
 
 def test_collapse_is_said(small_labelled, tmp_path, capsys):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from cmgems.config import input_path
 from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.files import sha256_of
 from cmgems.runs import MetricLog, open_run, read_metric_log
-from cmgems.runs.folder import check_same, share_folder
+from cmgems.runs.folder import RunBusyError, check_same, share_folder
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,31 @@ def test_the_same_command_opens_its_folder_again(tmp_path):
     for _ in range(2):
         with open_run(tmp_path / "run", Config(), "pretrain") as run:
             assert (run.folder / "config.yaml").read_text() == "recipe: pretrain\nsteps: 3\nrate: 0.15\n"
+
+
+def test_one_run_at_a_time(tmp_path):
+    with (
+        open_run(tmp_path / "run", Config(), "pretrain"),
+        pytest.raises(RunBusyError, match="another run is writing there"),
+        open_run(tmp_path / "run", Config(), "pretrain"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EIO])
+def test_a_disk_without_locks(tmp_path, monkeypatch, capsys, code):
+    def refuse(*arguments):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    others = tmp_path / "run" / ".partial-1-a.json"  # another run may be writing it
+    others.parent.mkdir()
+    others.touch()
+    with open_run(tmp_path / "run", Config(), "pretrain") as run:
+        assert (run.folder / "config.yaml").is_file()
+    assert others.exists()
+    warning = f"warning: this disk has no locks ({os.strerror(code)}), so nothing stops a second run from writing in"
+    assert capsys.readouterr().err == f"{warning} {tmp_path / 'run'}; start only one\n"
 
 
 def test_a_folder_of_many_runs_is_of_one_recipe(tmp_path):

@@ -77,6 +77,15 @@ def test_wandb_that_is_not_installed(tmp_path, monkeypatch):
         MetricLog(tmp_path / "metrics.jsonl", 0, wandb=True)
 
 
+def test_a_folder_of_the_user_that_has_its_name(tmp_path, monkeypatch):
+    (tmp_path / "wandb").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    with pytest.raises(CmgemsError, match=r"wandb only has its name; pip install 'cmgems\[wandb\]'"):
+        MetricLog(tmp_path / "metrics.jsonl", 0, wandb=True)
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+
+
 def test_wandb_that_does_not_start(tmp_path, wandb, monkeypatch):
     def refuse(**given):
         raise wandb.errors.Error("no network")

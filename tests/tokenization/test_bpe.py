@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Regex, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as StockTokenizer
 
 from cmgems.errors import CmgemsError, DataError
@@ -99,6 +100,18 @@ def edited(edit: Callable[[dict[str, Any]], Any]) -> Callable[[str], str]:
     return apply
 
 
+def with_step(**steps: Any) -> Callable[[str], str]:
+    """The same tokenizer with another normalizer or pre_tokenizer."""
+
+    def apply(content: str) -> str:
+        stock = StockTokenizer.from_str(content)
+        for name, step in steps.items():
+            setattr(stock, name, step)
+        return stock.to_str()
+
+    return apply
+
+
 def renamed(old: str, new: str) -> Callable[[str], str]:
     return lambda content: content.replace(f'"{old}"', f'"{new}"')
 
@@ -112,10 +125,16 @@ def renamed(old: str, new: str) -> Callable[[str], str]:
         (edited(lambda value: value["model"]["vocab"].update(CCCCCCCCC=300)), "ids have gaps"),
         (edited(lambda value: value["model"].update(dropout=0.1)), "drops merges at random"),
         (edited(lambda value: value["model"].update(fuse_unk=True)), r"does not write \[UNK\]"),
+        (with_step(normalizer=normalizers.Lowercase()), "normalizer turns 'A' into 'a'"),
+        (with_step(normalizer=normalizers.Replace("T", "U")), "normalizer turns 'T' into 'U'"),
+        (with_step(normalizer=normalizers.Replace(Regex("A+"), "A")), "normalizer turns 'A{24}' into 'A'"),
+        (with_step(pre_tokenizer=pre_tokenizers.Metaspace("_")), "pre_tokenizer turns 'A' into '_A'"),
+        (with_step(pre_tokenizer=pre_tokenizers.ByteLevel()), "pre_tokenizer turns 'A' into 'ĠA'"),
+        (with_step(pre_tokenizer=pre_tokenizers.Split("N", "removed")), "pre_tokenizer turns 'N' into ''"),
+        (edited(lambda value: value["model"]["vocab"].update({"N": 5, "A": 200})), "it has a token N"),
         (lambda content: content.replace('"version"', '"more", "version"'), "not a tokenizer.json"),
         (edited(lambda value: value["model"].update(continuing_subword_prefix="é\0")), "not a tokenizer.json"),
         (edited(lambda value: value["model"].update(end_of_word_suffix="x")), "do not spell the sequence"),
-        (edited(lambda value: value.update(normalizer={"type": "Lowercase"})), "do not spell the sequence"),
         (
             edited(lambda v: v.update(model={"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"})),
             "its model is WordLevel",
@@ -141,5 +160,5 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 def test_sequences_that_are_no_dna(tokenizer: BpeTokenizer) -> None:
     with pytest.raises(DataError, match="found 'E'"):
         tokenizer.encode("ACGE")
-    with pytest.raises(DataError, match="empty sequence"):
+    with pytest.raises(DataError, match="no sequence"):
         tokenizer.encode("")

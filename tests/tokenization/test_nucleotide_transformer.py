@@ -105,7 +105,7 @@ def test_decode_of_specials() -> None:
 def test_refusals() -> None:
     with pytest.raises(CmgemsError, match="must be 1 or 2, but is 3"):
         NucleotideTransformerTokenizer(3)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="empty sequence"):
+    with pytest.raises(DataError, match="no sequence"):
         V2.encode("")
     with pytest.raises(DataError, match="found 'U'"):
         V2.encode("ACGU")

@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
@@ -66,6 +68,29 @@ def test_same_ids_of_bpe(small_bpe: Path, tmp_path: Path, count: int) -> None:
     assert_identical(tmp_path, tokenizer, random_sequences(count, 1))
     stock = AutoTokenizer.from_pretrained(tmp_path)
     assert (stock.pad_token_id, stock.mask_token_id, len(stock)) == (3, 4, 200)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sequence=st.text("ACGTacgtN", min_size=6, max_size=40), k=st.integers(2, 8))
+def test_kmer_text_is_put_together(sequence: str, k: int) -> None:
+    stock = Tokenizer.from_file(str(ASSETS / "dnabert6" / "tokenizer.json"))
+    kmers = " ".join(sequence[i : i + k] for i in range(max(len(sequence) - k, 0) + 1))
+    assert stock.encode(kmers).ids == stock.encode(sequence).ids == KmerTokenizer(6).encode(sequence).tolist()
+
+
+def test_mask_among_kmers() -> None:
+    stock = Tokenizer.from_file(str(ASSETS / "dnabert6" / "tokenizer.json"))
+    tokens = stock.encode("ACGTAC CGTACG [MASK] TACGTT ACGTTG", add_special_tokens=False).tokens
+    assert tokens == ["ACGTAC", "CGTACG", "[MASK]", "TACGTT", "ACGTTG"]
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 6])
+def test_the_place_of_a_kmer_is_that_of_its_first_base(k: int) -> None:
+    stock = Tokenizer.from_file(str(ASSETS / f"dnabert{k}" / "tokenizer.json"))
+    text = "ACgtN ACGT\nTGCANNA"  # white space is dropped, and places stay those of the text
+    starts = [i for i, letter in enumerate(text) if letter.isalpha()]
+    encoding = stock.encode(text, add_special_tokens=False)
+    assert encoding.offsets == [(i, i + 1) for i in starts[: 1 - k]]
 
 
 @pytest.mark.parametrize("k", [3, 4, 5, 6])

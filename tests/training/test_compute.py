@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,28 @@ def test_more_processes_than_gpus(monkeypatch):
         CmgemsError, match=r"more processes than GPUs in --nproc-per-node.* 4 on this machine"
     ):
         start_compute(ComputeConfig(), seed=0, local_rank=4)
+
+
+@pytest.mark.parametrize(
+    ("there", "variable", "compiled"),
+    [
+        ("gcc", None, True),
+        ("clang", None, True),
+        ("", None, False),
+        ("gcc", "icx", False),
+        ("icx", "icx", True),
+    ],
+)
+def test_a_gpu_compiles_where_there_is_a_compiler(monkeypatch, there, variable, compiled):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == there else None)
+    monkeypatch.delenv("CC", raising=False)
+    if variable:
+        monkeypatch.setenv("CC", variable)
+    assert resolve_compute(ComputeConfig(precision="fp32")).compiled is compiled
+    assert resolve_compute(ComputeConfig(precision="fp32", compile="on")).compiled
+    assert not resolve_compute(ComputeConfig(precision="fp32", compile="off")).compiled
 
 
 def test_packed_rows_are_compiled_on_a_gpu(monkeypatch):

@@ -1,0 +1,85 @@
+"""Which columns of a table hold the sequences and the labels, and what to say where they are missing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from cmgems.errors import DataError
+from cmgems.genome.letters import foreign_letter
+from cmgems.reading import Invalid, Table
+
+LABEL_NAMES = ("label", "labels", "target", "targets", "class", "y", "category")
+OTHER_NAMES = ("", "id", "name", "index", "chrom", "chr", "region", "start", "end", "strand", "split", "task")
+LEAST_BASES = 6  # a shorter word of these letters may be anything
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns; case is ignored if no column has exactly that name.
+
+    Attributes:
+        sequence: Holds the bases.
+        labels: Hold the labels.
+        options: How a user names the two, for messages.
+    """
+
+    sequence: str = "sequence"
+    labels: tuple[str, ...] = ("label",)
+    options: tuple[str, str] = ("data.sequence", "data.labels")
+
+    def find(self, table: Table) -> list[int]:
+        """The indices of the sequence's and the labels' columns.
+
+        Raises:
+            DataError: if one is missing, with the columns that may be meant; or if one is there twice.
+        """
+        places = [_places(table.header, name) for name in (self.sequence, *self.labels)]
+        for name, found in zip((self.sequence, *self.labels), places, strict=True):
+            if len(found) > 1:
+                fix = "name every column otherwise"
+                raise DataError(f"column {name!r} appears twice", where=table.where, fix=fix)
+        if not all(places):
+            raise self._missing(table, [not places[0], not all(places[1:])])
+        return [index for (index,) in places]
+
+    def _missing(self, table: Table, missing: list[bool]) -> DataError:
+        header = table.header
+        if any(map(_are_bases, header)):
+            fix = f"write the names of the columns above it: {','.join((self.sequence, *self.labels))}"
+            return DataError("no header", where=table.where, why="the first line is a row", fix=fix)
+        names = [name for name in (self.sequence, *self.labels) if not _places(header, name)]
+        likely = self._likely(table, missing)
+        return DataError(
+            "columns missing",
+            where=table.where,
+            why=f"no {', '.join(map(repr, names))}; it has {', '.join(header)[:60]}",
+            fix="rename them, or say which they are: " + " ".join(likely),
+        )
+
+    def _likely(self, table: Table, missing: list[bool]) -> list[str]:
+        """The options that name the missing columns, as words of a command line."""
+        header = table.header
+        first = next(table.records(range(len(header)), Invalid("", skip=True)), None)
+        lengths = {
+            name: len(cell)
+            for name, cell in zip(header, first.cells if first else (), strict=False)
+            if _are_bases(cell)
+        }
+        bases = self.sequence if not missing[0] else max(lengths, key=lengths.__getitem__, default="COLUMN")
+        others = [name for name in header if name.lower() not in (bases.lower(), *OTHER_NAMES)]
+        known = [name for name in others if name.lower() in LABEL_NAMES]
+        label = (known or others)[0] if known or len(others) == 1 else "COLUMN"
+        guesses = zip(self.options, (bases, label), missing, strict=True)
+        return [shlex.quote(f"{option}={name}") for option, name, is_missing in guesses if is_missing]
+
+
+def _places(header: list[str], name: str) -> list[int]:
+    """The indices of the columns that are called so."""
+    exactly = [i for i, found in enumerate(header) if found == name]
+    return exactly or [i for i, found in enumerate(header) if found.lower() == name.lower()]
+
+
+def _are_bases(cell: str) -> bool:
+    letters = "".join(cell.split())
+    return len(letters) >= LEAST_BASES and foreign_letter(letters.encode(), "") is None
