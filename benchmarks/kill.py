@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import shutil
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,12 +117,20 @@ def start(recipe: str, folder: Path, out: Path, background: bool) -> subprocess.
 
 def logged(out: Path) -> int:
     """Bytes of the logs of a run and of the runs below it."""
-    return sum(path.stat().st_size for path in out.glob("**/metrics.jsonl"))
+    return sum(path.stat().st_size for path in below(out) if path.name == "metrics.jsonl")
 
 
 def saving(out: Path) -> bool:
     """Whether a half-written checkpoint is there."""
-    return any(out.glob(f"**/checkpoints/{PARTIAL_PREFIX}*"))
+    return any(
+        path.parent.name == "checkpoints" and path.name.startswith(PARTIAL_PREFIX) for path in below(out)
+    )
+
+
+def below(out: Path) -> Iterator[Path]:
+    """All files and folders of a run that is at work: unlike ``rglob``, this bears with those that vanish."""
+    for folder, folders, files in os.walk(out):
+        yield from (Path(folder) / name for name in [*folders, *files])
 
 
 def interrupt(

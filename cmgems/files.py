@@ -62,17 +62,13 @@ def is_there(path: Path) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, or of the names and files of a folder, in hexadecimal.
+    """The sha256 of a file, in hexadecimal.
 
     Raises:
         OSError: if it cannot be read.
     """
-    if not path.is_dir():
-        with open(path, "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    files = sorted(file for file in path.rglob("*") if not file.is_dir())
-    lines = (f"{sha256_of(file)} {file.relative_to(path)}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 @contextmanager

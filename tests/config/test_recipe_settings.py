@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmgems.config import RecipeSettings, config_dict, dump_config, load_config
+from cmgems.config import RecipeSettings, config_dict, dotted_values, dump_config, load_config
 from cmgems.config.recipe_settings import merge
 from cmgems.errors import ConfigError
 
@@ -139,3 +139,12 @@ def test_merging_keeps_options_until_another_name_comes() -> None:
     assert merge([task, {"task": {"name": "b"}}]) == {"task": {"name": "b"}}
     assert merge([task, {"task": "b"}, {"task": {"metric": "r2"}}]) == {"task": {"name": "b", "metric": "r2"}}
     assert merge([{"lora": None}, {"lora": {"r": 8}}]) == {"lora": {"r": 8}}
+
+
+def test_values_by_dotted_key_apply_as_overrides_do():
+    values = {"masking.curriculum.threshold": 5, "masking.curriculum": "cm_step", "datasets": ["a,b", "c"]}
+    assert dotted_values(values) == [
+        {"datasets": ["a,b", "c"]},
+        {"masking": {"curriculum": "cm_step"}},
+        {"masking": {"curriculum": {"threshold": 5}}},
+    ]
