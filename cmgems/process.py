@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
-import select
 import signal
 import sys
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from cmgems.errors import disk_error
 
@@ -18,34 +17,49 @@ from cmgems.errors import disk_error
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
 
 
-class _Outlet(io.FileIO):
-    """stdout or stderr. Once its reader has gone, or the first error was raised, what is written goes nowhere.
+class _Outlet(io.TextIOWrapper):
+    """stdout or stderr. Once its reader has gone, or an error was raised, what is written goes nowhere.
+
+    Only text passes through Python here: a signal between two lines of Python below the buffer would write it twice.
 
     Args:
-        fd: The file descriptor; it stays open.
+        stream: The stream before; its file descriptor stays open.
         results: Whether results are written there, so that any other error than a lost reader counts, a full disk say.
     """
 
-    def __init__(self, fd: int, *, results: bool) -> None:
-        super().__init__(fd, "wb", closefd=False)
-        self._results, self._lost = results, False
+    def __init__(self, stream: TextIO, *, results: bool) -> None:
+        file = io.FileIO(stream.fileno(), "wb", closefd=False)
+        os.set_blocking(file.fileno(), True)  # another process may have changed the terminal
+        terminal = file.isatty()
+        super().__init__(
+            io.BufferedWriter(file),
+            encoding=stream.encoding,
+            errors="backslashreplace",
+            line_buffering=not results or terminal,
+        )
+        self._results = results
         # EIO is a closed terminal; on a disk it is a fault.
-        self._reader_gone = {errno.EPIPE, errno.ECONNRESET} | ({errno.EIO} if self.isatty() else set())
+        self._reader_gone = {errno.EPIPE, errno.ECONNRESET} | ({errno.EIO} if terminal else set())
 
-    def write(self, data: Any, /) -> int:
-        if self._lost:
-            return len(data)
+    def write(self, text: str, /) -> int:
         try:
-            while (
-                written := super().write(data)
-            ) is None:  # another process has made the terminal non-blocking
-                select.select([], [self], [])
+            return super().write(text)
         except OSError as error:
-            self._lost = True
-            if self._results and error.errno not in self._reader_gone:
-                raise disk_error(error, "standard output") from error
-            return len(data)
-        return written
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        if self._results and error.errno not in self._reader_gone:
+            raise disk_error(error, "standard output") from error
 
 
 def outlive_readers() -> None:
@@ -68,15 +82,9 @@ def _outliving(stream: TextIO | None, fd: int, *, results: bool) -> TextIO:
     if stream is None:
         return open(fd, "w", encoding="utf-8", closefd=False)
     try:
-        outlet = _Outlet(stream.fileno(), results=results)
+        return _Outlet(stream, results=results)
     except (OSError, ValueError):  # a stream of Python's own, as a notebook has
         return stream
-    return io.TextIOWrapper(
-        io.BufferedWriter(outlet),
-        encoding=stream.encoding,
-        errors="backslashreplace",
-        line_buffering=not results or outlet.isatty(),
-    )
 
 
 def write_now(text: str) -> None:
