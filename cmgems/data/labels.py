@@ -232,7 +232,7 @@ def _ordered(labels: set[str]) -> tuple[str, ...]:
 
 
 def are_measured(labels: Collection[str]) -> bool:
-    """Whether labels are quantities rather than classes: three numbers or more, most with decimals, missing ones apart."""
+    """Whether labels are quantities, not classes: three numbers or more, most with decimals, missing ones apart."""
     given = [label for label in labels if label.lower() not in MISSING]
     if len(given) < 3 or not all(map(NUMBER.fullmatch, given)):
         return False
