@@ -100,8 +100,9 @@ def labels_jsonl(random: Random) -> Made:
 
 
 def sequences_csv(random: Random) -> Made:
+    # From 4 on: NA and nan stand for a missing sequence.
     rows = [
-        [f"{random.choice(NAMES)}{i}", bases(random, 1, 60, "ACGTNacgt")] for i in range(random.randint(1, 8))
+        [f"{random.choice(NAMES)}{i}", bases(random, 4, 60, "ACGTNacgt")] for i in range(random.randint(1, 8))
     ]
     if random.random() < 0.2:
         return _table(["sequence"], [[row[1]] for row in rows], ",", random), len(rows)
