@@ -17,7 +17,7 @@ pretrain() { # run, then what differs from logo_cpu
     compute.threads=1 "${@:2}" -o "runs/$1"
 }
 pretrain logo_small
-logo=(model=logo data.batch_size=16 optim.lr=1e-3)
+logo=(model=logo sequences=16 optim.lr=1e-3)
 pretrain logo "${logo[@]}" steps=5000
 
 # The same models with the paper's pair of strategies and threshold, for longer.

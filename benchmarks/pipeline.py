@@ -96,13 +96,13 @@ def candidates(folder: Path, bases: int) -> dict[str, Iterator[object]]:
 
     def data_of(prefetch: int) -> PretrainingData:
         split = Split(block_bp=20_000)
-        config = GenomeData(store=folder / "store", split=split, batch_size=BATCH, prefetch=prefetch)
+        config = GenomeData(store=folder / "store", split=split, prefetch=prefetch)
         return PretrainingData(config, TOKENIZER, 512, seed=0)
 
     masker = Masker(masking, TOKENIZER, steps=1, seed=0)
     found: dict[str, Iterator[object]] = {RAW: raw_loop(data_of(0), masker)}
     for name, prefetch in ((NODES, 4), (ALONE, 0)):
-        stream = data_of(prefetch).stream(masker, 1)
+        stream = data_of(prefetch).stream(masker, BATCH)
         stream.reset()
         found[name] = stream
     workers = partial(DataLoader, num_workers=2, persistent_workers=True)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
@@ -41,7 +42,7 @@ from cmgems.runs import (
     stop_signals,
     summary,
 )
-from cmgems.tasks import TASKS, predict_logits
+from cmgems.tasks import TASKS, loss_weight, predict_logits
 from cmgems.tasks.predict import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
@@ -49,12 +50,14 @@ from cmgems.training import (
     Compute,
     ComputeConfig,
     OptimConfig,
+    RowsAtOnce,
     Saver,
     apply_gradients,
     build_optimizer,
     learning_rate,
     load_weights,
     out_of_memory,
+    passes,
     profiled,
     start_compute,
 )
@@ -151,6 +154,7 @@ class Learner:
         compute.recompute_layers(self.model)
         self._called = compute.compile(self.model)
         self.optimizer = build_optimizer(self.model, config.optim)
+        self._at_once = RowsAtOnce(compute, config.batch_size)
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self.steps = min(config.epochs * self.steps_per_epoch, config.max_steps or sys.maxsize)
 
@@ -166,22 +170,34 @@ class Learner:
     def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> tuple[float, float]:
         """Take optimizer step ``step``, from 0; returns its loss and learning rate."""
         self.model.train()
-        rows, columns = ids_BS.shape
-        advice = "lower batch_size or data.max_tokens, or set compute.recompute=true"
-        with out_of_memory(f"a batch of {rows} x {columns} tokens", advice):
-            with self.compute.autocast():
-                logits = self._called(*model_inputs(ids_BS, self.source.tokenizer.pad_id, self.compute))
-            loss = self.task.loss(logits, torch.from_numpy(labels).to(self.compute.device))
-            if not math.isfinite(loss.item()):
-                raise CmgemsError(
-                    "the loss is not finite",
-                    why=f"it is {loss.item()} in step {step + 1}",
-                    fix="lower optim.lr or set compute.precision=fp32",
-                )
-            loss.backward()
-            lr = learning_rate(self.config.optim, step, self.steps)
-            apply_gradients(self.model, self.optimizer, self.config.optim, lr)
-        return loss.item(), lr
+        height, width = ids_BS.shape
+        loss = self._at_once.attempt(partial(self._backward, ids_BS, labels), f"{height} x {width} tokens")
+        if not math.isfinite(loss):
+            raise CmgemsError(
+                "the loss is not finite",
+                why=f"it is {loss} in step {step + 1}",
+                fix="lower optim.lr or set compute.precision=fp32",
+            )
+        lr = learning_rate(self.config.optim, step, self.steps)
+        apply_gradients(self.model, self.optimizer, self.config.optim, lr)
+        return loss, lr
+
+    def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> float:
+        """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all."""
+        self.optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
+        total = 0.0
+        for first in range(0, len(ids_BS), rows):
+            some_BS, of_some = ids_BS[first : first + rows], labels[first : first + rows]
+            if not (weight := loss_weight(of_some)):
+                continue
+            with passes():
+                with self.compute.autocast():
+                    logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
+                mean = self.task.loss(logits, torch.from_numpy(of_some).to(self.compute.device))
+                share = mean * (weight / loss_weight(labels))
+                share.backward()
+                total += share.item()
+        return total
 
     def predict(self, labelled: LabelledSet) -> np.ndarray:
         """The task's predictions for all sequences of a set."""

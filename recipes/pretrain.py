@@ -6,6 +6,7 @@ Copy it (`cmgems cp pretrain ./my_pretrain.py`), change what you like, and run t
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from torch import Tensor
 from cmgems.config import Component, component
 from cmgems.distributed import World, open_world
 from cmgems.errors import CmgemsError
-from cmgems.masking import MaskedBatch, Masker, MaskingConfig
+from cmgems.masking import MaskedBatch, Masker, MaskingConfig, micro_batches
 from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.runs import (
@@ -42,12 +43,13 @@ from cmgems.training import (
     Meter,
     OptimConfig,
     ParallelConfig,
+    RowsAtOnce,
     Saver,
+    StepResult,
     TroubleConfig,
     Watch,
     build_optimizer,
     learning_rate,
-    memory_advice,
     prepare_model,
     profiled,
     start_compute,
@@ -64,7 +66,8 @@ class Config:
 
     Attributes:
         steps: Optimizer steps of the whole run.
-        accumulation: Batches (`data.batch_size` sequences each) in one optimizer step.
+        sequences: Sequences in one optimizer step, over all processes. How many go through the model at once is
+            `compute.micro_batch`.
         seed: Decides weights, order, windows and masks.
         model: A registered model with random weights; or a run, checkpoint or model folder, which brings its weights,
             config and tokenizer. Optimizer, schedule and curriculum start from the beginning.
@@ -72,7 +75,7 @@ class Config:
     """
 
     steps: int = 10_000
-    accumulation: int = 25
+    sequences: int = 250
     seed: int = 0
     model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
     tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
@@ -87,8 +90,8 @@ class Config:
     trouble: TroubleConfig = field(default_factory=TroubleConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.accumulation < 1:
-            raise CmgemsError("`steps` and `accumulation` must be 1 or more")
+        if self.steps < 1 or self.sequences < 1:
+            raise CmgemsError("`steps` and `sequences` must be 1 or more")
         if not 0 <= self.seed < 2**64:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
@@ -107,8 +110,10 @@ class Pretraining:
 
         self.data = PretrainingData(config.data, tokenizer, self.source.config.max_positions, config.seed)
         self.masker = Masker(config.masking, tokenizer, config.steps, config.seed)
-        self.stream = self.data.stream(self.masker, config.accumulation, world.rank, world.size)
+        self.stream = self.data.stream(self.masker, config.sequences, world.rank, world.size)
         self.validation = self.data.validation_batches(config.validation)
+        rows = math.ceil(config.sequences / world.size)
+        self.at_once = RowsAtOnce.of_tokens(compute, rows, self.data.full_tokens, world)
 
         self.start, self.watch = 0, Watch()
         self.state: dict[str, Any] = {"tokens": 0, "seconds": 0.0}
@@ -135,22 +140,28 @@ class Pretraining:
         place = {"step": step, "state": self.state, "watch": watch, "stream": stream}
         self.saver.save(step, place, self.state["validation_loss"] if validated else None)
 
-    def train_step(self, step: int, meter: Meter) -> tuple[list[MaskedBatch], dict[str, Any], str]:
-        """Take optimizer step ``step``, from 0; returns its batches, its record and what went wrong, mostly ""."""
+    def train_step(self, step: int, meter: Meter) -> tuple[MaskedBatch, dict[str, Any], str]:
+        """Take optimizer step ``step``, from 0; returns its batch, its record and what went wrong, mostly ""."""
         config = self.config
         meter.start()
-        batches = [next(self.stream) for _ in range(config.accumulation)]
+        batch = next(self.stream)
         meter.data_arrived()
         lr = learning_rate(config.optim, step, config.steps)
-        with memory_advice(batches, config.data.batch_size, config.accumulation):
-            parts = self.optimizer, config.optim, lr, self.compute, self.world
-            result = train_step(self.model, self.loss, batches, *parts)
-        trouble = self.watch.check(result, batches[0].strategy, config.trouble)
-        record = {"step": step + 1, **meter.record(result, batches, lr)}
+
+        def take(rows: int) -> StepResult:
+            parts = micro_batches(batch, rows, self.data.full_tokens, config.data.pad_multiple)
+            return train_step(
+                self.model, self.loss, parts, self.optimizer, config.optim, lr, self.compute, self.world
+            )
+
+        height, width = batch.ids_BS.shape
+        result = self.at_once.attempt(take, f"{height} x {width} tokens")
+        trouble = self.watch.check(result, batch.strategy, config.trouble)
+        record = {"step": step + 1, **meter.record(result, batch, lr)}
         record |= {"skipped": self.watch.skipped, "spikes": self.watch.spikes}
         self.state["tokens"] += result.tokens
         self.state["seconds"] += record["seconds"]
-        return batches, record, trouble
+        return batch, record, trouble
 
     def validate(self, step: int, log: MetricLog, display: Display) -> None:
         """Measure the loss under the fixed mask; the curriculum may switch."""
@@ -198,9 +209,11 @@ def train(config: Config, work: Pretraining, run: Run, world: World) -> None:
         work.saver,
         stop_signals(display.announce) as stop,
     ):
-        display.note(f"{work.compute.describe()}; {start} of {steps} steps done; {run.folder}", work.state)
+        at_once = f"{work.at_once.rows} sequences at a time"
+        place = f"{start} of {steps} steps done; {run.folder}"
+        display.note(f"{work.compute.describe()}, {at_once}; {place}", work.state)
         for done in range(start + 1, steps + 1):
-            batches, record, trouble = work.train_step(done - 1, meter)
+            batch, record, trouble = work.train_step(done - 1, meter)
             profile_step()
             display.step(done, step_text(record), record)
             if done % config.log.every == 0 or done == steps:
@@ -208,8 +221,7 @@ def train(config: Config, work: Pretraining, run: Run, world: World) -> None:
             if trouble:
                 log.write({"step": done, "trouble": trouble})
                 display.note(f"step {done}: {trouble}")
-                size = config.data.batch_size
-                stop_if_diverged(work.watch, config.trouble, batches, size, run.folder, done, world)
+                stop_if_diverged(work.watch, config.trouble, batch, config.sequences, run.folder, done, world)
 
             validated = done % config.validation.every == 0 or done == steps
             if validated:

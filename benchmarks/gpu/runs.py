@@ -13,23 +13,20 @@ from setting import Setting, cmgems
 from cmgems.runs import RunReader
 from cmgems.runs.summary import SWITCHED_AT
 
-# How 250 sequences a step are fed; DNABERT's 250 at a time may not fit into 80 GB.
-BATCHING = {
-    "logo": ("data.batch_size=250", "accumulation=1"),
-    "dnabert": ("data.batch_size=125", "accumulation=2"),
-}
+# Sequences at a time, of the 250 of a step: DNABERT's 250 may not fit into 80 GB.
+AT_ONCE = {"logo": 250, "dnabert": 125}
 
 
 def command(setting: Setting, model: str, strategy: str, steps: int, out: Path, *more: str) -> list[str]:
     """That of a run of the paper's config; ``more`` wins over what all runs share."""
     words = [
         *setting.data,
-        *BATCHING[model],
+        f"compute.micro_batch={AT_ONCE[model]}",
         f"masking.curriculum={strategy}",
         f"steps={steps}",
         "log.every=1",
     ]
-    words += ["data.batch_size=10", "validation.sequences=50", "model.layers=2"] * setting.options.quick
+    words += ["sequences=10", "validation.sequences=50", "model.layers=2"] * setting.options.quick
     return cmgems("run", "pretrain", "--config", model, *words, *more, "-o", out)
 
 

@@ -53,25 +53,6 @@ def rows_of(lengths: str, rows: int, count: int) -> list[Batches]:
     return made
 
 
-def split(batch: MaskedBatch, parts: int) -> Batches:
-    """The rows of a batch as micro-batches of equal height."""
-    rows, width = batch.ids_BS.shape
-    height = rows // parts
-    made = []
-    for first in range(0, height * parts, height):
-        here = (batch.positions_M >= first * width) & (batch.positions_M < (first + height) * width)
-        made.append(
-            MaskedBatch(
-                batch.ids_BS[first : first + height],
-                batch.attention_BS[first : first + height],
-                batch.positions_M[here] - first * width,
-                batch.labels_M[here],
-                batch.strategy,
-            )
-        )
-    return made
-
-
 def ours(config: BertConfig, compute: Compute) -> Step:
     """A step of ours as the recipe takes it."""
     model = config.masked_lm().to(compute.device)
@@ -147,7 +128,7 @@ def measure(
     steps = setting.pick(max(3, round(0.5 / timed(step, made, 3))), 1)
     found = sorted(timed(step, made, steps) for _ in range(setting.pick(5, 1)))
     seconds = statistics.median(found)
-    flops = sum(training_flops(config.masked_lm(), config).of(batch) for batch in made) / len(made)
+    flops = sum(training_flops(config.masked_lm(), config).of(b) for batch in made for b in batch) / len(made)
     tokens = sum(int(b.attention_BS.sum()) for batch in made for b in batch) / len(made)
     peak = peak_flops(setting.compute)
     say(

@@ -4,6 +4,7 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
+from cmgems.masking.micro_batches import micro_batches
 from cmgems.masking.ranks import RankBy
 from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
 
@@ -25,5 +26,6 @@ __all__ = [
     "Uniform",
     "corrupt",
     "mask_batch",
+    "micro_batches",
     "needs_ranks",
 ]

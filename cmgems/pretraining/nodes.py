@@ -1,7 +1,7 @@
 """The pretraining pipeline as torchdata nodes; the only file that imports torchdata.
 
-An element is a whole batch: window positions flow, one vectorised call gathers and tokenizes them, another masks.
-Everything up to ``MaskNode`` is unmasked and may run ahead in a thread. The mask node is last and asks the
+An element is the batch of a whole step: window positions flow, one vectorised call gathers and tokenizes them, another
+masks. Everything up to ``MaskNode`` is unmasked and may run ahead in a thread. The mask node is last and asks the
 curriculum at the moment the training step asks for a batch, so a switch acts on exactly the next step.
 
 ``torchdata.nodes.Loader`` is not used: it looks one element ahead, past the mask node.
@@ -59,7 +59,7 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
 
     Args:
         epoch_windows: Gives the windows of an epoch.
-        batch_size: Sequences in a batch over all ranks.
+        sequences: Sequences in a batch over all ranks.
         padded_tokens: Row width for the longest of a batch's lengths in bp.
         rank: This process' row of the batch: rows rank, rank + world, ...
         world: Number of processes.
@@ -71,22 +71,22 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
     def __init__(
         self,
         epoch_windows: EpochWindows,
-        batch_size: int,
+        sequences: int,
         padded_tokens: Callable[[int], int],
         rank: int = 0,
         world: int = 1,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._epoch_windows = epoch_windows
-        self._batch_size = batch_size
+        self._sequences = sequences
         self._padded_tokens = padded_tokens
-        self._rows = np.arange(rank, batch_size, world)
-        self.begin = {"epoch": 0, "batch": 0, "sample": 0}
+        self._rows = np.arange(rank, sequences, world)
+        self.begin = {"epoch": 0, "window": 0, "sample": 0}
 
     def reset(self, initial_state: dict[str, Any] | None = None) -> None:
         super().reset(initial_state)
         state = initial_state or self.begin
-        self._epoch, self._batch, self._sample = state["epoch"], state["batch"], state["sample"]
+        self._epoch, self._window, self._sample = state["epoch"], state["window"], state["sample"]
         self._starts_N, self._lengths_N = self._epoch_windows(self._epoch)
 
     def next(self) -> WindowBatch | Failure:
@@ -96,16 +96,14 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
             return Failure(error)
 
     def _next_batch(self) -> WindowBatch:
-        if (self._batch + 1) * self._batch_size > len(self._starts_N):
-            # Fewer than a batch left: they wait for another epoch's shuffle.
-            self._epoch, self._batch = self._epoch + 1, 0
+        parts = [self._take(self._sequences)]
+        while (missing := self._sequences - sum(len(starts_B) for starts_B, _ in parts)) > 0:
+            self._epoch, self._window = self._epoch + 1, 0
             self._starts_N, self._lengths_N = self._epoch_windows(self._epoch)
-        first = self._batch * self._batch_size
-        starts_B = self._starts_N[first : first + self._batch_size]
-        lengths_B = self._lengths_N[first : first + self._batch_size]
-        samples_B = np.arange(self._sample, self._sample + self._batch_size, dtype=np.uint64)
-        self._batch += 1
-        self._sample += self._batch_size
+            parts.append(self._take(missing))
+        starts_B, lengths_B = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        samples_B = np.arange(self._sample, self._sample + self._sequences, dtype=np.uint64)
+        self._sample += self._sequences
         return WindowBatch(
             starts_B[self._rows],
             lengths_B[self._rows],
@@ -113,8 +111,13 @@ class WindowNode(BaseNode[WindowBatch | Failure]):
             self._padded_tokens(int(lengths_B.max())),
         )
 
+    def _take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The next ``count`` windows of the epoch, or those that are left."""
+        first, self._window = self._window, self._window + count
+        return self._starts_N[first : self._window], self._lengths_N[first : self._window]
+
     def get_state(self) -> dict[str, Any]:
-        return {"epoch": self._epoch, "batch": self._batch, "sample": self._sample}
+        return {"epoch": self._epoch, "window": self._window, "sample": self._sample}
 
 
 class MaskNode(BaseNode[MaskedBatch]):
@@ -124,20 +127,12 @@ class MaskNode(BaseNode[MaskedBatch]):
         source: Unmasked batches; a failure among them is raised here.
         windows: Where they come from. Only its state is kept, so that a run may go on with other threads.
         masker: Holds the curriculum and its state, which is part of this node's state.
-        accumulation: Batches in one optimizer step.
     """
 
-    def __init__(
-        self,
-        source: BaseNode[IdBatch | Failure],
-        windows: WindowNode,
-        masker: Masker,
-        accumulation: int = 1,
-    ) -> None:
+    def __init__(self, source: BaseNode[IdBatch | Failure], windows: WindowNode, masker: Masker) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._source, self._windows = source, windows
         self._masker = masker
-        self._accumulation = accumulation
 
     def reset(self, initial_state: dict[str, Any] | None = None) -> None:
         super().reset(initial_state)
@@ -152,9 +147,9 @@ class MaskNode(BaseNode[MaskedBatch]):
         batch = next(self._source)
         if isinstance(batch, Failure):
             raise batch.error
-        step = self._taken // self._accumulation
+        masked = self._masker.mask(batch.ids_BS, batch.samples_B, self._taken)
         self._taken += 1
-        return self._masker.mask(batch.ids_BS, batch.samples_B, step)
+        return masked
 
     def get_state(self) -> dict[str, Any]:
         return {
@@ -175,7 +170,6 @@ def masked_stream(
     windows: WindowNode,
     tokenize: Callable[[WindowBatch], IdBatch],
     masker: Masker,
-    accumulation: int,
     prefetch: int,
     workers: int = 0,
 ) -> MaskNode:
@@ -185,7 +179,6 @@ def masked_stream(
         windows: Source of positions.
         tokenize: Pure function from positions to ids.
         masker: The run's masking.
-        accumulation: Batches in one optimizer step.
         prefetch: Unmasked batches kept ready by a thread; 0 for none.
         workers: Threads that call ``tokenize`` in parallel, in the order of the batches; 0 for none.
     """
@@ -205,4 +198,4 @@ def masked_stream(
     )
     if prefetch:
         source = Prefetcher(source, prefetch)
-    return MaskNode(source, windows, masker, accumulation)
+    return MaskNode(source, windows, masker)

@@ -11,13 +11,13 @@ import numpy as np
 from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs, store_content
-from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, needs_ranks
+from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
 from cmgems.tokenization import Tokenizer, overlapping
 
-# Windows are sorted by length within groups of this many batches: little padding, and still a shuffle.
-BATCHES_SORTED_TOGETHER = 50
+# Sequences tokenized together where a sample of the genome is wanted, and that go through a model in a validation.
+ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,8 @@ class GenomeData:
         store: Genome store (`cmgems genome build`).
         sampler: How windows are cut from it.
         split: What is held out for validation.
-        batch_size: Sequences in one forward pass, over all processes.
-        pad_multiple: Rows are padded to a multiple of this many tokens. With 64 torch.compile sees at
-            most 8 widths; in eager mode a smaller one wastes less.
+        pad_multiple: Rows of different lengths are padded to a multiple of this many tokens. With 64 torch.compile sees
+            at most 8 widths; in eager mode a smaller one wastes less.
         prefetch: Batches prepared ahead by a thread.
         workers: Threads that tokenize; 0 leaves it to the thread that prefetches, which is enough up to tens of
             millions of tokens a second.
@@ -39,14 +38,11 @@ class GenomeData:
     store: Path = input_path(store_content)
     sampler: Component = component(SAMPLERS, "tiled")
     split: Split = field(default_factory=Split)
-    batch_size: int = 10
     pad_multiple: int = 64
     prefetch: int = free(4)
     workers: int = free(0)
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise CmgemsError(f"`batch_size` must be 1 or more, but is {self.batch_size}")
         if self.pad_multiple < 1:
             raise CmgemsError(f"`pad_multiple` must be 1 or more, but is {self.pad_multiple}")
         for name in ("prefetch", "workers"):
@@ -82,15 +78,6 @@ class FixedValidation:
             raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
 
 
-def _group_by_length(lengths_N: np.ndarray, batch_size: int, generator: np.random.Generator) -> np.ndarray:
-    """An order of shuffled windows in which batches hold similar lengths, and batches stay shuffled."""
-    group = batch_size * BATCHES_SORTED_TOGETHER
-    order = np.lexsort((lengths_N, np.arange(len(lengths_N)) // group))
-    full = len(order) // batch_size * batch_size
-    batches = order[:full].reshape(-1, batch_size)
-    return generator.permutation(batches, axis=0).reshape(-1)
-
-
 class PretrainingData:
     """A store seen as batches of token ids.
 
@@ -111,10 +98,9 @@ class PretrainingData:
         self.seed = seed
         self.max_positions = max_positions
         self.sampler = config.sampler.build(SAMPLERS)
-        longest = tokenizer.token_count(self.sampler.max_bp)
-        if longest > max_positions:
+        if self.full_tokens > max_positions:
             raise CmgemsError(
-                f"windows of {self.sampler.max_bp} bp make up to {longest} tokens",
+                f"windows of {self.sampler.max_bp} bp make up to {self.full_tokens} tokens",
                 where="data.sampler.max_bp",
                 why=f"the model has {max_positions} positions",
                 fix=f"set data.sampler.max_bp={tokenizer.bases_for(max_positions)} or less",
@@ -128,19 +114,18 @@ class PretrainingData:
         multiple = self.config.pad_multiple
         return min(-(-tokens // multiple) * multiple, self.max_positions)
 
+    @property
+    def full_tokens(self) -> int:
+        """Tokens of the longest windows."""
+        return self.tokenizer.token_count(self.sampler.max_bp)
+
     def epoch_windows(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Training windows of an epoch, in order."""
-        starts_N, lengths_N = self._windows(self.train_runs, epoch, "training")
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        order = _group_by_length(lengths_N, self.config.batch_size, generator)
-        if not len(order):
-            raise DataError(
-                f"only {len(starts_N)} training windows",
-                where=self.config.store,
-                why=f"a batch takes {self.config.batch_size}",
-                fix="lower data.batch_size, or use a larger genome",
-            )
-        return starts_N[order], lengths_N[order]
+        """Training windows of an epoch, in order.
+
+        Raises:
+            DataError: if there is none.
+        """
+        return self._windows(self.train_runs, epoch, "training")
 
     def _windows(self, runs: np.ndarray, epoch: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         starts_N, lengths_N = self.sampler.windows(self.store, runs, self.seed, epoch)
@@ -174,13 +159,12 @@ class PretrainingData:
     def sample_ids(self, tokens: int) -> Iterator[np.ndarray]:
         """Unmasked training batches, int32 (B, S), with at least ``tokens`` maskable tokens; always the same."""
         epoch = found = 0
-        size = self.config.batch_size
         while found < tokens:
             starts_N, lengths_N = self.epoch_windows(epoch)
-            for first in range(0, len(starts_N), size):
+            for first in range(0, len(starts_N), ROWS):
                 if found >= tokens:
                     return
-                starts_B, lengths_B = starts_N[first : first + size], lengths_N[first : first + size]
+                starts_B, lengths_B = starts_N[first : first + ROWS], lengths_N[first : first + ROWS]
                 samples_B = np.arange(len(starts_B), dtype=np.uint64)
                 width = self.padded_tokens(int(lengths_B.max()))
                 ids_BS = self.tokenize(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
@@ -188,24 +172,22 @@ class PretrainingData:
                 yield ids_BS
             epoch += 1
 
-    def stream(self, masker: Masker, accumulation: int, rank: int = 0, world: int = 1) -> MaskNode:
-        """Endless masked training batches.
+    def stream(self, masker: Masker, sequences: int, rank: int = 0, world: int = 1) -> MaskNode:
+        """Endless masked training batches, each of the ``sequences`` of a step; this rank's rows of them.
 
         Raises:
             CmgemsError: if the masker's target rate cannot be reached, or there are more processes than rows.
         """
-        if world > self.config.batch_size:
+        if world > sequences:
             raise CmgemsError(
-                f"{world} processes share batches of {self.config.batch_size} sequences",
-                where="data.batch_size",
-                fix=f"set data.batch_size={world} or more, or start fewer processes",
+                f"{world} processes share steps of {sequences} sequences",
+                where="sequences",
+                fix=f"set sequences={world} or more, or start fewer processes",
             )
         if masker.config.target_rate is not None:
             masker.calibrate(self.sample_ids(SAMPLE_TOKENS))
-        windows = WindowNode(self.epoch_windows, self.config.batch_size, self.padded_tokens, rank, world)
-        return masked_stream(
-            windows, self.tokenize, masker, accumulation, self.config.prefetch, self.config.workers
-        )
+        windows = WindowNode(self.epoch_windows, sequences, self.padded_tokens, rank, world)
+        return masked_stream(windows, self.tokenize, masker, self.config.prefetch, self.config.workers)
 
     def validation_batches(self, config: FixedValidation) -> list[MaskedBatch]:
         """Held-out batches under the fixed mask, the same at every validation of every run with this seed.
@@ -218,8 +200,8 @@ class PretrainingData:
         named = config.masking, STRATEGIES.get(config.masking)
         no_ranks_V = np.zeros(self.tokenizer.vocab_size, np.int32)
         batches = []
-        for first in range(0, len(order), self.config.batch_size):
-            rows = order[first : first + self.config.batch_size]
+        for first in range(0, len(order), ROWS):
+            rows = order[first : first + ROWS]
             width = self.padded_tokens(int(lengths_N[rows].max()))
             samples_B = rows.astype(np.uint64)
             ids = self.tokenize(WindowBatch(starts_N[rows], lengths_N[rows], samples_B, width))
@@ -227,7 +209,7 @@ class PretrainingData:
                 ids.ids_BS, samples_B, self.tokenizer, no_ranks_V, named, rate=config.rate, seed=self.seed
             )
             if len(batch.positions_M):
-                batches.append(batch)
+                batches += micro_batches(batch, ROWS, self.full_tokens, self.config.pad_multiple)
         if not batches:
             raise DataError(
                 "no token of the validation windows is masked",

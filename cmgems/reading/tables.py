@@ -202,7 +202,7 @@ def _json_object(line: Line) -> dict[str, Any]:
     try:
         # Numbers stay as they are written: 1.0 and 1 must not become the same, nor 0.1 another.
         found = json.loads(line.text, parse_float=str, parse_int=str, parse_constant=str)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(
             "not JSON", where=line.where, why=str(error), fix="write one object a line"
         ) from error

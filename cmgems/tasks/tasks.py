@@ -62,6 +62,11 @@ class Task(Protocol):
         """Bring a trained model, in place, to the form in which it is saved: it gives what its labels say."""
 
 
+def loss_weight(labels: np.ndarray) -> int:
+    """Over how many labels a task's loss is the mean: what a part of a batch counts for in the whole."""
+    return int((labels != IGNORE).sum()) if labels.dtype == np.int64 else len(labels)
+
+
 TASKS: Registry[Task] = Registry("task")
 
 

@@ -2,11 +2,12 @@
 
 from cmgems.training.bad_batch import stop_if_diverged
 from cmgems.training.compute import Compute, ComputeConfig, resolve_compute, start_compute
-from cmgems.training.memory import memory_advice, out_of_memory
+from cmgems.training.memory import out_of_memory, passes
 from cmgems.training.meter import Meter
 from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer, learning_rate
 from cmgems.training.parallel import ParallelConfig, prepare_model
 from cmgems.training.profiling import profiled
+from cmgems.training.rows_at_once import RowsAtOnce
 from cmgems.training.saver import Saver
 from cmgems.training.state import load_weights
 from cmgems.training.step import MaskedLMLoss, StepResult, train_step, unigram_entropy, validate
@@ -19,6 +20,7 @@ __all__ = [
     "Meter",
     "OptimConfig",
     "ParallelConfig",
+    "RowsAtOnce",
     "Saver",
     "StepResult",
     "TroubleConfig",
@@ -27,8 +29,8 @@ __all__ = [
     "build_optimizer",
     "learning_rate",
     "load_weights",
-    "memory_advice",
     "out_of_memory",
+    "passes",
     "prepare_model",
     "profiled",
     "resolve_compute",

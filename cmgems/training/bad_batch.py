@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,8 @@ from cmgems.training.watch import TroubleConfig, Watch
 def stop_if_diverged(
     watch: Watch,
     config: TroubleConfig,
-    batches: Sequence[MaskedBatch],
-    batch_size: int,
+    batch: MaskedBatch,
+    sequences: int,
     folder: Path,
     step: int,
     world: World,
@@ -30,8 +29,8 @@ def stop_if_diverged(
     Args:
         watch: Has seen the step.
         config: Says when to stop.
-        batches: This rank's micro-batches of the step, to save.
-        batch_size: Sequences in a micro-batch over all ranks.
+        batch: This rank's rows of the step, to save.
+        sequences: Sequences in a step over all ranks.
         folder: The run's; each rank writes ``bad_batch/step_XXXXXXXX_rank_R.safetensors`` there.
         step: The step, from 1.
         world: This rank's place.
@@ -42,7 +41,7 @@ def stop_if_diverged(
     if not watch.in_a_row or (config.nonfinite == "skip" and watch.in_a_row < config.patience):
         return
     path = folder / BAD_BATCHES / f"step_{step:08d}_rank_{world.rank}.safetensors"
-    write_bytes(path, batch_bytes(batches, batch_size, step, world))
+    write_bytes(path, batch_bytes(batch, sequences, step, world))
     often = f", and at the {watch.in_a_row - 1} steps before it" if watch.in_a_row > 1 else ""
     skip = "" if config.nonfinite == "skip" else "go on with trouble.nonfinite=skip, or "
     raise CmgemsError(
@@ -52,16 +51,13 @@ def stop_if_diverged(
     )
 
 
-def batch_bytes(batches: Sequence[MaskedBatch], batch_size: int, step: int, world: World) -> bytes:
-    """A safetensors file of one rank's micro-batches: 0.ids_BS, 0.attention_BS, 0.positions_M, 0.labels_M, 1.ids_BS ...
+def batch_bytes(batch: MaskedBatch, sequences: int, step: int, world: World) -> bytes:
+    """A safetensors file of one rank's batch: ids_BS, attention_BS, positions_M, labels_M.
 
-    ``samples_B`` of each, int64, are the places of its rows in the training stream.
+    ``samples_B``, int64, are the places of its rows in the training stream.
     """
-    tensors: dict[str, np.ndarray] = {}
-    for number, batch in enumerate(batches):
-        for name in ("ids_BS", "attention_BS", "positions_M", "labels_M"):
-            tensors[f"{number}.{name}"] = np.ascontiguousarray(getattr(batch, name))
-        first = ((step - 1) * len(batches) + number) * batch_size
-        rows_B = np.arange(len(batch.ids_BS), dtype=np.int64)
-        tensors[f"{number}.samples_B"] = first + world.rank + world.size * rows_B
-    return save(tensors, metadata={"step": str(step), "strategy": batches[0].strategy})
+    names = ("ids_BS", "attention_BS", "positions_M", "labels_M")
+    tensors = {name: np.ascontiguousarray(getattr(batch, name)) for name in names}
+    rows_B = np.arange(len(batch.ids_BS), dtype=np.int64)
+    tensors["samples_B"] = (step - 1) * sequences + world.rank + world.size * rows_B
+    return save(tensors, metadata={"step": str(step), "strategy": batch.strategy})

@@ -42,6 +42,8 @@ class ComputeConfig:
             dropout.
         recompute: Compute each layer again in the backward pass instead of keeping what it made: less memory, a third
             more work.
+        micro_batch: Sequences that go through the model at once, on each process; the step stays the same to
+            rounding. None for as many as fit: when memory is short, half as many from there on.
         threads: CPU threads; None leaves it to PyTorch.
     """
 
@@ -50,11 +52,13 @@ class ComputeConfig:
     compile: Literal["auto", "on", "off"] = free("auto")
     packing: Literal["auto", "on", "off"] = free("auto")
     recompute: bool = free(False)
+    micro_batch: int | None = free(None)
     threads: int | None = free(None)
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise CmgemsError(f"`threads` must be 1 or more, but is {self.threads}")
+        for name in ("micro_batch", "threads"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise CmgemsError(f"`{name}` must be 1 or more, but is {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Compute:
     compiled: bool
     packing: Literal["auto", "on", "off"] = "auto"
     recompute: bool = False
+    micro_batch: int | None = None
 
     def autocast(self) -> AbstractContextManager[object]:
         """bf16 autocast, or nothing in fp32."""
@@ -133,6 +138,7 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
         compiled=compiled,
         packing=config.packing,
         recompute=config.recompute,
+        micro_batch=config.micro_batch,
     )
 
 

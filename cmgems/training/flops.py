@@ -6,7 +6,6 @@ forward, twice that backward, and the two matrix products of attention. Padding 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +47,11 @@ class TrainingFlops:
     pair: float
     masked: float
 
-    def of(self, batches: Sequence[MaskedBatch]) -> float:
-        """FLOPs of a step over these batches."""
-        total = 0.0
-        for batch in batches:
-            lengths_B = batch.attention_BS.sum(1)
-            total += self.token * float(lengths_B.sum()) + self.pair * float((lengths_B**2).sum())
-            total += self.masked * len(batch.positions_M)
-        return total
+    def of(self, batch: MaskedBatch) -> float:
+        """FLOPs of a step over this batch."""
+        lengths_B = batch.attention_BS.sum(1)
+        tokens, pairs = float(lengths_B.sum()), float((lengths_B**2).sum())
+        return self.token * tokens + self.pair * pairs + self.masked * len(batch.positions_M)
 
 
 def training_flops(model: nn.Module, config: ModelConfig) -> TrainingFlops:

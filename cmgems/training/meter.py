@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -41,17 +40,17 @@ class Meter:
         """The data is there."""
         self._waited = time.perf_counter() - self._began
 
-    def record(self, result: StepResult, batches: Sequence[MaskedBatch], lr: float) -> dict[str, Any]:
+    def record(self, result: StepResult, batch: MaskedBatch, lr: float) -> dict[str, Any]:
         """The step's figures, now that it is over; without loss and gradient if they are not finite.
 
-        `mfu`, on GPUs whose peak is known: the model FLOPs of this rank's batches over what its GPU could have done.
+        `mfu`, on GPUs whose peak is known: the model FLOPs of this rank's batch over what its GPU could have done.
         """
         seconds = max(time.perf_counter() - self._began, 1e-9)
         learned = {"loss": result.loss, "gradient_norm": result.gradient_norm} if is_finite(result) else {}
-        mfu = {"mfu": self._flops.of(batches) / seconds / self._peak} if self._peak else {}
+        mfu = {"mfu": self._flops.of(batch) / seconds / self._peak} if self._peak else {}
         return {
             **learned,
-            "strategy": batches[0].strategy,
+            "strategy": batch.strategy,
             "masked_share": result.masked / result.tokens,
             "lr": lr,
             "seconds": seconds,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from cmgems.errors import CmgemsError
+from cmgems.training.memory import out_of_memory
 
 _LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
@@ -155,6 +156,7 @@ def apply_gradients(
     if math.isfinite(norm):
         for group in optimizer.param_groups:
             group["lr"] = lr * group.get("lr_share", 1.0)
-        optimizer.step()
+        with out_of_memory("the optimizer's step", "choose a smaller model, or train on several GPUs"):
+            optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm

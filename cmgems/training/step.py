@@ -20,6 +20,7 @@ from cmgems.models.base import Layout
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
 from cmgems.training.inputs import loss_inputs
+from cmgems.training.memory import passes
 from cmgems.training.optim import OptimConfig, apply_gradients
 
 
@@ -91,7 +92,7 @@ def train_step(
     Args:
         model: Holds the parameters.
         loss: Its ``MaskedLMLoss``, or the compiled form of that.
-        batches: This rank's rows of each micro-batch.
+        batches: This rank's rows, a part at a time.
         optimizer: Updated in place.
         config: For clipping.
         lr: Learning rate of this step.
@@ -99,15 +100,20 @@ def train_step(
         world: Sums over ranks.
 
     The parameters stay as they are if the loss or the gradient's norm is not finite.
+
+    Raises:
+        TooManyRowsError: if a batch does not fit into memory; the same step may be taken with smaller ones.
     """
     loss.train()
+    optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
     masked = int(world.sum(sum(len(b.labels_M) for b in batches), compute.device))
     tokens = int(world.sum(sum(int(b.attention_BS.sum()) for b in batches), compute.device))
     total = torch.zeros((), device=compute.device)
-    for batch in batches:
-        share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
-        share.backward()
-        total += share.detach()
+    with passes():
+        for batch in batches:
+            share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
+            share.backward()
+            total += share.detach()
     world.sum_gradients(model)
     mean = world.sum(total.item(), compute.device)
     norm = apply_gradients(model, optimizer, config, lr, only_if=math.isfinite(mean))

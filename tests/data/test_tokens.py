@@ -28,7 +28,6 @@ def data_of(small_genome, tokenizer, *, max_bp=300, max_positions=512, pad_multi
         store=small_genome.store,
         sampler=Component("tiled", {"max_bp": max_bp}),
         split=Split(fraction=0.1, block_bp=2000),
-        batch_size=4,
         pad_multiple=pad_multiple,
     )
     return PretrainingData(config, tokenizer, max_positions, seed=3)
@@ -37,7 +36,7 @@ def data_of(small_genome, tokenizer, *, max_bp=300, max_positions=512, pad_multi
 def stream_of(small_genome, tokenizer, name="random_span"):
     masking = MaskingConfig(Component("fixed", {"masking": name}), small_genome.table)
     masker = Masker(masking, tokenizer, steps=50, seed=3)
-    return data_of(small_genome, tokenizer).stream(masker, accumulation=1)
+    return data_of(small_genome, tokenizer).stream(masker, 4)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -84,7 +84,7 @@ def test_a_run_masks_its_target_rate(small_genome, curriculum):
     shares, rates = [], []
     for _ in range(2):  # a run, and the same run resumed
         masker = Masker(config, KmerTokenizer(6), steps=400, seed=5)
-        stream = data.stream(masker, 1)
+        stream = data.stream(masker, 10)
         stream.reset()
         batches = [next(stream) for _ in range(400)]
         tokens = sum(int((batch.ids_BS > 3).sum()) for batch in batches)

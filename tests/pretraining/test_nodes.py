@@ -49,7 +49,7 @@ def test_an_error_arrives_whole(fail, in_windows, prefetch, workers):
         return IdBatch(batch.starts_B[:, None], batch.samples_B)
 
     windows = WindowNode(epoch_windows, 1, lambda bases: 8)
-    stream = masked_stream(windows, tokenize, NoMasker(), 1, prefetch, workers)
+    stream = masked_stream(windows, tokenize, NoMasker(), prefetch, workers)
     stream.reset()
     assert [next(stream) for _ in range(3)] == [0, 1, 2]
     with pytest.raises((DataError, Odd)) as stopped:

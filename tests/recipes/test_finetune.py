@@ -177,15 +177,16 @@ def test_weights_and_biases_is_asked_for(small_labelled, tmp_path, capsys, monke
     assert "Weights & Biases is not installed" in capsys.readouterr().err
 
 
-def test_too_little_memory_says_what_to_lower(small_labelled, tmp_path, at_step, capsys):
-    def fail():
+def test_too_little_memory_for_the_optimizer(small_labelled, tmp_path, capsys, monkeypatch):
+    def step(optimizer):
         raise torch.OutOfMemoryError("CUDA out of memory.\nmore")
 
-    at_step(2, fail)
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
     assert run(command(small_labelled, tmp_path)) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "out of memory in a batch of" in line
-    assert "lower batch_size" in line
+    assert line.startswith(
+        "error: out of memory in the optimizer's step: CUDA out of memory.; choose a smaller"
+    )
 
 
 def test_max_steps_ends_in_the_middle_of_an_epoch(small_labelled, tmp_path):

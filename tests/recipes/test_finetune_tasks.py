@@ -14,6 +14,7 @@ from cmgems.cli.main import run
 from cmgems.models import load_model
 from cmgems.runs import read_metric_log
 from cmgems.runs.summary import is_metric
+from cmgems.tasks import TASKS
 from cmgems.tasks.metrics import quantity_metrics
 
 ROWS = {"train": 160, "dev": 40, "test": 40}
@@ -49,6 +50,17 @@ def data(tmp_path_factory):
             lines = [header, *(f"{bases},{cells(task, bases)}" for bases in sequences)]
             (folder / task / f"{split}.csv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def short_of_memory(loss):
+    """A task's loss that fits into memory for four rows at most."""
+
+    def limited(self, logits, labels):
+        if len(logits) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return loss(self, logits, labels)
+
+    return limited
 
 
 def command(task, folder, out, *overrides):
@@ -142,6 +154,20 @@ def test_stopped_in_an_epoch_and_resumed_is_the_same_to_the_bit(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+@pytest.mark.parametrize("task", SCORES)
+def test_few_rows_at_once_give_the_same_steps(task, data, tmp_path, monkeypatch, capsys):
+    """As set, and where memory is short: a part counts for as much as it has labels."""
+    losses = {}
+    for name, more in {"whole": [], "parts": ["compute.micro_batch=3"], "short": []}.items():
+        if name == "short":
+            monkeypatch.setattr(type(TASKS.get(task)), "loss", short_of_memory(type(TASKS.get(task)).loss))
+        assert run(command(task, data / task, tmp_path / name, "dropout=0", "max_steps=4", *more)) == 0
+        losses[name] = [record["loss"] for record in figures(tmp_path / name) if "loss" in record]
+    assert "4 sequences at a time" in capsys.readouterr().err
+    assert losses["parts"] == pytest.approx(losses["whole"], rel=1e-4)
+    assert losses["short"] == pytest.approx(losses["whole"], rel=1e-4)
+
+
 @pytest.mark.parametrize("metric", ["mse", "r2"])
 def test_the_best_epoch_by_a_metric(data, tmp_path, metric):
     # A learning rate at which the last epoch is not the best.
@@ -204,12 +230,12 @@ def of_texts(task, folder, train, test):
     ("task", "split", "row", "message"),
     [
         ("regression", "train", "ACGTACGT,high", "label is not a number in {file}:{line}"),
-        ("regression", "test", "ACGTACGT,nan", "label is not a number in {file}:{line}"),
+        ("regression", "test", "ACGTACGT,nan", "label missing in {file}:{line}"),
         ("regression", "train", "ACGTACGT,inf", "label is not a number in {file}:{line}"),
         ("regression", "train", "ACGTACGT,", "sequence or label missing in {file}:{line}"),
         ("regression", "train", "ACGTACGT,1,2", "more cells than columns in {file}:{line}"),
         ("multi_label", "test", "ACGTACGT,a;b", "label 'b' not in train in {file}:{line}"),
-        ("multi_label", "train", "ACGTACGT", "sequence or label missing in {file}:{line}"),
+        ("multi_label", "train", "ACGTACGT", "fewer cells than columns in {file}:{line}"),
         ("token_classification", "train", "ACGTACGT,0101", "wrong number of labels in {file}:{line}"),
         ("token_classification", "test", "ACGTACGT,01010102", "label '2' not in train in {file}:{line}"),
     ],

@@ -69,6 +69,17 @@ def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_p
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_another_micro_batch_computes_the_same_and_may_go_on(small_genome, tmp_path, kill_after):
+    """To rounding: the order and the masks of a step's sequences do not depend on how it is cut."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run(command(small_genome, whole, "compute.micro_batch=8")) == 0
+    kill_after(8, command(small_genome, parts, "compute.micro_batch=3"), parts)
+    assert run(command(small_genome, parts, "compute.micro_batch=1")) == 0
+    ours, theirs = ([r for r in figures(out) if "loss" in r] for out in (parts, whole))
+    assert [r["masked_share"] for r in ours] == [r["masked_share"] for r in theirs]
+    assert [r["loss"] for r in ours] == pytest.approx([r["loss"] for r in theirs], rel=1e-4)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_a_killed_run_goes_on_to_rounding(small_genome, tmp_path, kill_after):
     """Sums on a GPU come in any order; the batches and masks are the same."""
@@ -98,7 +109,7 @@ def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):
 
 @pytest.mark.parametrize("curriculum", ["random_span", "fixed", "cm_step", "annealed"])
 def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
-    overrides = [f"masking.curriculum={curriculum}", "steps=2", "data.batch_size=2"]
+    overrides = [f"masking.curriculum={curriculum}", "steps=2", "sequences=2"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
 
 
@@ -114,7 +125,7 @@ def test_bf16_trains_like_fp32(small_genome, tmp_path):
 
 @pytest.mark.parametrize("tokenizer", ["kmer3", "kmer4", "kmer5"])
 def test_every_k_trains(small_genome, tmp_path, tokenizer):
-    overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "data.batch_size=2"]
+    overrides = [f"tokenizer={tokenizer}", "masking.table=null", "steps=2", "sequences=2"]
     overrides += ["masking.curriculum=fixed", "masking.curriculum.masking=random_span"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
     assert load_model(tmp_path / "run").tokenizer.k == int(tokenizer[-1])
@@ -135,7 +146,7 @@ def test_every_shipped_config_runs_on_a_cpu(name, small_genome, small_bpe, tmp_p
     shutil.copy(small_bpe, tmp_path / "tokenizer.json")
     monkeypatch.chdir(tmp_path)
     overrides = [
-        *small_genome.overrides(), "steps=2", "accumulation=1", "data.batch_size=2", "validation.sequences=2",
+        *small_genome.overrides(), "steps=2", "sequences=2", "validation.sequences=2",
         "data.split.block_bp=2000", "compute.device=cpu", "compute.threads=1",
         "model.layers=1", "model.hidden=32", "model.heads=4", "model.ffn=64",
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from cmgems.errors import DataError
 from cmgems.models import load_model
 from cmgems.pretraining import PretrainingData
 from cmgems.runs import read_metric_log
-from cmgems.training import StepResult
+from cmgems.training import StepResult, passes
 
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
 
@@ -121,8 +121,8 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(
     line = capfd.readouterr().err.splitlines()[-1]
     assert line.startswith("error: the loss or its gradient is not finite at step 8: the batch is saved in")
     with safe_open(bad, "numpy") as saved:
-        assert saved.get_tensor("1.ids_BS").shape[0] == 4
-        assert saved.get_tensor("1.samples_B").tolist() == [60, 61, 62, 63]  # step 8 of 2 x 4, second half
+        assert saved.get_tensor("ids_BS").shape[0] == 8
+        assert saved.get_tensor("samples_B").tolist() == list(range(56, 64))  # step 8 of 8 sequences each
     assert figures(out)[-1]["step"] == 8
     monkeypatch.undo()
     assert run(command(small_genome, out)) == 0  # whatever it was is gone
@@ -193,7 +193,7 @@ def test_a_data_thread_that_dies_ends_the_run_with_its_cause(
     tokenize, calls = PretrainingData.tokenize, itertools.count()
 
     def fail_in_the_end(self, batch):
-        if next(calls) > 20:
+        if next(calls) > 10:
             raise error
         return tokenize(self, batch)
 
@@ -202,15 +202,37 @@ def test_a_data_thread_that_dies_ends_the_run_with_its_cause(
     assert capfd.readouterr().err.splitlines()[-1].startswith(line)
 
 
-def test_too_little_memory(small_genome, tmp_path, at_step, capfd):
+OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+
+
+def test_too_little_memory_halves_what_goes_through_at_once(
+    undisturbed, small_genome, tmp_path, at_step, capfd
+):
+    """The step is taken again with fewer rows, and the run goes on."""
+
     def too_large(train_step, arguments):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
+        with passes():
+            raise OUT_OF_MEMORY
 
     at_step(3, too_large)
-    assert run(command(small_genome, tmp_path / "run")) == 2
+    assert run(command(small_genome, tmp_path / "run")) == 0
+    assert "memory is short: 4 sequences at a time from here on" in capfd.readouterr().err
+    ours, theirs = (
+        [r["loss"] for r in figures(out) if "loss" in r] for out in (tmp_path / "run", undisturbed)
+    )
+    assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+def test_too_little_memory_for_the_number_that_is_set(small_genome, tmp_path, at_step, capfd):
+    def too_large(train_step, arguments):
+        with passes():
+            raise OUT_OF_MEMORY
+
+    at_step(3, too_large)
+    assert run(command(small_genome, tmp_path / "run", "compute.micro_batch=4")) == 2
     line = capfd.readouterr().err.splitlines()[-1]
-    assert line.startswith("error: out of memory in a batch of 4 x ")
-    assert line.endswith("set data.batch_size=2 and accumulation=4, which keeps 8 sequences a step")
+    assert line.startswith("error: out of memory in 4 of 8 x ")
+    assert line.endswith("set compute.micro_batch=2, which changes no result")
 
 
 def test_a_signal_to_one_rank_stops_both_at_the_same_step(small_genome, tmp_path):

@@ -11,10 +11,10 @@ from cmgems.training import TroubleConfig, Watch, stop_if_diverged
 CONFIG = TroubleConfig()
 
 
-def test_stop_saves_the_batches(tmp_path, batch_of):
-    watch, batches = Watch(skipped=1, in_a_row=1), [batch_of(2, 8), batch_of(2, 16, seed=1)]
+def test_stop_saves_the_batch(tmp_path, batch_of):
+    watch, batch = Watch(skipped=1, in_a_row=1), batch_of(4, 16)
     with pytest.raises(CmgemsError) as stopped:
-        stop_if_diverged(watch, CONFIG, batches, 4, tmp_path, 7, World(rank=1, size=2))
+        stop_if_diverged(watch, CONFIG, batch, 8, tmp_path, 7, World(rank=1, size=2))
     path = tmp_path / "bad_batch" / "step_00000007_rank_1.safetensors"
     assert stopped.value.line() == (
         f"the loss or its gradient is not finite at step 7: the batch is saved in {path}; go on with "
@@ -22,19 +22,17 @@ def test_stop_saves_the_batches(tmp_path, batch_of):
     )
     with safe_open(path, "numpy") as saved:
         assert saved.metadata() == {"step": "7", "strategy": "genemask"}
-        for number, batch in enumerate(batches):
-            for name in ("ids_BS", "attention_BS", "positions_M", "labels_M"):
-                np.testing.assert_array_equal(saved.get_tensor(f"{number}.{name}"), getattr(batch, name))
-        # Steps 1 to 6 took 2 batches of 4; rank 1 has every second row.
-        assert saved.get_tensor("0.samples_B").tolist() == [49, 51]
-        assert saved.get_tensor("1.samples_B").tolist() == [53, 55]
+        for name in ("ids_BS", "attention_BS", "positions_M", "labels_M"):
+            np.testing.assert_array_equal(saved.get_tensor(name), getattr(batch, name))
+        # Steps 1 to 6 took 8 each; rank 1 has every second row.
+        assert saved.get_tensor("samples_B").tolist() == [49, 51, 53, 55]
 
 
 def test_skip_goes_on_until_patience_is_lost(tmp_path, batch_of):
-    config, batches = TroubleConfig(nonfinite="skip", patience=3), [batch_of(2, 8)]
+    config, batch = TroubleConfig(nonfinite="skip", patience=3), batch_of(2, 8)
     for in_a_row in (0, 1, 2):
-        stop_if_diverged(Watch(in_a_row=in_a_row), config, batches, 2, tmp_path, 7, World())
+        stop_if_diverged(Watch(in_a_row=in_a_row), config, batch, 2, tmp_path, 7, World())
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(CmgemsError, match="at step 7, and at the 2 steps before it") as stopped:
-        stop_if_diverged(Watch(in_a_row=3), config, batches, 2, tmp_path, 7, World())
+        stop_if_diverged(Watch(in_a_row=3), config, batch, 2, tmp_path, 7, World())
     assert "nonfinite=skip" not in stopped.value.line()

@@ -78,13 +78,12 @@ def test_ranks_share_the_stream_of_one(small_genome, world):
         store=small_genome.store,
         sampler=Component("tiled", {"max_bp": 100}),
         split=Split(fraction=0.1, block_bp=2000),
-        batch_size=6,
     )
 
     def batches(rank, size):
         masking = MaskingConfig(Component("cm_gems", {}), small_genome.table)
         data = PretrainingData(config, tokenizer, 512, seed=3)
-        stream = data.stream(Masker(masking, tokenizer, steps=50, seed=3), 2, rank, size)
+        stream = data.stream(Masker(masking, tokenizer, steps=50, seed=3), 6, rank, size)
         stream.reset()
         return [next(stream) for _ in range(12)]
 
@@ -201,7 +200,7 @@ def main(config: Config, out: Path) -> None:
                 raise RuntimeError("out of paper")
             if config.how == "data thread":
                 windows = WindowNode(lambda epoch: (np.arange(4), np.full(4, 6)), 1, lambda bases: 8)
-                stream = masked_stream(windows, fail, None, 1, prefetch=2)
+                stream = masked_stream(windows, fail, None, prefetch=2)
                 stream.reset()
                 next(stream)
             if config.how == "killed":

@@ -22,7 +22,7 @@ def a_token(name):
     """FLOPs of a trained token at 512, 15 % masked."""
     with torch.device("meta"):
         flops = training_flops(MODELS.get(name).masked_lm(), MODELS.get(name))
-    return flops.of([batch_of(25, 512, round(0.15 * 25 * 512))]) / (25 * 512)
+    return flops.of(batch_of(25, 512, round(0.15 * 25 * 512))) / (25 * 512)
 
 
 def test_the_published_sizes():
@@ -39,16 +39,16 @@ def test_every_family_agrees_with_pytorchs_count(name):
     # The plain product and softmax, which it counts whatever kernel would be chosen.
     with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model(ids, None, positions).sum().backward()
-    counted = training_flops(model, config).of([batch_of(rows, columns, masked)])
+    counted = training_flops(model, config).of(batch_of(rows, columns, masked))
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.03)
 
 
 def test_padding_is_no_work():
     config = MODELS.get("logo_tiny")
     flops = training_flops(config.masked_lm(), config)
-    padded = flops.of([batch_of(2, 64, 5, lengths=[32, 32])])
-    assert padded == flops.of([batch_of(2, 32, 5)])
-    assert padded < flops.of([batch_of(1, 64, 5)])  # attention grows with the square
+    padded = flops.of(batch_of(2, 64, 5, lengths=[32, 32]))
+    assert padded == flops.of(batch_of(2, 32, 5))
+    assert padded < flops.of(batch_of(1, 64, 5))  # attention grows with the square
 
 
 def test_peaks_by_name():

@@ -27,7 +27,7 @@ def recorded(result=None, seconds=0.02):
     time.sleep(seconds / 2)
     measured.data_arrived()
     time.sleep(seconds / 2)
-    return measured.record(result or StepResult(2.5, 3, 16, 0.7), [BATCH], 1e-3)
+    return measured.record(result or StepResult(2.5, 3, 16, 0.7), BATCH, 1e-3)
 
 
 def test_the_figures_of_a_step():
@@ -44,7 +44,7 @@ def test_the_figures_of_a_step():
 def test_mfu_where_the_peak_is_known(monkeypatch):
     monkeypatch.setattr(meter, "peak_flops", lambda compute: 1e9)
     record, config = recorded(), MODELS.get("logo_tiny")
-    flops = training_flops(config.masked_lm(), config).of([BATCH])
+    flops = training_flops(config.masked_lm(), config).of(BATCH)
     assert record["mfu"] == pytest.approx(flops / 1e9 / record["seconds"])
 
 

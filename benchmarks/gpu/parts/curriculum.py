@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from curriculum_steps import steps_file
-from runs import BATCHING, figures, pretrain
+from runs import AT_ONCE, figures, pretrain
 from setting import arguments, say, start
 
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--model", choices=list(BATCHING), required=True)
+    parser.add_argument("--model", choices=list(AT_ONCE), required=True)
     parser.add_argument("--strategy", required=True)
     setting = start(parser)
     model, strategy = setting.options.model, setting.options.strategy

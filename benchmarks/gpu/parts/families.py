@@ -19,8 +19,7 @@ def main() -> None:
         words = [
             *setting.data[:1],
             *own[family],
-            "accumulation=1",
-            f"data.batch_size={setting.pick(rows, 4)}",
+            f"sequences={setting.pick(rows, 4)}",
         ]
         words += [f"steps={setting.pick(10, 3)}", "masking.curriculum=random_span"]
         words += ["log.every=1", "validation.sequences=50", *["model.layers=2"] * setting.options.quick]

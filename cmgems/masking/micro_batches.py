@@ -1,0 +1,52 @@
+"""A masked batch cut into smaller ones, which go through the model one after the other.
+
+Shape suffixes: B sequences, S tokens in a padded row, M masked positions.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cmgems.masking.corruption import MaskedBatch
+
+
+def micro_batches(batch: MaskedBatch, rows: int, full: int, multiple: int) -> list[MaskedBatch]:
+    """A step's batch as batches of at most ``rows`` rows, rows of similar length together.
+
+    Args:
+        batch: Rows padded at their ends, to a multiple of ``multiple``.
+        rows: Rows in each, at most; all have the same number, but for the last.
+        full: Tokens of the longest rows there are. A batch of such rows alone is cut to them and needs no mask.
+        multiple: Other batches are cut to the longest row, rounded up to a multiple of this many tokens.
+    """
+    lengths_B = batch.attention_BS.sum(1)
+    count = math.ceil(len(lengths_B) / rows)
+    order_B = np.argsort(-lengths_B, kind="stable")  # the longest first: memory that is short shows at once
+    height = math.ceil(len(order_B) / count)
+    chunks = [order_B[first : first + height] for first in range(0, len(order_B), height)]
+    return [_of_rows(batch, rows_B, _width(lengths_B[rows_B], full, multiple)) for rows_B in chunks]
+
+
+def _width(lengths_B: np.ndarray, full: int, multiple: int) -> int:
+    shortest, longest = int(lengths_B.min()), int(lengths_B.max())
+    return full if shortest == full else -(-longest // multiple) * multiple
+
+
+def _of_rows(batch: MaskedBatch, rows_B: np.ndarray, width: int) -> MaskedBatch:
+    """The given rows, cut to ``width`` tokens."""
+    height, columns = batch.ids_BS.shape
+    width = min(width, columns)
+    place_B = np.full(height, -1)
+    place_B[rows_B] = np.arange(len(rows_B))
+    row_M, column_M = np.divmod(batch.positions_M, columns)
+    positions_M = place_B[row_M] * width + column_M
+    inside_M = place_B[row_M] >= 0
+    return MaskedBatch(
+        batch.ids_BS[rows_B, :width],
+        batch.attention_BS[rows_B, :width],
+        positions_M[inside_M],
+        batch.labels_M[inside_M],
+        batch.strategy,
+    )
