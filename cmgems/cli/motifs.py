@@ -20,27 +20,32 @@ class Signal(StrEnum):
     importance = "importance"
 
 
+Positives = Annotated[
+    Path,
+    typer.Argument(metavar="POSITIVES", help="FASTA or table of sequences that have what is looked for."),
+]
+
+Negatives = Annotated[
+    Path, typer.Argument(metavar="NEGATIVES", help="FASTA or table of sequences that have not, else alike.")
+]
+
+Answer = Annotated[
+    str | None,
+    typer.Option("--label", help="With --by importance: of which answer; what most positives are called."),
+]
+
+
 def motifs(
     model: ModelPath,
-    positives: Annotated[
-        Path,
-        typer.Argument(metavar="POSITIVES", help="FASTA or CSV of sequences that have what is looked for."),
-    ],
-    negatives: Annotated[
-        Path, typer.Argument(metavar="NEGATIVES", help="FASTA or CSV of sequences that have not, else alike.")
-    ],
+    positives: Positives,
+    negatives: Negatives,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     by: Annotated[
         Signal, typer.Option("--by", help="Look where attention is high, or where hiding a base matters.")
     ] = Signal.attention,
     layer: Layer = -1,
     head: HeadNumber = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--label", help="With --by importance: of which answer; what most positives are called."
-        ),
-    ] = None,
+    label: Answer = None,
     width: Annotated[int, typer.Option("--width", help="Bases in the words tested.")] = 6,
     min_bp: Annotated[
         int, typer.Option("--min-bp", help="Shortest region, and what a word must share with one (bp).")
