@@ -100,6 +100,7 @@ def labels_jsonl(random: Random) -> Made:
 
 
 def sequences_csv(random: Random) -> Made:
+    # From 4 on: NA and nan stand for a missing sequence.
     rows = [
         [f"{random.choice(NAMES)}{i}", bases(random, 4, 60, "ACGTNacgt")] for i in range(random.randint(1, 8))
     ]

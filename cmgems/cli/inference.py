@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.problems import tell
+from cmgems.files import is_stdout
 from cmgems.reading import Invalid, skipped_path
 
 ModelPath = Annotated[
@@ -58,5 +59,8 @@ def judged(skip_invalid: bool, out: Path) -> Iterator[Invalid]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: tell(f"warning: {message}")
         yield invalid
-    if line := invalid.report(skipped_path(out)):
+    if is_stdout(out):
+        for where, reason in invalid.skipped:
+            tell(f"skipped: {where}: {reason}")
+    elif line := invalid.report(skipped_path(out)):
         tell(line)

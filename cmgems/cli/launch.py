@@ -43,15 +43,16 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
     os.environ[LAUNCHED] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // processes)))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
+    debug = ["--debug"] if "--debug" in sys.argv else []
+    options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]
+    arguments = torchrun.parse_args([*options, "-m", "cmgems", *command, *debug])
     # What it passes on to the processes; what is ignored here, as under nohup, stays ignored.
     signals = (signal.SIGINT, signal.SIGQUIT, *STOP_SIGNALS)
     heard = [number.name for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-    os.environ.setdefault("TORCHELASTIC_SIGNALS_TO_HANDLE", ",".join(heard))
-    debug = ["--debug"] if "--debug" in sys.argv else []
-    options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]
+    arguments.signals_to_handle = ",".join(heard)
     logging.disable(logging.ERROR)  # torchrun reports at length what is one line here
     try:
-        torchrun.run(torchrun.parse_args([*options, "-m", "cmgems", *command, *debug]))
+        torchrun.run(arguments)
     except ChildFailedError as error:
         return _report(error.failures)
     except SignalException as error:

@@ -232,10 +232,11 @@ def _ordered(labels: set[str]) -> tuple[str, ...]:
 
 
 def are_measured(labels: Collection[str]) -> bool:
-    """Whether labels are three numbers or more, most of them with decimals: quantities rather than classes."""
-    if len(labels) < 3 or not all(map(NUMBER.fullmatch, labels)):
+    """Whether labels are quantities rather than classes: three numbers or more, most with decimals, missing ones apart."""
+    given = [label for label in labels if label.lower() not in MISSING]
+    if len(given) < 3 or not all(map(NUMBER.fullmatch, given)):
         return False
-    return sum(Decimal(label) % 1 != 0 for label in labels) > len(labels) / 2
+    return sum(Decimal(label) % 1 != 0 for label in given) > len(given) / 2
 
 
 def _value(label: str) -> Hashable:

@@ -11,7 +11,7 @@ import numpy as np
 from cmgems.errors import DataError
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import FastaRecord, read_fasta
-from cmgems.genome.letters import LETTERS
+from cmgems.genome.letters import foreign_letter
 from cmgems.genome.store import GenomeStore, maximal_runs
 from cmgems.genome.windows import TiledSampler
 
@@ -27,9 +27,9 @@ def named_codes(sequences: str | Sequence[str | NamedCodes]) -> list[NamedCodes]
     named: list[NamedCodes] = []
     for number, item in enumerate([sequences] if isinstance(sequences, str) else sequences, 1):
         name = f"sequence {number}"
-        if isinstance(item, str) and (foreign := item.encode().translate(None, LETTERS)):
-            why = f"{foreign.decode()[0]!r} is not a base"
-            raise DataError("not DNA", where=name, why=why, fix="give a FASTA file as a Path")
+        if isinstance(item, str) and (problem := foreign_letter(item.encode(), name)):
+            fix = f"{problem.fix}; a file is given as a Path"
+            raise DataError(problem.what, where=problem.where, why=problem.why, fix=fix)
         named.append((name, encode(item.encode())) if isinstance(item, str) else item)
     if not any((codes < 4).any() for _, codes in named):
         raise DataError("no A, C, G or T", where="sequences", fix="give sequences of DNA")

@@ -96,15 +96,22 @@ class Model(Engine):
         network = saved.model.to(compute.device)
         return cls(network, cutter, compute, batch_size, saved.head, tuple(saved.labels), str(saved.folder))
 
-    def read(self, sequences: Sequences, **reading: Unpack[Reading]) -> list[NamedSequence]:
-        """The sequences that this model can read."""
-        store, aliases = reading.get("store"), reading.get("aliases")
+    def read(
+        self,
+        sequences: Sequences,
+        *,
+        store: Store | None = None,
+        aliases: str | Path | None = None,
+        column: str = SEQUENCE,
+        skip_invalid: bool | Invalid = False,
+    ) -> list[NamedSequence]:
+        """The sequences that this model can read; the arguments are those of ``Reading``."""
         if aliases is not None and store is None:
             fix = "give both with a BED file (--aliases, --store)"
             raise CmgemsError("names of contigs without a genome store", where=aliases, fix=fix)
         contigs = None if store is None else Contigs.of(store, aliases)
-        with _judged(reading.get("skip_invalid", False)) as invalid:
-            named = named_sequences(sequences, contigs, invalid, reading.get("column", SEQUENCE))
+        with _judged(skip_invalid) as invalid:
+            named = named_sequences(sequences, contigs, invalid, column)
             found = list(usable_sequences(named, self.cutter.tokens.least_bases, invalid))
         if not found:
             raise invalid.none_left("sequences", sequences if isinstance(sequences, str | Path) else "")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import MISSING
 from cmgems.errors import DataError
 from cmgems.reading import Invalid, Table, open_table, read_lines, split_name, text_kind
 
@@ -20,7 +19,7 @@ class TableRow(NamedTuple):
 
     Attributes:
         name: From the column ``name`` or ``id``; else the number of the row, from 1.
-        text: The sequence, or its k-mers; "" if it is missing.
+        text: The sequence, or its k-mers.
         where: File and line, for messages.
     """
 
@@ -57,8 +56,7 @@ def read_table(path: Path, column: str, invalid: Invalid) -> Iterator[TableRow]:
     table = open_table(path)
     (sequence,) = Columns(column, (), ("--column", "")).find(table)
     for where, (text, *names), number in table.records([sequence, *_name_column(table)], invalid):
-        name = "".join(names) or str(number)
-        yield TableRow(name, "" if text.lower() in MISSING else text, where)
+        yield TableRow("".join(names) or str(number), text, where)
 
 
 def _name_column(table: Table) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmgems.data.label_files import MISSING
 from cmgems.errors import DataError, RecordError, few
 from cmgems.genome import (
     Contigs,
@@ -22,7 +23,7 @@ from cmgems.genome import (
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.letters import bases_of
 from cmgems.inference.bed import Interval, looks_like_bed, read_bed
-from cmgems.inference.sequence_table import first_line, read_table
+from cmgems.inference.sequence_table import TableRow, first_line, read_table
 from cmgems.reading import TABLE_FORMATS, Invalid, split_name
 
 BED = ".bed"
@@ -173,7 +174,7 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid, column: str)
             yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
     else:
         for row in read_table(path, column, invalid):
-            if sequence := invalid.judge(_from_text, row.name, row.text, row.where):
+            if sequence := invalid.judge(_from_row, row):
                 yield sequence
 
 
@@ -182,6 +183,13 @@ def _from_text(name: str, text: object, where: str) -> NamedSequence:
         why = f"found {type(text).__name__}"
         raise RecordError("not a sequence", where=where, why=why, fix="give strings of bases")
     return NamedSequence(name, checked_codes(bases_of(text, where), where), where)
+
+
+def _from_row(row: TableRow) -> NamedSequence:
+    if row.text.lower() in MISSING:
+        why = f"{row.text!r} stands for nothing"
+        raise RecordError("no sequence", where=row.where, why=why, fix="write its bases")
+    return _from_text(row.name, row.text, row.where)
 
 
 def _from_interval(interval: Interval, contigs: Contigs) -> NamedSequence:

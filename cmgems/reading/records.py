@@ -72,7 +72,8 @@ class Invalid:
             CmgemsError: if the file cannot be written.
         """
         if not self.skipped:
-            path.unlink(missing_ok=True)
+            if path.is_file():  # of an earlier run
+                path.unlink()
             return ""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([("where", "reason"), *self.skipped])

@@ -115,6 +115,24 @@ def test_draw_refuses(small_labelled, tmp_path, capsys, options, message):
     assert not (tmp_path / "draws").exists()
 
 
+def test_draw_leaves_out_rows_that_cannot_be_used(folder, tmp_path, capsys):
+    with (folder / "train.csv").open("a") as train:
+        train.write("ACGTUU,1\n")
+    draw = ["labels", "draw", str(folder), "-o", str(tmp_path / "draws"), "--shots", "1", "--draws", "1"]
+    (folder / "test.csv").write_text("sequence,label\nACGTACGT,1\n")
+    assert run(draw) == 2
+    assert (
+        "position 5: found 'U'; convert U to T; --skip-invalid leaves such records out"
+        in capsys.readouterr().err
+    )
+    assert run([*draw, "--skip-invalid"]) == 0
+    assert (
+        f"skipped: 1 rows that cannot be used, named in {tmp_path}/draws/skipped.csv\n"
+        in capsys.readouterr().out
+    )
+    assert "train.csv:6" in (tmp_path / "draws/skipped.csv").read_text()
+
+
 def test_silencers(tmp_path, capsys):
     fasta = tmp_path / "s.fa"
     fasta.write_text(

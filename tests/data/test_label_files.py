@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import RowReader, write_rows
+from cmgems.data.label_files import RowReader, labels_content, write_rows
 from cmgems.data.layouts import find_layout
 from cmgems.errors import DataError, RecordError
 from cmgems.reading import Invalid
@@ -310,3 +310,15 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
         assert [(row.bases, row.cells[0]) for row in read(folder / "train.csv")] == [
             (bases, label.strip()) for bases, label in rows
         ]
+
+
+def test_the_content_of_every_layout(tmp_path):
+    names = ("all.csv", "set/train.csv", "set/test.csv", "classes/train/a/1.txt", "classes/test/b/1.txt")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("sequence,label,split\n")
+    for folder, file in (("", "all.csv"), ("set", "train.csv"), ("classes", "train/a/1.txt")):
+        before = labels_content(tmp_path / folder)
+        (tmp_path / folder / file).write_text("sequence,label,split\nACGT,1,train\n")
+        after = labels_content(tmp_path / folder)
+        assert [name for name in after if after[name] != before[name]] == [file.split("/")[0]]

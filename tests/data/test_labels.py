@@ -198,6 +198,7 @@ def test_classes_of_bases_may_differ_in_case():
     ("labels", "measured"),
     [
         (("0.11", "1.01", "3.54"), True),
+        (("0.11", "1.01", "3.54", "NaN"), True),
         (("0.5", "1", "1.5", "2.5"), True),
         (("1.0", "2.0", "3.0"), False),
         (("0.5", "1.5"), False),

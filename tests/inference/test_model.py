@@ -320,6 +320,11 @@ def test_mistakes_are_one_line(model, tmp_path, monkeypatch, head, work, message
     assert "\n" not in caught.value.line()
 
 
+def test_a_misspelt_argument_is_not_passed_over(model):
+    with pytest.raises(TypeError, match="skip_invlid"):
+        model().embed("ACGT", skip_invlid=True)
+
+
 def test_a_batch_without_rows(model):
     with pytest.raises(CmgemsError, match="`batch_size` must be 1 or more, but is 0"):
         model(batch_size=0)

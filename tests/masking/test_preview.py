@@ -64,7 +64,7 @@ def test_statistics_of_strings(small_genome, sequences):
 @pytest.mark.parametrize("of", [mask_preview, strategy_stats])
 def test_mistakes(of, sequences):
     with pytest.raises(
-        DataError, match=r"not DNA in sequence 1: '.' is not a base; give a FASTA file as a Path"
+        DataError, match=r"not DNA in sequence 1, position \d+: found '\.'; .*; a file is given as a Path"
     ):
         of("my.fa")
     with pytest.raises(DataError, match="no A, C, G or T in sequences"):

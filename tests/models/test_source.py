@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cmgems.config import Component
-from cmgems.errors import CheckpointError
+from cmgems.errors import CheckpointError, CmgemsError
 from cmgems.models import ModelSource, load_model
 
 KMER3 = Component("kmer3")
@@ -34,6 +34,16 @@ def test_a_folder_brings_its_weights_config_and_tokenizer(source, tmp_path):
     assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
     for name, tensor in classifier.encoder.state_dict().items():
         assert torch.equal(tensor, state[f"encoder.{name}"])
+
+
+def test_a_folder_takes_no_other_tokenizer_than_its_own(tmp_path):
+    source = ModelSource.of(Component("logo_tiny"), KMER3)
+    source.save(tmp_path, source.masked_lm(), "masked_lm")
+    assert ModelSource.of(Component(str(tmp_path)), KMER3).tokenizer == source.tokenizer
+    with pytest.raises(CheckpointError, match="trained with kmer3, not kmer6; leave `tokenizer` out"):
+        ModelSource.of(Component(str(tmp_path)), Component("kmer6"))
+    with pytest.raises(CmgemsError, match="no tokenizer"):
+        ModelSource.of(Component("logo_tiny"), None)
 
 
 def test_a_fine_tuned_folder_is_no_masked_language_model(tmp_path):

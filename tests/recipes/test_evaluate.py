@@ -170,6 +170,21 @@ def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
     assert (evaluated / "results.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_scores_of_other_labels_do_not_mix(evaluated, gue, capsys, split):
+    path = gue / "tf" / "0" / f"{split}.csv"
+    text, before = path.read_text(), (evaluated / "results.json").read_bytes()
+    path.write_text(text.replace(",1\n", ",x\n").replace(",0\n", ",1\n").replace(",x\n", ",0\n"))
+    try:
+        assert run(command(gue, evaluated, "seeds=2")) == 2
+    finally:
+        path.write_text(text)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: inputs have changed in {evaluated}/tf/0/seed0: ")
+    assert f"other contents of data.dir ({split}.csv)" in error
+    assert (evaluated / "results.json").read_bytes() == before
+
+
 # 3 steps a run: in the second run, and in the first step of the third.
 @pytest.mark.parametrize(("step", "finished"), [(5, 1), (7, 2)])
 def test_interrupted_and_resumed_gives_the_same_results(

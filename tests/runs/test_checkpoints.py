@@ -44,6 +44,128 @@ def test_newest_skips_damaged_ones_and_sweeps_leftovers(tmp_path, capsys):
     assert not list(tmp_path.glob(".partial-*"))
 
 
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def replaced_by(make):
+    """Something in place of a file, made by ``make``."""
+
+    def act(path):
+        path.unlink()
+        make(path)
+
+    return act
+
+
+# A link to a disk that is not mounted, one in a circle, a file whose disk fails.
+UNREADABLE = {
+    "vanished": replaced_by(lambda path: path.symlink_to("/nonexistent/disk/file")),
+    "circle": replaced_by(lambda path: path.symlink_to(path.name)),
+    "failing": replaced_by(lambda path: path.symlink_to("/proc/self/mem")),
+}
+DAMAGED = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:3]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+def listing(folder):
+    return {path.name: path.lstat().st_size for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("file", ["weights", "manifest.json"])
+@pytest.mark.parametrize("harm", DAMAGED.values(), ids=DAMAGED)
+def test_of_checkpoints_that_are_all_damaged_none_is_touched(tmp_path, harm, file):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        harm(checkpoints.save(step, write_text) / file)
+    (tmp_path / ".partial-1-step_00000003").mkdir()
+    before = listing(tmp_path)
+    with pytest.raises(CheckpointError, match=r"no checkpoint can be used in .*step_00000002: .*restore it"):
+        checkpoints.newest()
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("file", ["weights", "manifest.json"])
+@pytest.mark.parametrize("harm", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_neither_damaged_nor_absent(tmp_path, harm, file):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, write_text)
+    harm(checkpoints.save(2, write_text) / file)
+    before = listing(tmp_path)
+    with pytest.raises(CheckpointError, match=r"cannot read in .*step_00000002.*; mount its disk"):
+        checkpoints.newest()  # though the one before is whole
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["", "step_00000002"])
+def test_a_folder_on_a_disk_that_is_not_mounted(tmp_path, place):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for step in (1, 2):
+        checkpoints.save(step, write_text)
+    folder = checkpoints.folder / place
+    shutil.rmtree(folder)
+    folder.symlink_to("/nonexistent/disk")
+    with pytest.raises(CheckpointError, match="cannot read"):
+        checkpoints.newest()
+
+
+def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, write_text)
+
+    def refuse(path):
+        raise PermissionError(13, os.strerror(13), str(path))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(CheckpointError, match=r"cannot read in .*: Permission denied"):
+        checkpoints.newest()
+
+
+def test_a_later_damaged_one_never_counts_for_one_that_is_kept(tmp_path, capsys):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (5, 100):
+        checkpoints.save(step, write_text)
+    flip(checkpoints.path(100) / "weights")
+    assert checkpoints.newest() == 5
+    for step in (10, 15):
+        checkpoints.save(step, write_text)
+        checkpoints.retain(1)
+        assert checkpoints.all() == [checkpoints.path(step), checkpoints.path(100)]
+    checkpoints.save(100, write_text)
+    checkpoints.retain(1)
+    assert (checkpoints.all(), checkpoints.newest()) == ([checkpoints.path(100)], 100)
+
+
+def test_a_damaged_one_stays_until_the_new_one_is_whole(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    flip(checkpoints.save(1, write_text) / "weights")
+    before = listing(tmp_path)
+
+    def full(folder):
+        raise OSError(28, os.strerror(28))
+
+    with pytest.raises(CmgemsError, match="no space left"):
+        checkpoints.save(1, full)
+    assert listing(tmp_path) == before
+
+
+def test_a_checkpoint_that_is_asked_for_is_verified(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    folder = checkpoints.save(1, write_text)
+    assert checkpoints.whole(1) == folder
+    flip(folder / "weights")
+    with pytest.raises(
+        CheckpointError, match=r"damaged checkpoint in .*step_00000001: weights does not match"
+    ):
+        checkpoints.whole(1)
+
+
 def test_a_failed_save_leaves_the_earlier_ones(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, write_text)

@@ -6,11 +6,14 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from cmgems.config import input_path
 from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.files import sha256_of
 from cmgems.runs import MetricLog, open_run, read_metric_log
 from cmgems.runs.folder import RunBusyError, check_same, share_folder
 
@@ -95,6 +98,76 @@ def test_another_config_is_refused_of_a_finished_run_without_checkpoints(tmp_pat
     with pytest.raises(CheckpointError, match="`recipe` is pretrain there, finetune here"):
         check_same(tmp_path, Config(), "finetune")
     assert check_same(tmp_path, Config()) == {}
+
+
+@dataclass(frozen=True)
+class WithInput:
+    table: Path = input_path(sha256_of)
+
+
+def a_run_with_a_checkpoint(out, config):
+    with open_run(out, config, "pretrain") as run:
+        run.checkpoints.save(1, lambda folder: (folder / "weights").write_text(""))
+
+
+def test_a_changed_input_is_refused_and_a_moved_one_is_not(tmp_path):
+    table, moved, out = tmp_path / "table", tmp_path / "moved", tmp_path / "run"
+    table.write_text("ranks")
+    a_run_with_a_checkpoint(out, WithInput(table))
+    table.rename(moved)
+    with open_run(out, WithInput(moved), "pretrain"):
+        pass
+    moved.write_text("other ranks")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    message = "inputs have changed in .*run: this run began with other contents of table; bring those back"
+    for _ in range(2):  # nor is it taken for known the second time
+        with pytest.raises(CheckpointError, match=message), open_run(out, WithInput(moved), "pretrain"):
+            pass
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_from_before_inputs_were_recorded_goes_on_and_records_them(tmp_path):
+    table, out = tmp_path / "table", tmp_path / "run"
+    table.write_text("ranks")
+    a_run_with_a_checkpoint(out, WithInput(table))
+    (out / "inputs.json").unlink()
+    with open_run(out, WithInput(table), "pretrain"):
+        pass
+    assert json.loads((out / "inputs.json").read_text()) == {"table": sha256_of(table)}
+
+
+def test_a_finished_run_needs_its_inputs_no_more(tmp_path):
+    table, out = tmp_path / "table", tmp_path / "run"
+    table.write_text("ranks")
+    with open_run(out, WithInput(table), "pretrain") as run:
+        run.finish({})
+    table.unlink()
+    with open_run(out, WithInput(table), "pretrain") as run:
+        assert run.summary == {}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json", "inputs.json", "checkpoints"])
+def test_what_is_on_a_disk_that_is_not_mounted_is_not_begun_anew(tmp_path, name):
+    out = tmp_path / "run"
+    a_run_with_a_checkpoint(out, Config())
+    with open_run(out, Config(), "pretrain") as run:
+        run.finish({"steps": 3})
+    (out / name).rename(tmp_path / "elsewhere")
+    (out / name).symlink_to("/nonexistent/disk")
+    with pytest.raises(CmgemsError, match="cannot read"), open_run(out, Config(), "pretrain") as run:
+        assert run.summary is None
+    assert (out / name).is_symlink()
+
+
+def test_what_others_are_writing_in_a_folder_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / ".partial-1-store").mkdir()
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with (
+        pytest.raises(CmgemsError, match="not empty and not a run"),
+        open_run(tmp_path, Config(), "pretrain"),
+    ):
+        pass
+    assert (tmp_path / ".partial-1-store").is_dir()
 
 
 def test_two_runs_never_share_a_folder(tmp_path):
