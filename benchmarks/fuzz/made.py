@@ -198,13 +198,13 @@ def pmi_csv(random: Random) -> Made:
 SETTINGS: dict[str, tuple[str, ...]] = {
     "": (
         "steps: 20",
-        "accumulation: 1",
+        "sequences: 8",
         "seed: 3",
         "model: logo_tiny",
         "tokenizer: kmer6",
         'recipe: "pretrain"',
     ),
-    "data": ("store: a/folder", "batch_size: 4", "pad_multiple: 8", "split: {by: block, block_bp: 1000}"),
+    "data": ("store: a/folder", "pad_multiple: 8", "split: {by: block, block_bp: 1000}"),
     "masking": ("rate: .15", "curriculum: cm_gems", "table: pmi.safetensors"),
     "validation": ("every: 5", "sequences: 1_000"),
     "optim": ("lr: 1e-3", "warmup: 5"),

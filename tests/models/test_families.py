@@ -39,8 +39,9 @@ HEADS = get_args(Head)
 LABELS = ["a", "b", "c"]
 
 each_family = pytest.mark.parametrize("config", TINY.values(), ids=TINY)
-# These compile as another does: "bert" for a projection and for learned positions, "dnabert2" for six heads.
-COMPILE_ALIKE = {"bert, projected", "dnabert2, 6 heads", "nt_v1"}
+# These compile as another does: "bert" for a projection and for learned positions, "dnabert2" for six heads; and
+# tests/training/test_inputs.py compiles training steps of the others.
+COMPILE_ALIKE = {"bert, projected", "dnabert2", "dnabert2, 6 heads", "nt_v1", "nt_v2"}
 each_compiled = pytest.mark.parametrize(
     "config",
     [pytest.param(c, id=n, marks=[pytest.mark.slow] * (n in COMPILE_ALIKE)) for n, c in TINY.items()],

@@ -69,17 +69,6 @@ def test_kill_9_in_the_middle_continues_to_the_bit(finished, small_genome, tmp_p
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_another_micro_batch_computes_the_same_and_may_go_on(small_genome, tmp_path, kill_after):
-    """To rounding: the order and the masks of a step's sequences do not depend on how it is cut."""
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert run(command(small_genome, whole, "compute.micro_batch=8")) == 0
-    kill_after(8, command(small_genome, parts, "compute.micro_batch=3"), parts)
-    assert run(command(small_genome, parts, "compute.micro_batch=1")) == 0
-    ours, theirs = ([r for r in figures(out) if "loss" in r] for out in (parts, whole))
-    assert [r["masked_share"] for r in ours] == [r["masked_share"] for r in theirs]
-    assert [r["loss"] for r in ours] == pytest.approx([r["loss"] for r in theirs], rel=1e-4)
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu_a_killed_run_goes_on_to_rounding(small_genome, tmp_path, kill_after):
     """Sums on a GPU come in any order; the batches and masks are the same."""

@@ -202,6 +202,21 @@ def test_a_data_thread_that_dies_ends_the_run_with_its_cause(
     assert capfd.readouterr().err.splitlines()[-1].startswith(line)
 
 
+def test_another_micro_batch_computes_the_same_and_may_go_on(
+    undisturbed, small_genome, tmp_path, at_step, monkeypatch
+):
+    """To rounding: the order and the masks of a step's sequences do not depend on how it is cut."""
+    out = tmp_path / "run"
+    at_step(8, lambda train_step, arguments: signal.raise_signal(signal.SIGTERM) or train_step(*arguments))
+    with pytest.raises(SystemExit):
+        run(command(small_genome, out, "compute.micro_batch=3"))
+    monkeypatch.undo()
+    assert run(command(small_genome, out, "compute.micro_batch=1")) == 0
+    ours, theirs = ([r for r in figures(folder) if "loss" in r] for folder in (out, undisturbed))
+    assert [r["masked_share"] for r in ours] == [r["masked_share"] for r in theirs]
+    assert [r["loss"] for r in ours] == pytest.approx([r["loss"] for r in theirs], rel=1e-4)
+
+
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has ...")
 
 

@@ -214,6 +214,8 @@ def main(config: Config, out: Path) -> None:
 '''
 
 
+# tests/pretraining/test_nodes.py has it within one process.
+@pytest.mark.slow
 def test_a_mistake_met_by_a_data_thread_of_rank_1_is_told_whole(tmp_path):
     recipe = tmp_path / "fails.py"
     recipe.write_text(RECIPE)
