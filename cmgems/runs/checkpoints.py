@@ -176,7 +176,7 @@ class Checkpoints:
                 score = json.loads((folder / TRAINING_JSON).read_text()).get("score")
             except OSError as error:
                 raise unreadable(error, folder / TRAINING_JSON) from error
-            except ValueError:
+            except (ValueError, AttributeError):
                 continue
             if score is not None and math.isfinite(score):
                 scores[step] = score

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from cmgems.errors import CmgemsError, disk_error
+from cmgems.errors import CmgemsError, disk_error, unreadable
 from cmgems.extras import namesake
 from cmgems.files import write_text
 from cmgems.runs.layout import CONFIG, TENSORBOARD, WANDB
@@ -178,14 +178,20 @@ def _missing(title: str, extra: str) -> CmgemsError:
 
 
 def read_metric_log(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a metric log; a last line cut short by a kill is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
-    return records
+    """All whole records of a metric log; a line cut short by a kill, or damaged, is left out.
+
+    Raises:
+        CheckpointError: if the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise unreadable(error, path) from error
+    found = []
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(line))
+    return [record for record in found if isinstance(record, dict) and isinstance(record.get("step"), int)]
 
 
 def perplexity(loss: float) -> float:

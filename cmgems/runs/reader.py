@@ -50,11 +50,7 @@ class RunReader:
     def records(self) -> list[dict[str, Any]]:
         """The records of the metric log that have a ``step``, in the order written; none if there is no log."""
         path = self.folder / METRIC_LOG
-        try:
-            found = read_metric_log(path) if is_there(path) else []
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
-        return [r for r in found if isinstance(r, dict) and isinstance(r.get("step"), int)]
+        return read_metric_log(path) if is_there(path) else []
 
     @property
     def recipe(self) -> str | None:

@@ -203,8 +203,9 @@ def test_metrics_after_the_resumed_step_are_dropped(tmp_path):
     with MetricLog(path, 0) as log:
         for step in range(1, 6):
             log.write({"step": step, "loss": 1 / step})
-    with open(path, "a") as handle:
-        handle.write('{"step": 6, "lo')  # a kill in the middle of a line
+    lines = path.read_bytes().splitlines(keepends=True)
+    # A damaged line costs itself alone; a kill may come in the middle of a line.
+    path.write_bytes(b"".join([lines[0], b"\xff{\n", b"[1]\n", *lines[1:], b'{"step": 6, "lo']))
     with MetricLog(path, 3) as log:
         log.write({"step": 4, "loss": 9.0})
     assert [(r["step"], r["loss"]) for r in read_metric_log(path)] == [

@@ -41,7 +41,6 @@ def test_an_empty_folder_is_no_run(tmp_path):
     ("name", "content", "property_", "message"),
     [
         ("config.yaml", b"a: [", "config", "cannot read the run in .*config.yaml"),
-        ("metrics.jsonl", b"\xff\xfe", "records", "cannot read the run in .*metrics.jsonl"),
         ("summary.json", b"{", "summary", "cannot read the run in .*summary.json"),
         ("summary.json", b"[]", "summary", "not a run in .*summary.json: the file holds no mapping"),
     ],
