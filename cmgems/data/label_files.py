@@ -94,10 +94,9 @@ class RowReader:
                 if record is not None:
                     yield record
         elif not is_table(path):
-            for name, sequence in (
-                (record.name, record.sequence) for record in read_fasta(path, self.invalid)
-            ):
-                record = self.invalid.judge(_of_fasta, name, sequence, f"{path}, record {name}")
+            for fasta in read_fasta(path, self.invalid):
+                where = f"{path}, record {fasta.name}"
+                record = self.invalid.judge(_of_fasta, fasta.name, fasta.sequence, where)
                 if record is not None:
                     yield record
         else:

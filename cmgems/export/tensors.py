@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cmgems.errors import CheckpointError, few
+from cmgems.reading.kinds import LFS_POINTER
 
 # In the order in which transformers looks for them.
 FORMATS = (
@@ -43,9 +44,6 @@ OTHER_WEIGHTS = (
 )
 # Where training scripts put a model's weights among other things.
 INNER = ("state_dict", "model_state_dict", "model")
-
-
-LFS_POINTER = b"version https://git-lfs"
 
 
 def read_tensors(folder: Path) -> tuple[dict[str, Tensor], list[str]]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cmgems import __version__
 from cmgems.errors import CmgemsError, DataError
-from cmgems.files import atomic_folder, check_new, is_there
+from cmgems.files import atomic_folder, check_new, is_there, sha256_of
 from cmgems.genome.alphabet import AMBIGUOUS, Codes, encode
 from cmgems.genome.fasta import read_fasta
 from cmgems.genome.layout import Positions, read_layout
@@ -160,9 +160,7 @@ class GenomeStore:
         Raises:
             DataError: if ``codes.bin`` has changed since it was built.
         """
-        with (self.folder / "codes.bin").open("rb") as handle:
-            found = hashlib.file_digest(handle, "sha256").hexdigest()
-        if found != self.sha256:
+        if sha256_of(self.folder / "codes.bin") != self.sha256:
             raise DataError(
                 "damaged genome store",
                 where=self.folder,

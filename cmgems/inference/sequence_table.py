@@ -51,8 +51,6 @@ def read_table(path: Path, column: str, invalid: Invalid) -> Iterator[TableRow]:
         DataError: if the file cannot be read, or has no such column or two.
         RecordError: for a row that cannot be read.
     """
-    if split_name(path)[1] != NOT_TEXT:
-        _refuse_other_text(path)
     table = open_table(path)
     (sequence,) = Columns(column, (), ("--column", "")).find(table)
     for where, (text, *names), number in table.records([sequence, *_name_column(table)], invalid):
@@ -64,8 +62,13 @@ def _name_column(table: Table) -> list[int]:
     return [titles.index(name) for name in NAMES if name in titles][:1]
 
 
-def _refuse_other_text(path: Path) -> None:
-    kind, fix = text_kind(first_line(path))
+def refuse_other_text(path: Path, first: str) -> None:
+    """Raise if a text is no table, as its first line says.
+
+    Raises:
+        DataError: with what it is.
+    """
+    kind, fix = text_kind(first)
     if kind not in ("", "JSON"):
         fix = fix or "give FASTA, or a table with a column of sequences"
         raise DataError("no sequences", where=path, why=f"it is {kind}", fix=fix)

@@ -23,7 +23,7 @@ from cmgems.genome import (
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.letters import bases_of
 from cmgems.inference.bed import Interval, looks_like_bed, read_bed
-from cmgems.inference.sequence_table import TableRow, first_line, read_table
+from cmgems.inference.sequence_table import TableRow, first_line, read_table, refuse_other_text
 from cmgems.reading import TABLE_FORMATS, Invalid, split_name
 
 BED = ".bed"
@@ -173,6 +173,7 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid, column: str)
         for record in read_fasta(path, invalid):
             yield NamedSequence(record.name, encode(record.sequence), f"{path}, {record.name}")
     else:
+        refuse_other_text(path, first)
         for row in read_table(path, column, invalid):
             if sequence := invalid.judge(_from_row, row):
                 yield sequence

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmgems.errors import DataError
 
+LFS_POINTER = b"version https://git-lfs"
 # Files that are no text: their first bytes, what they are, and what to do about it.
 _BINARY = (
     (b"PK\x03\x04", "a zip archive, or a spreadsheet", "unpack it, or save the table as CSV"),
@@ -24,7 +25,7 @@ _BINARY = (
     (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
     (b"<!doctype html", "a web page", "fetch the file itself"),
     (b"<html", "a web page", "fetch the file itself"),
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself: git lfs pull"),
+    (LFS_POINTER, "a Git LFS pointer", "fetch the file itself: git lfs pull"),
 )
 TAR_MAGIC = slice(257, 262)
 
