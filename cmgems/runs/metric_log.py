@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import uuid
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -178,20 +179,31 @@ def _missing(title: str, extra: str) -> CmgemsError:
 
 
 def read_metric_log(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a metric log; a line cut short by a kill, or damaged, is left out.
+    """All whole records of a metric log; a last line cut short by a kill is left out, and a damaged one with a warning.
 
     Raises:
         CheckpointError: if the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:
         raise unreadable(error, path) from error
-    found = []
-    for line in lines:
-        with suppress(ValueError, RecursionError):
-            found.append(json.loads(line))
-    return [record for record in found if isinstance(record, dict) and isinstance(record.get("step"), int)]
+    records = [_record(line) for line in lines]
+    damaged = [number for number, record in enumerate(records, 1) if record is None]
+    if damaged:
+        warnings.warn(
+            f"{path}: damaged lines left out: {len(damaged)}, the first is line {damaged[0]}", stacklevel=2
+        )
+    return [record for record in [*records, _record(last)] if record is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """What one line of a metric log holds; None if it is no record."""
+    with suppress(ValueError, RecursionError):
+        record = json.loads(line)
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            return record
+    return None
 
 
 def perplexity(loss: float) -> float:

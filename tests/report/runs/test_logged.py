@@ -98,7 +98,7 @@ def test_what_is_no_run(tmp_path):
     with pytest.raises(DataError, match="no run in"):
         find_runs([tmp_path])
     folder = write_run(tmp_path / "run", STEP)
-    for name, content in (("summary.json", b"{"), ("config.yaml", b"a: ["), ("metrics.jsonl", b"\xff\xfe")):
+    for name, content in (("summary.json", b"{"), ("config.yaml", b"a: [")):
         before = (folder / name).read_bytes() if (folder / name).exists() else b"{}"
         (folder / name).write_bytes(content)
         with pytest.raises(CheckpointError, match="cannot read the run"):
@@ -106,6 +106,10 @@ def test_what_is_no_run(tmp_path):
         (folder / name).write_bytes(before)
     (folder / "summary.json").write_text("[]")
     with pytest.raises(CheckpointError, match="not a run"):
+        find_runs([folder])
+    (folder / "summary.json").unlink()
+    (folder / "metrics.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.warns(match="damaged lines left out: 1"), pytest.raises(DataError, match="no records yet"):
         find_runs([folder])
 
 
