@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +32,7 @@ from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.runs import (
     CheckpointConfig,
+    Display,
     LogConfig,
     MetricLog,
     Run,
@@ -47,8 +47,12 @@ from cmgems.tasks.predict import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
+    Clock,
     Compute,
     ComputeConfig,
+    LateCopy,
+    Later,
+    Moment,
     OptimConfig,
     RowsAtOnce,
     Saver,
@@ -59,6 +63,7 @@ from cmgems.training import (
     out_of_memory,
     passes,
     profiled,
+    seconds_between,
     start_compute,
 )
 
@@ -140,6 +145,17 @@ class Data:
         return f"{len(self.train):,} training, {dev} and {len(self.test):,} test sequences"
 
 
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A step that a GPU may still be at: its number, from 1, and what its record is made from."""
+
+    step: int
+    lr: float
+    loss: LateCopy
+    began: Moment
+    over: Moment
+
+
 class Learner:
     """The model: an optimizer step, predictions, and how it is saved."""
 
@@ -155,6 +171,7 @@ class Learner:
         self._called = compute.compile(self.model)
         self.optimizer = build_optimizer(self.model, config.optim)
         self._at_once = RowsAtOnce(compute, config.batch_size)
+        self._clock = Clock(compute.device)
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self.steps = min(config.epochs * self.steps_per_epoch, config.max_steps or sys.maxsize)
 
@@ -167,25 +184,20 @@ class Learner:
             of_epoch = labelled_batches(train, self.config.batch_size, tokenizer, limit, order, multiple)
             yield from islice(of_epoch, max(0, start - epoch * self.steps_per_epoch), None)
 
-    def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> tuple[float, float]:
-        """Take optimizer step ``step``, from 0; returns its loss and learning rate."""
+    def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> Taken:
+        """Start optimizer step ``step``, from 1; a GPU may be done with it later."""
+        began = self._clock.now()
         self.model.train()
         height, width = ids_BS.shape
         loss = self._at_once.attempt(partial(self._backward, ids_BS, labels), f"{height} x {width} tokens")
-        if not math.isfinite(loss):
-            raise CmgemsError(
-                "the loss is not finite",
-                why=f"it is {loss} in step {step + 1}",
-                fix="lower optim.lr or set compute.precision=fp32",
-            )
-        lr = learning_rate(self.config.optim, step, self.steps)
-        apply_gradients(self.model, self.optimizer, self.config.optim, lr)
-        return loss, lr
+        lr = learning_rate(self.config.optim, step - 1, self.steps)
+        apply_gradients(self.model, self.optimizer, self.config.optim, lr, loss)
+        return Taken(step, lr, LateCopy(loss), began, self._clock.now())
 
-    def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> float:
-        """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all."""
+    def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> Tensor:
+        """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all, a float64 scalar."""
         self.optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
-        total = 0.0
+        total = torch.zeros((), dtype=torch.float64, device=self.compute.device)
         for first in range(0, len(ids_BS), rows):
             some_BS, of_some = ids_BS[first : first + rows], labels[first : first + rows]
             if not (weight := loss_weight(of_some)):
@@ -193,11 +205,29 @@ class Learner:
             with passes():
                 with self.compute.autocast():
                     logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
-                mean = self.task.loss(logits, torch.from_numpy(of_some).to(self.compute.device))
+                mean = self.task.loss(logits, self.compute.move(of_some))
                 share = mean * (weight / loss_weight(labels))
                 share.backward()
-                total += share.item()
+                total += share.detach()
         return total
+
+    def note(self, taken: Taken, log: MetricLog, display: Display) -> None:
+        """Wait for a step's loss, and show and log it; stops the run if it is not finite."""
+        step, loss = taken.step, float(taken.loss.array())
+        if not math.isfinite(loss):
+            raise CmgemsError(
+                "the loss is not finite",
+                why=f"it is {loss} in step {step}",
+                fix="lower optim.lr or set compute.precision=fp32",
+            )
+        display.step(step, f"epoch {self.epoch(step)}  loss {loss:.4f}")
+        if step % self.config.log.every == 0 or step == self.steps:
+            seconds = seconds_between(taken.began, taken.over)
+            log.write({"step": step, "loss": loss, "lr": taken.lr, "seconds": seconds})
+
+    def epoch(self, step: int) -> int:
+        """The epoch, from 1, of a step."""
+        return math.ceil(step / self.steps_per_epoch)
 
     def predict(self, labelled: LabelledSet) -> np.ndarray:
         """The task's predictions for all sequences of a set."""
@@ -215,8 +245,7 @@ class Learner:
 
     def write_model(self, folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
         """Write a model folder."""
-        epochs = math.ceil(step / self.steps_per_epoch)
-        facts = {"recipe": "finetune", "epochs": epochs, "data": self.config.data.dir.name}
+        facts = {"recipe": "finetune", "epochs": self.epoch(step), "data": self.config.data.dir.name}
         self.source.save(folder, weights, self.task.head, self.names, facts)
 
 
@@ -248,28 +277,26 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         display.note(
             f"{learner.compute.describe()}; {data.size}; {config.task.name} of {outputs}; {run.folder}"
         )
+        # The loss of a step is read once the next one is under way: a GPU never waits for the host.
+        losses = Later(partial(learner.note, log=log, display=display), learner.compute.steps_ahead)
         for step, batch in zip(range(start + 1, steps + 1), learner.batches(data.train, start), strict=False):
-            began = time.perf_counter()
-            loss, lr = learner.step(*batch, step - 1)
+            losses.add(learner.step(*batch, step))
             profile_step()
-            epoch = math.ceil(step / learner.steps_per_epoch)
-            display.step(step, f"epoch {epoch}  loss {loss:.4f}")
-            if step % config.log.every == 0 or step == steps:
-                log.write({"step": step, "loss": loss, "lr": lr, "seconds": time.perf_counter() - began})
-
             epoch_ends = step == steps or (data.dev is not None and step % learner.steps_per_epoch == 0)
             if epoch_ends:
+                losses.catch_up()
                 value = 0.0
                 if data.dev is not None:
                     scores = learner.task.metrics(data.dev.targets, learner.predict(data.dev))
                     value = learner.task.selection_value(scores)
                     log.write({"step": step, **{f"dev_{name}": score for name, score in scores.items()}})
                     found = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-                    display.note(f"epoch {epoch}: dev {found}")
+                    display.note(f"epoch {learner.epoch(step)}: dev {found}")
                 if state["best_step"] is None or value > state["best"]:
                     state |= {"best_step": step, "best": value}
             stopping = bool(stop)
             if epoch_ends or stopping or step % config.checkpoint.every == 0:
+                losses.catch_up()
                 saver.save(step, {**state, "step": step}, keep=state["best_step"])
             if stopping:
                 saver.wait()
@@ -299,7 +326,7 @@ def main(config: Config, out: Path) -> None:
             {
                 summary.TRAIN_SEQUENCES: len(data.train),
                 summary.DEV_SEQUENCES: 0 if data.dev is None else len(data.dev),
-                summary.BEST_EPOCH: math.ceil(best / learner.steps_per_epoch),
+                summary.BEST_EPOCH: learner.epoch(best),
                 summary.SEQUENCES_CUT: data.cut,
                 summary.SEQUENCES_SKIPPED: data.skipped,
                 **report,

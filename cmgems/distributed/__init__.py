@@ -45,6 +45,10 @@ class World:
         """The sum of ``value`` over all ranks; through main memory, unless ``device`` says otherwise."""
         return value
 
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of ``tensor`` over all ranks, on its device; nothing waits for a GPU."""
+        return tensor
+
     def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Sum an array over all ranks, in place."""
 

@@ -27,6 +27,11 @@ class Ranks(World):
         dist.all_reduce(total)
         return total.item()
 
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
     def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
         dist.all_reduce(torch.from_numpy(counts))
 

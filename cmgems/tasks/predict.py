@@ -72,5 +72,5 @@ def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:
 
 def model_inputs(ids_BS: np.ndarray, pad_id: int, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
     """(ids int64, attention bool) on the device."""
-    ids = torch.from_numpy(ids_BS).to(compute.device).long()
+    ids = compute.move(ids_BS).long()
     return ids, ids != pad_id

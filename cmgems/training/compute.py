@@ -76,6 +76,11 @@ class Compute:
         """bf16 autocast, or nothing in fp32."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps are started before the figures of one are read: a CPU is done with a step at once."""
+        return 1 if self.device.type == "cuda" else 0
+
     def recompute_layers(self, model: Any) -> None:
         """Let the encoder keep less for the backward pass, if that is wanted; before ``compile``."""
         model.encoder.recompute = self.recompute

@@ -5,7 +5,6 @@ The loss is the mean over every masked token of the step, whatever micro-batch o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from cmgems.models.base import Layout
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
 from cmgems.training.inputs import loss_inputs
+from cmgems.training.late import LateCopy
 from cmgems.training.memory import passes
 from cmgems.training.optim import OptimConfig, apply_gradients
 
@@ -39,6 +39,25 @@ class StepResult:
     masked: int
     tokens: int
     gradient_norm: float
+
+
+@dataclass(frozen=True, eq=False)
+class StartedStep:
+    """An optimizer step that a GPU may still be at.
+
+    Attributes:
+        masked: Tokens masked, all ranks.
+        tokens: Real tokens seen, all ranks.
+    """
+
+    masked: int
+    tokens: int
+    _loss_and_norm: LateCopy
+
+    def result(self) -> StepResult:
+        """What it did; waits until it is done."""
+        loss, norm = self._loss_and_norm.array().tolist()
+        return StepResult(loss, self.masked, self.tokens, norm)
 
 
 class MaskedLMLoss(nn.Module):
@@ -86,7 +105,7 @@ def train_step(
     lr: float,
     compute: Compute,
     world: World,
-) -> StepResult:
+) -> StartedStep:
     """One optimizer step over the micro-batches of ``batches``.
 
     Args:
@@ -106,8 +125,9 @@ def train_step(
     """
     loss.train()
     optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
-    masked = int(world.sum(sum(len(b.labels_M) for b in batches), compute.device))
-    tokens = int(world.sum(sum(int(b.attention_BS.sum()) for b in batches), compute.device))
+    counts = np.array([[len(b.labels_M), b.attention_BS.sum()] for b in batches], np.int64).sum(0)
+    world.sum_counts(counts)
+    masked, tokens = counts.tolist()
     total = torch.zeros((), device=compute.device)
     with passes():
         for batch in batches:
@@ -115,23 +135,23 @@ def train_step(
             share.backward()
             total += share.detach()
     world.sum_gradients(model)
-    mean = world.sum(total.item(), compute.device)
-    norm = apply_gradients(model, optimizer, config, lr, only_if=math.isfinite(mean))
-    return StepResult(mean, masked, tokens, norm)
+    mean = world.sum_tensor(total.double())
+    norm = apply_gradients(model, optimizer, config, lr, mean)
+    return StartedStep(masked, tokens, LateCopy(torch.stack([mean, norm.double()])))
 
 
 @torch.no_grad()
 def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> float:
     """Mean cross-entropy (nats) of the fixed-masked validation tokens; ranks share the batches."""
     loss = MaskedLMLoss(model).eval()
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=compute.device)
     for first in range(0, len(batches), world.size):
         # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
         nats = loss_sum(loss, batches[min(mine, len(batches) - 1)], compute, training=False)
-        total += nats.double().item() if mine < len(batches) else 0.0
+        total += nats.double() if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
-    return world.sum(total, compute.device) / masked
+    return float(world.sum_tensor(total)) / masked
 
 
 def unigram_entropy(batches: Sequence[MaskedBatch]) -> float:

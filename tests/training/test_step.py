@@ -57,7 +57,7 @@ def halves(batch):
 
 def step(model, batches):
     optimizer = build_optimizer(model, CONFIG)
-    return train_step(model, MaskedLMLoss(model), batches, optimizer, CONFIG, 1e-3, COMPUTE, World())
+    return train_step(model, MaskedLMLoss(model), batches, optimizer, CONFIG, 1e-3, COMPUTE, World()).result()
 
 
 def test_loss_is_the_mean_over_masked_tokens():
@@ -119,7 +119,8 @@ def test_training_learns():
     optimizer = build_optimizer(model, CONFIG)
     loss = MaskedLMLoss(model)
     losses = [
-        train_step(model, loss, [batch], optimizer, CONFIG, 1e-2, COMPUTE, World()).loss for _ in range(30)
+        train_step(model, loss, [batch], optimizer, CONFIG, 1e-2, COMPUTE, World()).result().loss
+        for _ in range(30)
     ]
     assert losses[-1] < losses[0] - 2
 
