@@ -2,6 +2,7 @@
 
 from cmgems.training.bad_batch import stop_if_diverged
 from cmgems.training.compute import Compute, ComputeConfig, resolve_compute, start_compute
+from cmgems.training.cuda_graphs import begin_pass, choose_graphs
 from cmgems.training.late import Clock, LateCopy, Later, Moment, seconds_between
 from cmgems.training.memory import out_of_memory, passes
 from cmgems.training.meter import Lap, Meter
@@ -33,7 +34,9 @@ __all__ = [
     "TroubleConfig",
     "Watch",
     "apply_gradients",
+    "begin_pass",
     "build_optimizer",
+    "choose_graphs",
     "learning_rate",
     "load_weights",
     "out_of_memory",

@@ -18,6 +18,7 @@ from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
+from cmgems.training.cuda_graphs import begin_pass
 from cmgems.training.inputs import loss_inputs
 from cmgems.training.late import LateCopy
 from cmgems.training.memory import passes
@@ -131,6 +132,7 @@ def train_step(
     total = torch.zeros((), device=compute.device)
     with passes():
         for batch in batches:
+            begin_pass(compute, model)
             share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
             share.backward()
             total += share.detach()
