@@ -210,8 +210,8 @@ def labelled_batches(
         tokenizer: For padding.
         max_positions: Widest row.
         shuffle: (seed, epoch) of the order, or None for the order of the file.
-        multiple: Rows are padded to a multiple of so many tokens, but for a batch of nothing but the set's longest rows:
-            those need no padding.
+        multiple: Rows are padded to a multiple of so many tokens; a batch of nothing but the set's longest rows is not
+            padded.
     """
     lengths = np.array([len(row) for row in labelled.ids])
     order = np.arange(len(labelled))

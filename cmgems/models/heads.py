@@ -45,12 +45,13 @@ class MaskedLMHead(nn.Module):
     def forward(self, hidden_D: Tensor, embedding_VE: Tensor) -> Tensor:
         """Logits over the vocabulary, for any leading dimensions."""
         decoder_VE: Tensor = embedding_VE if self.decoder is None else self.decoder.weight
-        bias_V: Tensor = self.bias
-        vocabulary = len(bias_V)
-        if hidden_D.device.type != "cpu":
-            missing = -vocabulary % GPU_COLUMNS
-            decoder_VE, bias_V = pad(decoder_VE, (0, 0, 0, missing)), pad(bias_V, (0, missing))
-        return linear(self.norm(gelu(self.dense(hidden_D))), decoder_VE, bias_V)[..., :vocabulary]
+        transformed_E = self.norm(gelu(self.dense(hidden_D)))
+        vocabulary = len(self.bias)
+        missing = -vocabulary % GPU_COLUMNS
+        if hidden_D.device.type == "cpu" or not missing:
+            return linear(transformed_E, decoder_VE, self.bias)
+        decoder_VE, bias_V = pad(decoder_VE, (0, 0, 0, missing)), pad(self.bias, (0, missing))
+        return linear(transformed_E, decoder_VE, bias_V)[..., :vocabulary].contiguous()
 
 
 class MaskedLM(nn.Module):

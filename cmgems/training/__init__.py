@@ -7,7 +7,7 @@ from cmgems.training.late import Clock, LateCopy, Later, Moment, seconds_between
 from cmgems.training.memory import out_of_memory, passes
 from cmgems.training.meter import Lap, Meter
 from cmgems.training.optim import OptimConfig, apply_gradients, build_optimizer, learning_rate
-from cmgems.training.parallel import ParallelConfig, prepare_model
+from cmgems.training.parallel import ParallelConfig, exchanging, prepare_model
 from cmgems.training.profiling import profiled
 from cmgems.training.rows_at_once import RowsAtOnce
 from cmgems.training.saver import Saver
@@ -37,6 +37,7 @@ __all__ = [
     "begin_pass",
     "build_optimizer",
     "choose_graphs",
+    "exchanging",
     "learning_rate",
     "load_weights",
     "out_of_memory",
