@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from training import LENGTHS, OPTIM, batches, their_step
 
 from cmgems.distributed import ALONE
-from cmgems.masking import MaskedBatch
+from cmgems.masking import MaskedBatch, micro_batches
 from cmgems.models import BertConfig
 from cmgems.training import Compute, LateCopy, Later, build_optimizer, train_step
 from cmgems.training.flops import peak_flops, training_flops
@@ -158,11 +158,12 @@ def say_kernels(step: Step, made: Sequence[Batches], steps: int = 3, rows: int =
     say("kernels", **names, step_ms=1000 * seconds, busy_ms=busy, launches=launches, top=top)
 
 
-def say_losses(config: BertConfig, compute: Compute, batch: MaskedBatch, **names: object) -> None:
-    """The loss of the same weights and rows, eager on the GPU and in float32 on the CPU."""
+def say_losses(config: BertConfig, compute: Compute, whole: MaskedBatch, parts: int, **names: object) -> None:
+    """The loss of the same weights and rows, a part of a batch, eager on the GPU and in float32 on the CPU."""
     torch.manual_seed(0)
     model = config.masked_lm()
     loss = MaskedLMLoss(model).train()
+    batch = micro_batches(whole, parts, full=507, multiple=64)[0]
     cpu = Compute(torch.device("cpu"), bf16=False, compiled=False, packing="off")
     eager = Compute(compute.device, bf16=True, compiled=False, packing="off")
     found = {}

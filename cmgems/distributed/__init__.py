@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,10 @@ class World:
     def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Every rank's ``tensor``, by rank; in main memory and of the same shape and dtype on all."""
         return [tensor]
+
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The rows of all ranks, one below the other by rank, on every rank; each may have another number of them."""
+        return rows
 
     def wait(self) -> None:
         """Return once every rank has come here."""

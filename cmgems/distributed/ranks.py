@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,13 @@ class Ranks(World):
         gathered = [torch.empty_like(tensor) for _ in range(self.size)]
         dist.all_gather(gathered, tensor)
         return gathered
+
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        counts = [int(count) for count in self.gather(torch.tensor(len(rows)))]
+        padded = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
+        padded[: len(rows)] = rows
+        gathered = self.gather(torch.from_numpy(padded))
+        return np.concatenate([each.numpy()[:count] for each, count in zip(gathered, counts, strict=True)])
 
     def wait(self) -> None:
         dist.barrier()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,15 @@ def steps(monkeypatch):
     import steps
 
     return steps
+
+
+@pytest.mark.parametrize("part", sorted(path.stem for path in (ROOT / "benchmarks/gpu/parts").glob("*.py")))
+def test_every_part_can_be_loaded(part, monkeypatch):
+    """They run on a GPU alone: a name that has gone would show there first."""
+    for folder in ("benchmarks", "benchmarks/gpu", "benchmarks/gpu/parts"):
+        monkeypatch.syspath_prepend(ROOT / folder)
+    monkeypatch.delitem(sys.modules, part, raising=False)
+    assert callable(importlib.import_module(part).main)
 
 
 def hidden(batches):
