@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from cmgems.errors import CmgemsError
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,38 @@ class World:
         """Every rank's ``tensor``, by rank; in main memory and of the same shape and dtype on all."""
         return [tensor]
 
+    def collect(self, value: T) -> list[T]:
+        """Every rank's ``value``, by rank, on rank 0; nothing on the others. Any object, not only arrays."""
+        return [value]
+
     def wait(self) -> None:
         """Return once every rank has come here."""
 
 
 ALONE = World()
+
+
+def in_turns(world: World, items: Iterable[T], work: Callable[[T], R]) -> Iterator[tuple[T, R]]:
+    """What ``work`` makes of each item, in order: rank 0 takes the first item, rank 1 the second, and so on in rounds.
+
+    Every rank must go through it to its end; only on rank 0 something comes out. A round is held in memory.
+
+    Args:
+        world: The ranks.
+        items: The same on every rank.
+        work: What is done about one item, on one of the ranks.
+    """
+    for some in batched(items, world.size):
+        mine = work(some[world.rank]) if world.rank < len(some) else None
+        for item, found in zip(some, world.collect(mine), strict=False):
+            yield item, cast(R, found)
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """``size`` items at a time; the last may be fewer."""
+    coming = iter(items)
+    while some := list(islice(coming, size)):
+        yield some
 
 
 def described_world() -> World:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from cmgems.distributed import World
 
 # Gradients travel in pieces of about this many bytes: one call for each small parameter would mostly wait.
 BUCKET_BYTES = 25 * 2**20
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class Ranks(World):
         gathered = [torch.empty_like(tensor) for _ in range(self.size)]
         dist.all_gather(gathered, tensor)
         return gathered
+
+    def collect(self, value: T) -> list[T]:
+        found: list[T | None] | None = [None] * self.size if self.is_main else None
+        # Packed by pickle, which is safe here: nobody but the processes of this run is connected.
+        dist.gather_object(value, found, dst=0)
+        return cast(list[T], found or [])
 
     def wait(self) -> None:
         dist.barrier()
