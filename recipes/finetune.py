@@ -43,7 +43,7 @@ from cmgems.runs import (
     summary,
 )
 from cmgems.tasks import TASKS, loss_weight, predict_logits
-from cmgems.tasks.predict import model_inputs
+from cmgems.tasks.forward import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
@@ -57,7 +57,9 @@ from cmgems.training import (
     RowsAtOnce,
     Saver,
     apply_gradients,
+    begin_pass,
     build_optimizer,
+    choose_graphs,
     learning_rate,
     load_weights,
     out_of_memory,
@@ -160,15 +162,17 @@ class Learner:
     """The model: an optimizer step, predictions, and how it is saved."""
 
     def __init__(self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute) -> None:
-        self.config, self.source, self.compute, self.names = config, source, compute, train.names
+        self.config, self.source, self.names = config, source, train.names
         self.task = config.task.build(TASKS).fit(train.targets)
         self.model = source.with_head(self.task.head, len(train.names))
         if config.lora is not None:
             add_lora(self.model, config.lora)
         self._saved_form = copy.deepcopy(self.model)
         self.model.to(compute.device)
-        compute.recompute_layers(self.model)
-        self._called = compute.compile(self.model)
+        tokens = config.batch_size * max(map(len, train.ids))
+        self.compute = choose_graphs(compute, self.model, source.config, tokens)
+        self.compute.recompute_layers(self.model)
+        self._called = self.compute.compile(self.model)
         self.optimizer = build_optimizer(self.model, config.optim)
         self._at_once = RowsAtOnce(compute, config.batch_size)
         self._clock = Clock(compute.device)
@@ -203,6 +207,7 @@ class Learner:
             if not (weight := loss_weight(of_some)):
                 continue
             with passes():
+                begin_pass(self.compute, self.model)
                 with self.compute.autocast():
                     logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
                 mean = self.task.loss(logits, self.compute.move(of_some))

@@ -52,6 +52,7 @@ from cmgems.training import (
     TroubleConfig,
     Watch,
     build_optimizer,
+    choose_graphs,
     learning_rate,
     prepare_model,
     profiled,
@@ -114,20 +115,21 @@ class Pretraining:
     """What a run works with, and the state that its checkpoints hold."""
 
     def __init__(self, config: Config, compute: Compute, world: World, run: Run) -> None:
-        self.config, self.compute, self.world, self.run = config, compute, world, run
+        self.config, self.world, self.run = config, world, run
         self.source = ModelSource.of(config.model, config.tokenizer)
         tokenizer, self.model = self.source.tokenizer, self.source.masked_lm()
-        self.model.to(compute.device)
-        loss = MaskedLMLoss(self.model)
-        self.loss = prepare_model(self.model, config.parallel, compute, world, loss)
-        self.optimizer = build_optimizer(self.model, config.optim)
-
         self.data = PretrainingData(config.data, tokenizer, self.source.config.max_positions, config.seed)
         self.masker = Masker(config.masking, tokenizer, config.steps, config.seed)
         self.stream = self.data.stream(self.masker, config.sequences, world.rank, world.size)
         self.validation = self.data.validation_batches(config.validation)
-        rows = math.ceil(config.sequences / world.size)
-        self.at_once = RowsAtOnce.of_tokens(compute, rows, self.data.full_tokens, world)
+        self.rows = math.ceil(config.sequences / world.size)  # some ranks have one less
+        self.at_once = RowsAtOnce.of_tokens(compute, self.rows, self.data.full_tokens, world)
+
+        self.model.to(compute.device)
+        tokens = self.at_once.rows * self.data.full_tokens
+        self.compute = choose_graphs(compute, self.model, self.source.config, tokens, world)
+        self.loss = prepare_model(self.model, config.parallel, self.compute, world, MaskedLMLoss)
+        self.optimizer = build_optimizer(self.model, config.optim)
 
         self.start, self.watch = 0, Watch()
         self.state: dict[str, Any] = {"tokens": 0, "seconds": 0.0}
@@ -162,9 +164,10 @@ class Pretraining:
         lr = learning_rate(config.optim, step - 1, config.steps)
 
         def take(rows: int) -> StartedStep:
-            parts = micro_batches(batch, rows, self.data.full_tokens, config.data.pad_multiple)
+            full, multiple = self.data.full_tokens, config.data.pad_multiple
+            batches = micro_batches(batch, math.ceil(self.rows / rows), full, multiple)
             return train_step(
-                self.model, self.loss, parts, self.optimizer, config.optim, lr, self.compute, self.world
+                self.model, self.loss, batches, self.optimizer, config.optim, lr, self.compute, self.world
             )
 
         height, width = batch.ids_BS.shape

@@ -20,7 +20,6 @@ from cmgems.errors import CmgemsError
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,13 +54,6 @@ class World:
 
     def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Sum an array over all ranks, in place."""
-
-    def sum_gradients(self, model: nn.Module) -> None:
-        """Sum every parameter's gradient over all ranks, in place.
-
-        Losses are divided by the global masked-token count before the backward pass: summed, not averaged. The
-        gradients of a sharded model (DTensors) are skipped: its backward pass has summed them.
-        """
 
     def from_first(self, value: int) -> int:
         """Rank 0's ``value``, on every rank."""

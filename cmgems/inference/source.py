@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeAlias, TypedDict, TypeVar
+from typing import Generic, TypeAlias, TypedDict, TypeVar, cast
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import Contigs, GenomeStore
@@ -115,7 +115,7 @@ def checked_sequences(
         fix = "give both with a BED file (--aliases, --store)"
         raise CmgemsError("names of contigs without a genome store", where=aliases, fix=fix)
     contigs = None if store is None else Contigs.of(store, aliases)
-    again: Sequences = given if isinstance(given, str | Path | Sequence) else list(given)
+    again = given if isinstance(given, str | Path | Sequence) else cast(Sequences, list(given))
 
     def read(invalid: Invalid, quiet: bool) -> Iterator[NamedSequence]:
         named = named_sequences(again, contigs, invalid, column, quiet=quiet)

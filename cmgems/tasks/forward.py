@@ -19,6 +19,7 @@ from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
 from cmgems.tokenization import Tokenizer
 from cmgems.training import Compute, LateCopy, passes
+from cmgems.training.compute import ROW_MULTIPLE
 from cmgems.training.memory import TooManyRowsError, halved
 from cmgems.training.rows_at_once import CPU_TOKENS
 
@@ -126,8 +127,12 @@ def forward_passes(
 def padded(
     rows: Sequence[Ids], pad_id: int, max_positions: int, compute: Compute
 ) -> tuple[Tensor, Tensor | None]:
-    """ids_BS int64 and attention_BS bool, None if no token is padding (the models' fast case), on the device."""
-    if len({len(row) for row in rows}) == 1:
-        return compute.move(np.stack(rows)).long(), None
-    ids_BS = compute.move(pad_rows(rows, pad_id, max_positions)).long()
-    return ids_BS, ids_BS != pad_id
+    """``model_inputs`` of rows of any lengths; rows of one length are not padded at all."""
+    multiple = 1 if len({len(row) for row in rows}) == 1 else ROW_MULTIPLE
+    return model_inputs(pad_rows(rows, pad_id, max_positions, multiple), pad_id, compute)
+
+
+def model_inputs(ids_BS: Ids, pad_id: int, compute: Compute) -> tuple[Tensor, Tensor | None]:
+    """(ids int64, attention bool) on the device; no attention, the models' fast case, if no token is padding."""
+    real_BS = ids_BS != pad_id
+    return compute.move(ids_BS).long(), None if real_BS.all() else compute.move(real_BS)

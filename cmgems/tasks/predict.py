@@ -69,9 +69,3 @@ def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:
         return logits_NC
     logits = torch.from_numpy(logits_NC)
     return (logits.sigmoid() if head == "multi_label" else logits.softmax(-1)).numpy()
-
-
-def model_inputs(ids_BS: np.ndarray, pad_id: int, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids int64, attention bool) on the device."""
-    ids = compute.move(ids_BS).long()
-    return ids, ids != pad_id

@@ -18,10 +18,12 @@ from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
+from cmgems.training.cuda_graphs import begin_pass
 from cmgems.training.inputs import loss_inputs
 from cmgems.training.late import LateCopy
 from cmgems.training.memory import passes
 from cmgems.training.optim import OptimConfig, apply_gradients
+from cmgems.training.parallel import exchanging
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,15 @@ class MaskedLMLoss(nn.Module):
     """A masked language model and its loss: what is compiled as a whole.
 
     Args:
-        model: Called with (ids, layout, positions), as ``cmgems.models.heads.MaskedLM``.
+        model: Called with (ids, layout, positions), as ``cmgems.models.heads.MaskedLM``, or that in DDP.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
         # A plugin's encoder may be no `Encoder`, and know padded rows only.
-        self.packable = bool(getattr(model.encoder, "packs", False))
+        encoder = getattr(model, "module", model).encoder
+        self.packable = bool(getattr(encoder, "packs", False))
 
     def forward(
         self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
@@ -110,7 +113,7 @@ def train_step(
 
     Args:
         model: Holds the parameters.
-        loss: Its ``MaskedLMLoss``, or the compiled form of that.
+        loss: Its ``MaskedLMLoss``, or what ``prepare_model`` made of it.
         batches: This rank's rows, a part at a time.
         optimizer: Updated in place.
         config: For clipping.
@@ -130,11 +133,12 @@ def train_step(
     masked, tokens = counts.tolist()
     total = torch.zeros((), device=compute.device)
     with passes():
-        for batch in batches:
-            share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
-            share.backward()
+        for number, batch in enumerate(batches, 1):
+            begin_pass(compute, model)
+            with exchanging(loss, last=number == len(batches)):
+                share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
+                share.backward()
             total += share.detach()
-    world.sum_gradients(model)
     mean = world.sum_tensor(total.double())
     norm = apply_gradients(model, optimizer, config, lr, mean)
     return StartedStep(masked, tokens, LateCopy(torch.stack([mean, norm.double()])))
