@@ -67,7 +67,7 @@ class AttentionReader:
             CmgemsError: if it has not.
         """
         tokenizer = self.engine.tokenizer
-        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.engine.compute.device)
+        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
         layers, heads = self._maps(ids_1S).shape[:2]
         if self.layer == 0 or not -layers <= self.layer <= layers:
             raise CmgemsError(

@@ -69,7 +69,7 @@ class Embedder:
             CmgemsError: if it has not.
         """
         tokenizer = self.engine.tokenizer
-        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.engine.compute.device)
+        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
         with torch.no_grad():
             states = self.engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
         layers = len(states or ()) - 1
