@@ -26,7 +26,7 @@ from torch import Tensor
 
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
-from cmgems.distributed import ALONE
+from cmgems.distributed import ALONE, World, open_world
 from cmgems.errors import CmgemsError
 from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
@@ -54,16 +54,19 @@ from cmgems.training import (
     Later,
     Moment,
     OptimConfig,
+    ParallelConfig,
     RowsAtOnce,
     Saver,
     apply_gradients,
     begin_pass,
     build_optimizer,
     choose_graphs,
+    exchanging,
     learning_rate,
     load_weights,
     out_of_memory,
     passes,
+    prepare_model,
     profiled,
     seconds_between,
     start_compute,
@@ -85,6 +88,7 @@ class Config:
         seed: Decides the head's weights, the order and the few-shot draw.
         lora: Train low-rank adapters and the head alone; None trains everything.
         checkpoint: When to save; the best epoch so far is always kept.
+        parallel: How several processes exchange gradients; each holds the whole model.
     """
 
     model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
@@ -100,6 +104,7 @@ class Config:
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-5, warmup=50, beta2=0.999, eps=1e-8))
     checkpoint: CheckpointConfig = field(default_factory=lambda: CheckpointConfig(keep=1))
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    parallel: ParallelConfig = field(default_factory=lambda: ParallelConfig(mode="replicate"))
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
@@ -111,6 +116,8 @@ class Config:
             raise CmgemsError(f"`max_steps` must be 1 or more, but is {self.max_steps}")
         if not 0 <= self.seed < 2**64:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
+        if self.parallel.mode != "replicate":
+            raise CmgemsError("fine-tuning does not split a model", fix="set parallel.mode=replicate")
 
 
 @dataclass(frozen=True)
@@ -124,16 +131,15 @@ class Data:
     skipped: int
 
     @classmethod
-    def read(cls, config: Config, source: ModelSource, run: Run) -> Data:
-        """Read them, name rows that cannot be used in the run folder, and print what is odd."""
+    def read(cls, config: Config, source: ModelSource, run: Run, world: World) -> Data:
+        """Read them; rank 0 names rows that cannot be used in the run folder, and prints what is odd."""
         kind, limit = config.task.build(TASKS).labels, source.config.max_positions
         invalid = config.data.unusable_rows()
         splits = read_splits(config.data, source.tokenizer, limit, kind, invalid)
-        notes = data_notes(config.data, splits)
-        if skipped := invalid.report(run.folder / layout.SKIPPED):
-            notes.insert(0, skipped)
-        for note in notes:
-            print(f"warning: {note}", file=sys.stderr)
+        if world.is_main:
+            skipped = invalid.report(run.folder / layout.SKIPPED)
+            for note in [*([skipped] if skipped else []), *data_notes(config.data, splits)]:
+                print(f"warning: {note}", file=sys.stderr)
         train = draw_shots(config.data, splits["train"], splits["test"], config.seed)
         # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
         dev = splits.get("dev") if config.data.shots is None else None
@@ -161,20 +167,22 @@ class Taken:
 class Learner:
     """The model: an optimizer step, predictions, and how it is saved."""
 
-    def __init__(self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute) -> None:
-        self.config, self.source, self.names = config, source, train.names
+    def __init__(
+        self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute, world: World
+    ) -> None:
+        self.config, self.source, self.world, self.names = config, source, world, train.names
         self.task = config.task.build(TASKS).fit(train.targets)
         self.model = source.with_head(self.task.head, len(train.names))
         if config.lora is not None:
             add_lora(self.model, config.lora)
         self._saved_form = copy.deepcopy(self.model)
         self.model.to(compute.device)
-        tokens = config.batch_size * max(map(len, train.ids))
-        self.compute = choose_graphs(compute, self.model, source.config, tokens)
-        self.compute.recompute_layers(self.model)
-        self._called = self.compute.compile(self.model)
+        rows = math.ceil(config.batch_size / world.size)  # some ranks have one less
+        tokens = rows * max(map(len, train.ids))
+        self.compute = choose_graphs(compute, self.model, source.config, tokens, world)
+        self._called = prepare_model(self.model, config.parallel, self.compute, world)
         self.optimizer = build_optimizer(self.model, config.optim)
-        self._at_once = RowsAtOnce(compute, config.batch_size)
+        self._at_once = RowsAtOnce(compute, rows, world)
         self._clock = Clock(compute.device)
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self.steps = min(config.epochs * self.steps_per_epoch, config.max_steps or sys.maxsize)
@@ -202,19 +210,22 @@ class Learner:
         """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all, a float64 scalar."""
         self.optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
         total = torch.zeros((), dtype=torch.float64, device=self.compute.device)
-        for first in range(0, len(ids_BS), rows):
-            some_BS, of_some = ids_BS[first : first + rows], labels[first : first + rows]
-            if not (weight := loss_weight(of_some)):
-                continue
-            with passes():
+        rank, size = self.world.rank, self.world.size
+        parts = math.ceil(math.ceil(len(ids_BS) / size) / rows)
+        for number, part in enumerate(np.array_split(np.arange(rank, len(ids_BS), size), parts), 1):
+            # A rank without a row computes another's for nothing: the gradients of all are summed in every step.
+            some_BS = ids_BS[part] if len(part) else ids_BS[:1]
+            with passes(), exchanging(self._called, last=number == parts):
                 begin_pass(self.compute, self.model)
                 with self.compute.autocast():
                     logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
-                mean = self.task.loss(logits, self.compute.move(of_some))
-                share = mean * (weight / loss_weight(labels))
+                share = logits.sum() * 0
+                if weight := loss_weight(labels[part]):
+                    mean = self.task.loss(logits, self.compute.move(labels[part]))
+                    share = mean * (weight / loss_weight(labels))
                 share.backward()
                 total += share.detach()
-        return total
+        return self.world.sum_tensor(total)
 
     def note(self, taken: Taken, log: MetricLog, display: Display) -> None:
         """Wait for a step's loss, and show and log it; stops the run if it is not finite."""
@@ -235,11 +246,13 @@ class Learner:
         return math.ceil(step / self.steps_per_epoch)
 
     def predict(self, labelled: LabelledSet) -> np.ndarray:
-        """The task's predictions for all sequences of a set."""
+        """The task's predictions for all sequences of a set; every rank makes some, and has all."""
         limit, tokenizer = self.source.config.max_positions, self.source.tokenizer
+        ids, world = labelled.ids, self.world if len(labelled) >= self.world.size else ALONE
+        mine = np.array_split(np.arange(len(ids)), world.size)[world.rank]
         with out_of_memory("prediction", "lower data.max_tokens or choose a smaller model"):
-            logits_NC = predict_logits(self.model, labelled.ids, tokenizer, limit, self.compute)
-        return self.task.predictions(logits_NC)
+            logits_NC = predict_logits(self.model, [ids[i] for i in mine], tokenizer, limit, self.compute)
+        return self.task.predictions(world.gather_rows(logits_NC))
 
     def saved_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the model folder holds for these trained weights: adapters merged, targets in their units."""
@@ -256,12 +269,13 @@ class Learner:
 
 def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
     """Train from the newest checkpoint, or from the start; returns the best step."""
+    world = learner.world
     saver = Saver(
         run.checkpoints,
         config.checkpoint,
         learner.model,
         learner.optimizer,
-        ALONE,
+        world,
         learner.write_model,
         learner.saved_weights,
     )
@@ -271,10 +285,12 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         if state["best_step"] is not None:
             run.checkpoints.whole(state["best_step"])  # the end needs it: better to know now
     start, steps = state["step"], learner.steps
+    sinks = config.log.tensorboard, config.log.wandb
+    profiled_steps = config.log.profile if world.is_main else None
     with (
-        MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
-        show_steps("finetune", start, steps, config.log.every) as display,
-        profiled(config.log.profile, run.folder, display.note) as profile_step,
+        MetricLog(run.metrics_path, start, *sinks, active=world.is_main) as log,
+        show_steps("finetune", start, steps, config.log.every, world.is_main) as display,
+        profiled(profiled_steps, run.folder, display.note) as profile_step,
         saver,
         stop_signals(display.announce) as stop,
     ):
@@ -299,32 +315,37 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
                     display.note(f"epoch {learner.epoch(step)}: dev {found}")
                 if state["best_step"] is None or value > state["best"]:
                     state |= {"best_step": step, "best": value}
-            stopping = bool(stop)
+            stopping = stop.agreed(world)
             if epoch_ends or stopping or step % config.checkpoint.every == 0:
                 losses.catch_up()
                 saver.save(step, {**state, "step": step}, keep=state["best_step"])
             if stopping:
                 saver.wait()
-                stop.leave(f"step {step} of {steps} is saved in {run.checkpoints.path(step)}")
+                world.wait()  # a launcher ends the others as soon as one has left
+                stop.leave(f"step {step} of {steps} is saved in {run.checkpoints.path(step)}", world)
     return int(state["best_step"])
 
 
 def main(config: Config, out: Path) -> None:
     """Train what is left of the run in ``out``, then score the test set with the best epoch."""
-    with open_run(out, config, "finetune") as run:
+    with open_world() as world, open_run(out, config, "finetune", world) as run:
         if run.summary is not None:
-            print(f"{out} has finished already", file=sys.stderr)
+            if world.is_main:
+                print(f"{out} has finished already", file=sys.stderr)
             return
-        compute = start_compute(config.compute, config.seed)
+        compute = start_compute(config.compute, config.seed, world.local_rank)
         source = ModelSource.of(config.model, config.tokenizer, config.dropout)
-        data = Data.read(config, source, run)
-        learner = Learner(config, source, data.train, compute)
+        data = Data.read(config, source, run, world)
+        learner = Learner(config, source, data.train, compute, world)
         best = train(config, run, learner, data)
 
+        world.wait()  # for the best epoch to be written
         checkpoint = run.checkpoints.whole(best)
         load_weights(checkpoint, learner.model)
-        run.keep_model(checkpoint, layout.BEST)
         report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
+        if not world.is_main:
+            return
+        run.keep_model(checkpoint, layout.BEST)
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(

@@ -32,10 +32,10 @@ BASES, READS, READ_BP, LONG_BP = 200_000, 20_000, 30, 100_000
 PRECISIONS: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
 COLUMNS: dict[str, Callable[[Counts], int]] = {
     "kernels": lambda asked: sum(asked[kind] for kind in ("launches", "triton", "gemms", "cudnn")),
-    "copies in, pinned": lambda asked: asked["h2d_pinned"],
-    "copies in, pageable": lambda asked: asked["h2d_pageable"],
-    "copies out": lambda asked: asked["d2h"],
-    "waits for all work": lambda asked: asked["stream_syncs"] + asked["device_syncs"],
+    "copies to the GPU, pinned": lambda asked: asked["h2d_pinned"],
+    "... pageable": lambda asked: asked["h2d_pageable"],
+    "copies to the host, nobody waits for": lambda asked: asked["d2h"],
+    "waits for the stream": lambda asked: asked["stream_syncs"] + asked["device_syncs"],
     "waits for the batch before": lambda asked: asked["event_syncs"],
 }
 

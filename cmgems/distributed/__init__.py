@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,10 @@ class World:
     def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Every rank's ``tensor``, by rank; in main memory and of the same shape and dtype on all."""
         return [tensor]
+
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The rows of all ranks, one below the other by rank, on every rank; each may have another number of them."""
+        return rows
 
     def collect(self, value: T) -> list[T]:
         """Every rank's ``value``, by rank, on rank 0; nothing on the others. Any object, not only arrays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,13 @@ class Ranks(World):
         gathered = [torch.empty_like(tensor) for _ in range(self.size)]
         dist.all_gather(gathered, tensor)
         return gathered
+
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        counts = [int(count) for count in self.gather(torch.tensor(len(rows)))]
+        padded = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
+        padded[: len(rows)] = rows
+        gathered = self.gather(torch.from_numpy(padded))
+        return np.concatenate([each.numpy()[:count] for each, count in zip(gathered, counts, strict=True)])
 
     def collect(self, value: T) -> list[T]:
         found: list[T | None] | None = [None] * self.size if self.is_main else None

@@ -65,7 +65,7 @@ class TokenBudget:
                 return take()
         except TooManyRowsError as error:
             if rows == 1:
-                fix = "choose a smaller model, shorter sequences, or bf16 (--precision bf16)"
+                fix = "choose a smaller model, shorter sequences or bf16"
                 where = f"one row of {width:,} tokens"
                 raise CmgemsError("out of memory", where=where, why=str(error), fix=fix) from error
         self.tokens = halved(

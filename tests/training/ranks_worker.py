@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from cmgems.distributed import ALONE, World, open_world
@@ -71,6 +72,10 @@ def write_model(folder: Path, weights: object, step: int) -> None:
 def check_exchange(world: World) -> None:
     assert world.from_first(world.rank + 7) == 7
     assert [int(t) for t in world.gather(torch.tensor(world.rank))] == list(range(world.size))
+    rows = np.full((world.rank + 1, 2), world.rank, np.float32)  # rank 0 has one row, rank 1 two
+    assert world.gather_rows(rows)[:, 0].tolist() == [
+        rank for rank in range(world.size) for _ in range(rank + 1)
+    ]
     assert world.sum(world.rank + 1, torch.device("cpu")) == world.size * (world.size + 1) / 2
 
 
