@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cmgems.distributed import ALONE, World, batched, in_turns
+from cmgems.distributed import ALONE, World, in_turns
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,3 @@ def test_items_are_read_a_round_at_a_time():
     assert read == []
     assert next(coming) == (0, "0")
     assert read == [0]
-
-
-def test_batched():
-    assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]]

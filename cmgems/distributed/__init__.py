@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
+from cmgems.iteration import batched
 
 if TYPE_CHECKING:
     import torch
@@ -92,13 +92,6 @@ def in_turns(world: World, items: Iterable[T], work: Callable[[T], R]) -> Iterat
         mine = work(some[world.rank]) if world.rank < len(some) else None
         for item, found in zip(some, world.collect(mine), strict=False):
             yield item, cast(R, found)
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """``size`` items at a time; the last may be fewer."""
-    coming = iter(items)
-    while some := list(islice(coming, size)):
-        yield some
 
 
 def described_world() -> World:

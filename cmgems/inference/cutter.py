@@ -81,14 +81,14 @@ class Cutter:
     def pieces(self, index: int, codes_L: Codes) -> Iterator[Piece]:
         """The windows of one sequence, one by one; those without a single known token are left out."""
         for window in self.windows_of(codes_L):
-            yield from self.pieces_in(window, index, codes_L)
+            yield from self.pieces_in(index, codes_L, window)
 
     def windows_of(self, codes_L: Codes) -> Iterator[Window]:
         """The windows of one sequence, nothing but places: ``pieces_in`` encodes them."""
         length = len(codes_L)
         return iter([Window(0, length, 0, length)]) if self._fits(codes_L) else self.windows(length)
 
-    def pieces_in(self, window: Window, index: int, codes_L: Codes) -> Iterator[Piece]:
+    def pieces_in(self, index: int, codes_L: Codes, window: Window) -> Iterator[Piece]:
         """The rows of one window: several if it has too many tokens, none if it has no known one."""
         for piece in self._fitting(index, codes_L, window):
             if self.tokens.known(piece.ids_S).any():

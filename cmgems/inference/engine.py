@@ -16,6 +16,7 @@ from cmgems.distributed import ALONE, World, in_turns
 from cmgems.inference.cutter import Cutter, Piece, own_bases
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.windows import Window
+from cmgems.iteration import one_ahead
 from cmgems.models import Head
 from cmgems.models.attention import Encoder
 from cmgems.tasks.forward import Answers, Call, Ids, TokenBudget, forward_passes
@@ -47,6 +48,24 @@ class Cut(NamedTuple):
     number: int
     sequence: NamedSequence
     window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some windows, one after the other.
+
+    Attributes:
+        cuts: The windows.
+        pieces: The same encoded; none where it is another process's turn.
+    """
+
+    cuts: list[Cut]
+    pieces: list[Piece]
+
+    @property
+    def bases(self) -> int:
+        """How many bases the windows answer for (bp)."""
+        return own_bases(cut.window for cut in self.cuts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,34 +151,40 @@ class Engine:
             pass_a_base: Whether each base costs a forward pass: then chunks are smaller.
         """
 
-        def answer(chunk: list[Cut]) -> list[tuple[Piece, T]]:
-            pieces = [
-                p for cut in chunk for p in self.cutter.pieces_in(cut.window, cut.number, cut.sequence.codes)
-            ]
-            found = work(pieces, advance) if pieces else []
-            advance(own_bases(cut.window for cut in chunk) - own_bases(piece.window for piece in pieces))
-            return list(zip(pieces, found, strict=True))
+        chunks = self._chunks(sequences, pass_a_base)
+        if self.compute.steps_ahead:  # while a GPU computes, the processor has nothing to do
+            chunks = one_ahead(chunks)
+
+        def answer(chunk: Chunk) -> list[tuple[Piece, T]]:
+            found = work(chunk.pieces, advance) if chunk.pieces else []
+            advance(chunk.bases - own_bases(piece.window for piece in chunk.pieces))
+            return list(zip(chunk.pieces, found, strict=True))
 
         def answers() -> Iterator[tuple[NamedSequence, Piece, T]]:
-            turns = in_turns(self.world, self._chunks(sequences, pass_a_base), answer)
-            for turn, (chunk, found) in enumerate(turns):
+            for turn, (chunk, found) in enumerate(in_turns(self.world, chunks, answer)):
                 if turn % self.world.size:  # another process has done it
-                    advance(own_bases(cut.window for cut in chunk))
-                cut_from = {cut.number: cut.sequence for cut in chunk}
+                    advance(chunk.bases)
+                cut_from = {cut.number: cut.sequence for cut in chunk.cuts}
                 yield from ((cut_from[piece.sequence], piece, value) for piece, value in found)
 
         for _, of_one in groupby(answers(), key=lambda found: found[1].sequence):
             first = next(of_one)
             yield first[0], ((piece, value) for _, piece, value in chain([first], of_one))
 
-    def _chunks(self, sequences: Iterable[NamedSequence], pass_a_base: bool) -> Iterator[list[Cut]]:
+    def _chunks(self, sequences: Iterable[NamedSequence], pass_a_base: bool) -> Iterator[Chunk]:
         """The windows of all sequences in their order, some at a time; a long sequence lies in many chunks."""
         cuts = (
             Cut(number, sequence, window)
             for number, sequence in enumerate(sequences)
             for window in self.cutter.windows_of(sequence.codes)
         )
-        return self._some(cuts, lambda cut: self._tokens(cut.window.end - cut.window.start, pass_a_base))
+        chunks = self._some(cuts, lambda cut: self._tokens(cut.window.end - cut.window.start, pass_a_base))
+        for turn, some in enumerate(chunks):
+            mine = some if turn % self.world.size == self.world.rank else []
+            yield Chunk(some, [piece for cut in mine for piece in self._encoded(cut)])
+
+    def _encoded(self, cut: Cut) -> Iterator[Piece]:
+        return self.cutter.pieces_in(cut.number, cut.sequence.codes, cut.window)
 
     def in_groups(
         self,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmgems.distributed import batched, in_turns
+from cmgems.distributed import in_turns
 from cmgems.errors import RecordError
 from cmgems.genome import AMBIGUOUS, Contigs, decode, encode
 from cmgems.genome.alphabet import IUPAC, Codes
@@ -24,6 +24,7 @@ from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
 from cmgems.inference.tables import open_csv
 from cmgems.inference.vcf import Variant
+from cmgems.iteration import batched
 from cmgems.reading import Invalid
 
 SYMBOLIC = frozenset("<>[].")  # <DEL>, and breakends such as A[chr2:9[ and A.
