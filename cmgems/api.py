@@ -33,8 +33,8 @@ def load(
         path: A run folder (its best, final or newest weights), a checkpoint, a model folder, or a Hugging Face folder,
             exported by cmgems or published (DNABERT, DNABERT-2, Nucleotide Transformer).
         device: "auto" takes the GPU if there is one.
-        precision: "fp32" gives the same answer on every machine, to rounding. "auto" is that on a CPU; on a GPU factors
-            of matrix products are rounded to 10 bits (TF32), several times faster. "bf16" rounds them to 7.
+        precision: "fp32" gives the same answer on every machine, to rounding. "auto" is that on a CPU; on a GPU the
+            factors of matrix products keep 11 of their 24 significant bits (TF32). "bf16" keeps 8.
         batch_tokens: Tokens in a forward pass, padding included; None for 5,120 on a CPU and 65,536 on a GPU. When
             memory is short there are half as many from there on.
         overlap: What neighbouring windows of a sequence longer than the model share at least (bp); None for half a
