@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cmgems.cli.problems import tell
 from cmgems.files import is_stdout
 from cmgems.reading import Invalid, skipped_path
 
@@ -56,8 +55,6 @@ Overlap = Annotated[
         help="Bases that windows of a long sequence share; half a window if left out.",
     ),
 ]
-
-
 BatchTokens = Annotated[
     int | None,
     typer.Option(
@@ -135,6 +132,10 @@ def write_once(model: Model, found: Iterable[T], write: Callable[[], str]) -> st
 def judged(skip_invalid: bool, out: Path, *, told: bool = True) -> Iterator[Invalid]:
     """What judges the records of a command that writes ``out``: warnings and what was left out are told in lines."""
     invalid = Invalid("--skip-invalid", skip_invalid)
+
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)  # now, also where a launcher tells of errors at the end
+
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: tell(f"warning: {message}") if told else None
         yield invalid

@@ -68,9 +68,8 @@ class TokenBudget:
                 fix = "choose a smaller model, shorter sequences or bf16"
                 where = f"one row of {width:,} tokens"
                 raise CmgemsError("out of memory", where=where, why=str(error), fix=fix) from error
-        self.tokens = halved(
-            min(self.tokens, rows * width), "tokens"
-        )  # here, where the error holds no tensors any more
+        # Not in the except clause: there the error still holds the tensors.
+        self.tokens = halved(min(self.tokens, rows * width), "tokens")
         return None
 
 

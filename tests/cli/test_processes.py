@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ import torch
 
 from cmgems.cli import launch
 from cmgems.cli.main import run
+from cmgems.distributed import World
+from cmgems.errors import CmgemsError
 from cmgems.genome import GenomeStore, decode
 from cmgems.models import MODELS, build_model, save_model
+from cmgems.motifs import discover_motifs
 from cmgems.tokenization import TOKENIZERS
 
 COMMANDS = {
@@ -98,3 +102,15 @@ def test_a_bad_record_is_told_once_and_nothing_is_written(place, monkeypatch, tm
     assert done.stderr.count("\n") == 1
     assert "contig b, position 4" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["s.fa"]
+    command.append("--skip-invalid")
+    done = subprocess.run(
+        [sys.executable, "-m", "cmgems", *command], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == f"1 record skipped, named in {tmp_path / 'p.skipped.csv'}\n"
+    assert done.stdout == f"{tmp_path / 'p.csv'}: 1 sequences\n"
+
+
+def test_motifs_are_found_in_one_process():
+    several = SimpleNamespace(world=World(rank=0, size=2))
+    with pytest.raises(CmgemsError, match=r"motifs are found in one process: .*; start it without torchrun"):
+        discover_motifs(several, "a.fa", "b.fa")

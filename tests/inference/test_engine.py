@@ -1,7 +1,7 @@
 """How a model goes through any number of sequences: chunk by chunk, in their order, alone or in turns."""
 
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from cmgems.distributed import World
 from cmgems.inference import Cutter, Engine, NamedSequence
 from cmgems.tokenization import KmerTokenizer, TokenMap
+from cmgems.training import Compute
 
 
 @pytest.fixture
@@ -46,6 +47,19 @@ def test_every_window_once_in_order_some_at_a_time(engine, pass_a_base):
     assert len(chunks) > 3  # the first sequence alone is more than one
     assert max(chunks) <= (2 if pass_a_base else 7)
     assert sum(done) == sum(len(sequence.codes) for sequence in given)
+
+
+def test_one_chunk_ahead_is_the_same(engine, compute):
+    class Ahead(Compute):
+        steps_ahead = 1
+
+    ahead = replace(engine, compute=Ahead(compute.device, bf16=False, compiled=False))
+    given = sequences([100, 3, 12, 13, 60, 8])
+    for (one, windows), (other, others) in zip(
+        went_through(engine, given), went_through(ahead, given), strict=True
+    ):
+        assert one is other
+        assert [(p.window, n) for p, n in windows] == [(p.window, n) for p, n in others]
 
 
 def test_the_same_sequence_twice_is_two(engine):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cmgems.errors import CmgemsError
 from cmgems.tasks.forward import TokenBudget, forward_passes
 from cmgems.tokenization import TOKENIZERS
-from cmgems.training import ComputeConfig, start_compute
+from cmgems.training import Compute, ComputeConfig, start_compute
 
 CPU = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
 TOKENIZER = TOKENIZERS.get("kmer3")
@@ -34,6 +34,27 @@ def test_any_budget_gives_every_row_its_own_answer(lengths, tokens):
         assert len(chosen) == 1 or len(chosen) * width <= tokens
         found |= dict(zip(chosen, answers.tolist(), strict=True))
     assert [found[i] for i in range(len(rows))] == [[row.sum(), len(row)] for row in rows]
+
+
+class Ahead(Compute):
+    """A CPU that is treated as a GPU: the answers of a batch are read when the next is under way."""
+
+    steps_ahead = 1
+
+
+def test_answers_are_read_one_batch_late():
+    rows = [np.full(10, number, np.int32) for number in range(7, 12)]
+    called, read = [], []
+
+    def call(chosen, ids_BS, attention_BS):
+        called.append(chosen)
+        return echo(chosen, ids_BS, attention_BS)
+
+    ahead = Ahead(CPU.device, bf16=False, compiled=False)
+    for chosen, answers in forward_passes(rows, call, TOKENIZER, 512, ahead, TokenBudget(ahead, 20)):
+        read.append((chosen, len(called)))
+        assert answers[:, 0].tolist() == [10 * (7 + i) for i in chosen]
+    assert read == [([0, 1], 2), ([2, 3], 3), ([4], 3)]
 
 
 def test_short_rows_go_many_at_a_time_and_long_ones_few():
