@@ -7,7 +7,6 @@ start with ``iter`` compute as they are read, so that results may be larger than
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Unpack
@@ -22,7 +21,7 @@ from cmgems.genome import Contigs
 from cmgems.inference.attention import AttentionMaps, AttentionReader
 from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
-from cmgems.inference.engine import Advance, Engine, Precision, ignore
+from cmgems.inference.engine import Advance, Engine, Precision
 from cmgems.inference.explain import (
     ExplainedSequence,
     answers,
@@ -34,13 +33,12 @@ from cmgems.inference.explain import (
 from cmgems.inference.predictions import Prediction, predictions
 from cmgems.inference.pseudo_likelihood import Score, score_sequences
 from cmgems.inference.sequences import NamedSequence, Sequences
-from cmgems.inference.source import Checked, Reading, Store, checked_alleles, checked_sequences
+from cmgems.inference.source import Checked, Reading, Store, checked_alleles, checked_sequences, watched
 from cmgems.inference.spread import Values
 from cmgems.inference.variants import Allele, score_alleles
 from cmgems.inference.vcf import Variant
 from cmgems.models import SavedModel
 from cmgems.models.base import UNLABELLED
-from cmgems.progress import progress as show_progress
 from cmgems.reading import Invalid
 from cmgems.tokenization import TokenMap
 from cmgems.training import ComputeConfig, start_compute
@@ -113,10 +111,13 @@ class Model(Engine):
 
     def read(self, sequences: Sequences, **reading: Unpack[Reading]) -> list[NamedSequence]:
         """The sequences that this model can read."""
-        return list(self._checked(sequences, **reading))
+        return list(self._checked(sequences, False, **reading))
 
-    def _checked(self, sequences: Sequences, **reading: Unpack[Reading]) -> Checked[NamedSequence]:
-        return checked_sequences(sequences, self.cutter.tokens.least_bases, **reading)
+    def _checked(
+        self, sequences: Sequences, progress: bool, **reading: Unpack[Reading]
+    ) -> Checked[NamedSequence]:
+        shown = progress and self.world.is_main
+        return checked_sequences(sequences, self.cutter.tokens.least_bases, show=shown, **reading)
 
     def predict(
         self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
@@ -129,7 +130,7 @@ class Model(Engine):
     ) -> Iterator[Prediction]:
         """As ``predict``, one by one."""
         self.check_fine_tuned()
-        named = self._checked(sequences, **reading)
+        named = self._checked(sequences, progress, **reading)
         return self._shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
 
     def embed(
@@ -177,7 +178,7 @@ class Model(Engine):
         """As ``embed``, or for ``none`` as ``embed_tokens``, some sequences at a time."""
         embedder = Embedder(self, layer, pool)
         embedder.check()
-        named = self._checked(sequences, **reading)
+        named = self._checked(sequences, progress, **reading)
         return self._shown("embedding", named, progress, lambda advance: embedder.embed(named, advance))
 
     def score(
@@ -191,7 +192,7 @@ class Model(Engine):
     ) -> Iterator[Score]:
         """As ``score``, one by one."""
         self._check_masked_lm()
-        named = self._checked(sequences, **reading)
+        named = self._checked(sequences, progress, **reading)
         return self._shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
 
     def variants(
@@ -217,10 +218,9 @@ class Model(Engine):
         Returns:
             In the order of the records. Alleles that are not one changed base have no score, and say why.
         """
-        found = self.iter_variants(
+        return list(self.iter_variants(
             variants, store, both_strands=both_strands, aliases=aliases, skip_invalid=skip_invalid, progress=progress
-        )  # fmt: skip
-        return list(found)
+        ))  # fmt: skip
 
     def iter_variants(
         self,
@@ -235,7 +235,7 @@ class Model(Engine):
         """As ``variants``, one by one."""
         self._check_masked_lm()
         contigs = Contigs.of(store, aliases)
-        alleles = checked_alleles(variants, contigs, skip_invalid)
+        alleles = checked_alleles(variants, contigs, skip_invalid, progress and self.world.is_main)
         return self._shown(
             "scoring",
             alleles,
@@ -263,7 +263,7 @@ class Model(Engine):
             **reading: As ``Reading``.
         """
         reader = self.attention_reader(layer, head)
-        named = self._checked(sequences, **reading)
+        named = self._checked(sequences, progress, **reading)
         found = self._shown("reading", named, progress, lambda advance: reader.bases(named, advance))
         return [values_L for _, values_L in found]
 
@@ -300,7 +300,7 @@ class Model(Engine):
             **reading: As ``Reading``.
         """
         check_answer(self, label)
-        named, alone = self._checked(sequences, **reading), replace(self, world=ALONE)
+        named, alone = self._checked(sequences, progress, **reading), replace(self, world=ALONE)
 
         def work(_: int, some: list[NamedSequence], advance: Advance) -> list[Values]:
             return list(importance(alone, some, answers(alone, some, label), advance))
@@ -339,7 +339,7 @@ class Model(Engine):
         reader = self.attention_reader(layer, head)
         if with_importance:
             check_answer(self, label)
-        named, alone = self._checked(sequences, **reading), replace(self, world=ALONE)
+        named, alone = self._checked(sequences, progress, **reading), replace(self, world=ALONE)
         reader = replace(reader, engine=alone)
 
         def work(first: int, some: list[NamedSequence], advance: Advance) -> list[ExplainedSequence]:
@@ -395,6 +395,5 @@ class Model(Engine):
         passes: int = 1,
     ) -> Iterator[T]:
         """What ``work`` yields, with its progress over the records, each counted ``passes`` times."""
-        shown = show and self.world.is_main
-        with show_progress(label, passes * records.size, unit) if shown else nullcontext(ignore) as advance:
+        with watched(label, passes * records.size, unit, show and self.world.is_main) as advance:
             yield from work(advance)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypedDict, TypeVar, cast
 
 from cmgems.errors import CmgemsError
 from cmgems.genome import Contigs, GenomeStore
+from cmgems.inference.engine import Advance, ignore
 from cmgems.inference.sequences import SEQUENCE, NamedSequence, Sequences, named_sequences, usable_sequences
 from cmgems.inference.variants import Allele, check_variants
 from cmgems.inference.vcf import Variant, read_vcf
+from cmgems.progress import progress
 from cmgems.reading import Invalid
 
 Store: TypeAlias = str | Path | GenomeStore
@@ -67,6 +69,7 @@ def checked(
     skip_invalid: bool | Invalid,
     noun: str,
     where: object,
+    show: bool,
 ) -> Checked[T]:
     """Read all records once, and warn of what is odd.
 
@@ -76,16 +79,18 @@ def checked(
         skip_invalid: As in ``Reading``.
         noun: What the records are ("sequences").
         where: Their file, "" if there is none.
+        show: Show progress.
 
     Raises:
         DataError: if none can be used.
         RecordError: for the first that cannot, unless they are skipped.
     """
     count = size = 0
-    with _judged(skip_invalid) as invalid:
+    with _judged(skip_invalid) as invalid, watched("checking", None, noun, show) as advance:
         for record in read(invalid, False):
             count += 1
             size += size_of(record)
+            advance(1)
     if not count:
         raise invalid.none_left(noun, where)
     return Checked(read, count, size, invalid.skip)
@@ -99,12 +104,14 @@ def checked_sequences(
     aliases: str | Path | None = None,
     column: str = SEQUENCE,
     skip_invalid: bool | Invalid = False,
+    show: bool = False,
 ) -> Checked[NamedSequence]:
     """Sequences in which a model has something to read; the keywords are those of ``Reading``.
 
     Args:
         given: A file, which is read twice, or what is in memory.
         least_bases: The shortest stretch of A, C, G, T that makes a token (bp).
+        show: Show progress.
 
     Raises:
         CmgemsError: for aliases without a store.
@@ -122,11 +129,14 @@ def checked_sequences(
         return usable_sequences(named, least_bases, invalid)
 
     where = given if isinstance(given, str | Path) else ""
-    return checked(read, lambda sequence: len(sequence.codes), skip_invalid, "sequences", where)
+    return checked(read, lambda sequence: len(sequence.codes), skip_invalid, "sequences", where, show)
 
 
 def checked_alleles(
-    variants: str | Path | Sequence[Variant], contigs: Contigs, skip_invalid: bool | Invalid
+    variants: str | Path | Sequence[Variant],
+    contigs: Contigs,
+    skip_invalid: bool | Invalid,
+    show: bool = False,
 ) -> Checked[Allele]:
     """The alleles of variants that agree with the genome.
 
@@ -134,6 +144,7 @@ def checked_alleles(
         variants: A VCF file, which is read twice, or its records.
         contigs: The genome.
         skip_invalid: As in ``Reading``, of records.
+        show: Show progress.
 
     Raises:
         DataError: as ``checked``; or for a file that cannot be read.
@@ -145,7 +156,12 @@ def checked_alleles(
         records = read_vcf(Path(variants), invalid) if isinstance(variants, str | Path) else variants
         return check_variants(records, contigs, invalid)
 
-    return checked(read, lambda _: 1, skip_invalid, "variants", variants if is_file else "")
+    return checked(read, lambda _: 1, skip_invalid, "variants", variants if is_file else "", show)
+
+
+def watched(label: str, total: float | None, unit: str, show: bool) -> AbstractContextManager[Advance]:
+    """``cmgems.progress.progress``, if it is to be shown."""
+    return progress(label, total, unit) if show else nullcontext(ignore)
 
 
 @contextmanager
