@@ -75,15 +75,9 @@ def explain(
     check_new(out)
     launch.start_again(context, nproc_per_node)
     with opened(
-        model,
-        out,
-        skip_invalid,
-        device=device,
-        precision=precision,
-        batch_tokens=batch_tokens,
-        overlap=overlap,
-        plugins=plugin,
-    ) as (loaded, invalid):
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         explained = loaded.iter_explain(
             sequences, layer=layer, head=head, label=label, with_importance=importance, mapped=SHOWN,
             store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True,

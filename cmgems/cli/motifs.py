@@ -95,15 +95,9 @@ def motifs(
     check_new(out)
     check_logos()
     with opened(
-        model,
-        out,
-        skip_invalid,
-        device=device,
-        precision=precision,
-        batch_tokens=batch_tokens,
-        overlap=overlap,
-        plugins=plugin,
-    ) as (loaded, invalid):
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         found = discover_motifs(
             loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label,
             column=column, skip_invalid=invalid, progress=True,
