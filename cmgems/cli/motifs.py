@@ -102,9 +102,8 @@ def motifs(
             loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label,
             column=column, skip_invalid=invalid, progress=True,
         )  # fmt: skip
-        write_motifs(
-            out, found, [f"{loaded.name}. {found.signal}", f"{positives} compared with {negatives}."]
-        )
+        notes = [f"{loaded.name}. {found.signal}", f"{positives} compared with {negatives}."]
+        write_motifs(out, found, notes)
     names = ", ".join(motif.consensus for motif in found.motifs) or "none"
     sizes = f"{len(found.positives):,} sequences compared with {len(found.negatives):,}"
     typer.echo(f"{out}: {len(found.motifs)} motifs: {names}; {sizes}")
