@@ -4,7 +4,8 @@ python benchmarks/gpu/asked.py [logo dnabert ...] [--set KEY=VALUE ...]
 
 It needs `prepared`, and a machine where CUDA is counted: stubs of its libraries, whose module `counts` is on the path.
 There is no GPU then, so it shows neither numbers nor speed. The steps that compile come before the ten, and no
-validation or checkpoint lies among them; how many graphs there are is asked after the last validation.
+validation or checkpoint lies among them; how many graphs there are is asked after the last validation. Under torchrun
+each process counts its own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ COLUMNS: dict[str, Callable[[Counts], int]] = {
     "copies in, pageable": lambda asked: asked["h2d_pageable"],
     "copies out": lambda asked: asked["d2h"],
     "bytes out": lambda asked: asked["d2h_bytes"],
+    "exchanges": lambda asked: asked["nccl"],
     "waits for all work": lambda asked: asked["stream_syncs"] + asked["device_syncs"],
     "waits for the step before": lambda asked: asked["event_syncs"],
 }
