@@ -1,0 +1,97 @@
+"""A plugin for fairseq2: models, tokenizers and masked genome data, under names that its configs and cards can use.
+
+fairseq2 calls ``setup_fairseq2`` whenever it starts, also for people who never use cmgems. So this module imports
+nothing that takes time; each component is imported when its name is first used.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from cmgems import errors
+from cmgems.errors import CmgemsError
+from cmgems.plugins import load_plugins
+
+__all__ = ["setup_fairseq2"]
+
+SUPPORTED = "0.8"  # fairseq2 promises nothing from one minor version to the next
+MODEL_FAMILIES = (
+    "cmgems_bert",
+    "cmgems_dnabert2",
+    "cmgems_nt_v1",
+    "cmgems_nt_v2",
+    "cmgems_plugin",
+    "cmgems_classifier",
+)
+TOKENIZER_FAMILY = "cmgems"
+DATASET_FAMILIES = ("cmgems_masked_genome", "cmgems_labelled")
+
+
+def setup_fairseq2(container: Any) -> None:
+    """Register everything with fairseq2's ``DependencyContainer``, by name; the entry point ``fairseq2.extension``.
+
+    It never fails: with a version of fairseq2 where these names cannot be registered, there are none.
+    """
+    try:
+        _register(container)
+    except (ImportError, AttributeError, TypeError):
+        return
+
+
+def _register(container: Any) -> None:
+    from fairseq2.composition import register_package_assets
+    from fairseq2.data.tokenizers import TokenizerFamily
+    from fairseq2.datasets import DatasetFamily
+    from fairseq2.models import ModelFamily
+    from fairseq2.models.hg import HuggingFaceConverter
+
+    def register(kind: type, name: str, module: str, function: str) -> None:
+        def provide(resolver: Any) -> Any:
+            return getattr(_home(module), function)(resolver, name)
+
+        container.register(kind, provide, key=name)
+
+    for name in MODEL_FAMILIES:
+        register(ModelFamily, name, "models", "model_family")
+        register(HuggingFaceConverter, name, "models", "huggingface_converter")
+    register(TokenizerFamily, TOKENIZER_FAMILY, "tokenizers", "tokenizer_family")
+    for name in DATASET_FAMILIES:
+        register(DatasetFamily, name, "datasets", "dataset_family")
+    register_package_assets(container, f"{__name__}.cards")
+    if "fairseq2.recipe.cli" in sys.modules:
+        _register_errors(container)
+
+
+def _home(module: str) -> Any:
+    """A module of this package, imported now; plugins of cmgems before it.
+
+    Raises:
+        CmgemsError: if fairseq2 is of a version that the module is not written for, or a plugin fails.
+    """
+    import fairseq2
+
+    if fairseq2.__version__.split(".")[:2] != SUPPORTED.split("."):
+        raise CmgemsError(
+            "another version of fairseq2",
+            where=f"fairseq2 {fairseq2.__version__}",
+            why=f"this version of cmgems is written for {SUPPORTED}",
+            fix=f"pip install 'fairseq2=={SUPPORTED}.*', or another version of cmgems",
+        )
+    load_plugins()
+    return import_module(f"{__name__}.{module}")
+
+
+def _register_errors(container: Any) -> None:
+    """Let fairseq2's command line show a user's mistake as one line; it looks handlers up by the exact class."""
+    from fairseq2.logging import log
+    from fairseq2.recipe import register_cli_error
+
+    def show(error: CmgemsError) -> int:
+        log.error("{}", error.line())
+        return error.exit_code
+
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, CmgemsError):
+            register_cli_error(container, kind, show)
