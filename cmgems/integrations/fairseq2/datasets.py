@@ -1,0 +1,16 @@
+"""Our data sets as dataset families of fairseq2."""
+
+from __future__ import annotations
+
+from fairseq2.datasets import DatasetFamily, StandardDatasetFamily
+from fairseq2.runtime.dependency import DependencyResolver, wire_object
+
+from cmgems.integrations.fairseq2.masked_genome import MaskedGenome, MaskedGenomeConfig
+
+FAMILIES = {"cmgems_masked_genome": (MaskedGenome, MaskedGenomeConfig)}
+
+
+def dataset_family(resolver: DependencyResolver, name: str) -> DatasetFamily:
+    """The family called ``name``, one of ``FAMILIES``."""
+    kind, config = FAMILIES[name]
+    return wire_object(resolver, StandardDatasetFamily, name=name, kls=kind, config_kls=config, opener=kind)
