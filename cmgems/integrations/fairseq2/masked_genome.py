@@ -2,7 +2,7 @@
 
 The reader owns the curriculum. fairseq2 saves a checkpoint before it validates, and a resumed run does not validate
 again; a curriculum fed by its validator would forget the last perplexity. Here the reader itself validates under the
-fixed mask, before it draws the masks of the next step: a checkpoint holds the result, or the same weights give it again.
+fixed mask, before it draws the masks of the next step: a checkpoint holds the result, or the same weights give it anew.
 
 Shape suffixes: B sequences, S tokens in a padded row, M masked positions, V vocabulary.
 """
