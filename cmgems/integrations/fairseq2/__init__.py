@@ -88,9 +88,9 @@ def _register_errors(container: Any) -> None:
     from fairseq2.logging import log
     from fairseq2.recipe import register_cli_error
 
-    def show(error: CmgemsError) -> int:
-        log.error("{}", error.line())
-        return error.exit_code
+    def show(ex: CmgemsError) -> int:
+        log.error("{}", ex.line())
+        return ex.exit_code
 
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, CmgemsError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Self
 
+import fairseq2.recipe  # noqa: F401 - first, or importing fairseq2.evaluator is a circle
 import torch
 from fairseq2.datasets import DataReader
 from fairseq2.device import Device, SupportsDeviceTransfer

@@ -7,7 +7,11 @@ Copy it (`cmgems cp fairseq2_pretrain my_recipe.py`), change what you like, and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+import fairseq2.recipe  # noqa: F401 - first, or importing fairseq2.evaluator is a circle
+from fairseq2.datasets import DataReader
+from fairseq2.evaluator import EvalUnit
 from fairseq2.metrics import Mean, MetricBag, format_as_float
 from fairseq2.metrics.recorders import MetricDescriptor
 from fairseq2.recipe import Recipe, RecipeContext, main
@@ -119,7 +123,9 @@ class PretrainRecipe(Recipe):
         parts = config.trainer.grad_accumulation.num_batches
         reader = MaskedGenomeReader(dataset.settings, data, config.regime.num_steps, parts, gangs, loss.at)
         unit = MaskedLMUnit(trained, gangs.dp.size)
-        trainer = context.create_trainer(unit, reader, [FixedMaskUnit(loss)], [FixedMaskReader()])
+        units: list[EvalUnit[Any]] = [FixedMaskUnit(loss)]
+        readers: list[DataReader[Any]] = [FixedMaskReader()]
+        trainer = context.create_trainer(unit, reader, units, readers)
 
         curriculum = dataset.settings.masking.curriculum.name
         facts = {"recipe": "fairseq2", "curriculum": curriculum, "genome_sha256": data.store.sha256}

@@ -91,8 +91,9 @@ def _check_processes(context: RecipeContext, processes: int) -> None:
 
 def step_folder(context: RecipeContext, step: int) -> Path:
     """Where fairseq2 saves the checkpoint of a step."""
-    folder = context.resolver.resolve(CheckpointDir).path or context.output_dir / "checkpoints"
-    return folder / f"step_{step}"
+    elsewhere: Path | None = context.resolver.resolve(CheckpointDir).path
+    output: Path = context.output_dir
+    return (elsewhere or output / "checkpoints") / f"step_{step}"
 
 
 def autocast_of(trainer: TrainerSection, gangs: Gangs) -> Callable[[], AbstractContextManager[object]]:
