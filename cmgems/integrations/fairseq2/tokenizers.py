@@ -158,7 +158,7 @@ def load_tokenizer(path: Path, config: TokenizerConfig) -> DnaTokenizer:
         ConfigError: if there is none of that name, or an option is unknown or of another type.
     """
     options = dict(config.options)
-    if config.name == "bpe":
+    if config.name == "bpe" and "content" not in options:
         options.setdefault("file", str(path / "tokenizer.json" if path.is_dir() else path))
     named = load_config(_Named, None, values=[{"tokenizer": {"name": config.name, **options}}])
     return DnaTokenizer(config.name, named.tokenizer.build(TOKENIZERS))
