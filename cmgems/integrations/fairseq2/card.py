@@ -19,7 +19,6 @@ from cmgems.integrations.fairseq2.models import (
     BUILT_IN,
     CLASSIFIER,
     PLUGIN,
-    family_of,
 )
 from cmgems.models import SavedModel, load_model
 from cmgems.plugins import load_plugins
@@ -62,8 +61,9 @@ def _described(saved: SavedModel) -> tuple[str, dict[str, Any]]:
     if saved.head != "masked_lm":
         head = {"head": saved.head, "num_labels": len(saved.labels)}
         return CLASSIFIER, {"name": saved.model_name, "options": own, **head}
-    if type(saved.config) in BUILT_IN.values():
-        return family_of(saved.config), own
+    for family, kind in BUILT_IN.items():
+        if type(saved.config) is kind:
+            return family, own
     return PLUGIN, {"name": saved.model_name, "options": own}
 
 

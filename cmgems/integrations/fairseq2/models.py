@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from fairseq2.error import NotSupportedError
 from fairseq2.models import ModelFamily, StandardModelFamily
@@ -29,48 +29,78 @@ from cmgems.models import (
     DNABERT2Config,
     Head,
     ModelConfig,
+    ModelSource,
     NTv1Config,
     NTv2Config,
     PublishedModel,
+    SavedModel,
     build_model,
+    load_model,
 )
+from cmgems.models.base import UNLABELLED
+from cmgems.registry import did_you_mean
+from cmgems.tokenization import Tokenizer
 
 PREFIX = "cmgems_"
 PLUGIN, CLASSIFIER = f"{PREFIX}plugin", f"{PREFIX}classifier"
+LABELLED: list[Head] = [head for head in get_args(Head) if head not in UNLABELLED]
 
 
 @dataclass(frozen=True)
 class _Named:
     """A model as configs of cmgems name it."""
 
-    model: Component = component(MODELS, "logo")
+    model: Component = component(MODELS, "logo", or_folder=True)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model was made from; it stays with the model as its attribute ``origin``.
+
+    Attributes:
+        name: The registered model.
+        config: Our own config, with every field.
+        head: What the outputs are.
+        tokenizer: Name and tokenizer of the folder that brought the weights; None for random ones.
+    """
+
+    name: str
+    config: ModelConfig
+    head: Head
+    tokenizer: tuple[str, Tokenizer] | None = None
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A masked language model by its registered name, for families that fairseq2 has no class of configs for.
+    """A masked language model as configs of cmgems name it, for families that fairseq2 has no class of configs for.
 
     Attributes:
-        name: The registered model ("convolution_tiny").
-        options: Fields of its config to replace.
+        name: The registered model ("convolution_tiny") with random weights; or a run, checkpoint or model folder, which
+            brings its weights and tokenizer.
+        options: Fields of a registered model's config to replace.
     """
 
     name: str = "logo"
     options: Mapping[str, object] = field(default_factory=dict)
 
-    def config(self) -> ModelConfig:
-        """The model's own config.
+    def named(self) -> Component:
+        """The model that is named, checked.
 
         Raises:
             ConfigError: if there is no such model, or an option is unknown or of another type.
         """
-        named = load_config(_Named, None, values=[{"model": {"name": self.name, **self.options}}])
-        return named.model.build(MODELS)
+        given: object = {"name": self.name, **self.options} if self.options else self.name
+        return load_config(_Named, None, values=[{"model": given}]).model
+
+    def saved(self) -> SavedModel | None:
+        """The model in the folder; None if a registered one is named."""
+        folder = self.named().folder
+        return None if folder is None else load_model(folder)
 
 
 @dataclass(frozen=True)
 class ClassifierModel(RegisteredModel):
-    """A model with a head for labels.
+    """A model with a new head for labels; of a folder it takes the encoder.
 
     Attributes:
         head: What the outputs are: ``classification``, ``multi_label``, ``regression`` or ``token_classification``.
@@ -80,6 +110,14 @@ class ClassifierModel(RegisteredModel):
     head: str = "classification"
     num_labels: int = 2
 
+    def __post_init__(self) -> None:
+        if self.head not in LABELLED:
+            raise CmgemsError(
+                f"unknown head {self.head!r}", where="model", fix=did_you_mean(self.head, LABELLED)
+            )
+        if self.num_labels < 1:
+            raise CmgemsError(f"`num_labels` must be 1 or more, but is {self.num_labels}", where="model")
+
 
 BUILT_IN: dict[str, type[Any]] = {
     PREFIX + kind.family: kind for kind in (BertConfig, DNABERT2Config, NTv1Config, NTv2Config)
@@ -88,18 +126,27 @@ CONFIGS: dict[str, type[Any]] = BUILT_IN | {PLUGIN: RegisteredModel, CLASSIFIER:
 
 
 def own_config(config: Any) -> ModelConfig:
-    """Our config of a model, given its config in fairseq2."""
-    return config.config() if isinstance(config, RegisteredModel) else cast(ModelConfig, config)
+    """Our own config of a model with this config in fairseq2."""
+    if not isinstance(config, RegisteredModel):
+        return cast(ModelConfig, config)
+    saved = config.saved()
+    return config.named().build(MODELS) if saved is None else saved.config
+
+
+def _nearest(config: ModelConfig) -> str:
+    """The registered model that differs from a config in the fewest fields."""
+    names = [str(name) for name in Archs(type(config)).iter_keys()]
+    fields = [entry.name for entry in dataclasses.fields(cast(Any, config))]
+
+    def differing(name: str) -> int:
+        return sum(getattr(MODELS.get(name), field) != getattr(config, field) for field in fields)
+
+    return min(names, key=differing)
 
 
 def head_of(config: Any) -> Head:
     """What the outputs of a model with this config are."""
     return cast(Head, config.head) if isinstance(config, ClassifierModel) else "masked_lm"
-
-
-def family_of(config: Any) -> str:
-    """The family in fairseq2 of a config."""
-    return next(name for name, kind in CONFIGS.items() if type(config) is kind)
 
 
 class Archs(Lookup[Any]):
@@ -154,10 +201,19 @@ def model_family(resolver: DependencyResolver, name: str) -> ModelFamily:
 
 
 def create_model(config: Any) -> nn.Module:
-    """A freshly initialised model; ``config`` stays with it as an attribute."""
+    """A model with the weights of a folder, or random ones; its attribute ``origin`` says what it was made from."""
     head, labels = head_of(config), getattr(config, "num_labels", 0)
-    model = build_model(own_config(config), head, labels)
-    cast(Any, model).config = config
+    saved = config.saved() if isinstance(config, RegisteredModel) else None
+    if saved is None:
+        own = own_config(config)
+        model = build_model(own, head, labels)
+        origin = Origin(getattr(config, "name", None) or _nearest(own), own, head)
+    else:
+        tokenizer = saved.tokenizer_name, saved.tokenizer
+        source = ModelSource(saved.model_name, saved.config, *tokenizer, saved)
+        model = source.masked_lm() if head == "masked_lm" else source.with_head(head, labels)
+        origin = Origin(saved.model_name, saved.config, head, tokenizer)
+    cast(Any, model).origin = origin
     return model
 
 
@@ -245,18 +301,23 @@ def huggingface_converter(resolver: DependencyResolver, name: str) -> HuggingFac
     return PublishedConverter()
 
 
-def check_vocabulary(model: Any, tokenizer: Any) -> None:
-    """Check that a model has a row for each token, and the same special tokens.
+def check_tokenizer(model: Any, tokenizer: Tokenizer) -> None:
+    """Check that a model has a row for each token and the same special tokens, and takes its folder's tokenizer.
 
     Raises:
         CmgemsError: if not; it says what to set.
     """
-    config = own_config(model.config)
+    origin: Origin = model.origin
+    config = origin.config
+    if origin.tokenizer is not None and origin.tokenizer[1] != tokenizer:
+        raise CmgemsError(
+            "another tokenizer",
+            where="tokenizer",
+            why=f"the model was trained with {origin.tokenizer[0]}",
+            fix="name the card of that one",
+        )
     wanted = {name: getattr(tokenizer, name) for name in ("vocab_size", "pad_id", "mask_id")}
-    fields = {entry.name for entry in dataclasses.fields(cast(Any, config))}
-    wrong = {
-        name: value for name, value in wanted.items() if name in fields and getattr(config, name) != value
-    }
+    wrong = {name: value for name, value in wanted.items() if getattr(config, name, value) != value}
     if wrong:
         needed = ", ".join(f"{name}: {value}" for name, value in wrong.items())
         raise CmgemsError(

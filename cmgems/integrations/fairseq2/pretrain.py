@@ -35,7 +35,7 @@ from cmgems.errors import CmgemsError
 from cmgems.integrations.fairseq2.fixed_mask import FixedMaskLoss, FixedMaskReader, FixedMaskUnit
 from cmgems.integrations.fairseq2.masked_genome import MaskedGenome, MaskedGenomeReader, MaskedTokens
 from cmgems.integrations.fairseq2.model_folders import ModelFolders
-from cmgems.integrations.fairseq2.models import check_vocabulary, own_config
+from cmgems.integrations.fairseq2.models import Origin, check_tokenizer
 from cmgems.integrations.fairseq2.tokenizers import DnaTokenizer
 from cmgems.integrations.fairseq2.training import adamw, autocast_of, check_start, linear_decay, one_folder
 
@@ -113,9 +113,9 @@ class PretrainRecipe(Recipe):
             )
         dataset = context.get_dataset_as(MaskedGenome)
         tokenizer, model = context.get_tokenizer_as(DnaTokenizer), context.get_model()
-        check_vocabulary(model, tokenizer.own)
-        own = own_config(model.config)
-        data = dataset.open(tokenizer.own, own.max_positions, config.common.seed)
+        check_tokenizer(model, tokenizer.own)
+        origin: Origin = model.origin
+        data = dataset.open(tokenizer.own, origin.config.max_positions, config.common.seed)
 
         trained = context.get_data_parallel_model()
         fixed = data.validation_batches(dataset.settings.validation)
@@ -129,7 +129,7 @@ class PretrainRecipe(Recipe):
 
         curriculum = dataset.settings.masking.curriculum.name
         facts = {"recipe": "fairseq2", "curriculum": curriculum, "genome_sha256": data.store.sha256}
-        folders = ModelFolders(context, model.config, tokenizer, facts)
+        folders = ModelFolders(context, origin, tokenizer, facts)
         folders.catch_up()
         trainer.register_checkpoint_save_hook(folders)
         return trainer

@@ -16,8 +16,10 @@ from cmgems.errors import CmgemsError
 from cmgems.integrations.fairseq2.models import (
     CONFIGS,
     RegisteredModel,
-    check_vocabulary,
+    check_tokenizer,
     create_model,
+    head_of,
+    own_config,
     own_names,
 )
 from cmgems.models import MODELS, TransformerConfig
@@ -65,7 +67,8 @@ def test_every_family_makes_its_models(resolver, family, arch):
     model = found.create_new_model(
         config, create_fake_gangs(CPU), torch.float32, meta=False, init_rank0_only=True
     )
-    assert model.config == config
+    assert model.origin.head == head_of(config)
+    assert model.origin.config == own_config(config)
     assert logits(model, config).isfinite().all()
 
 
@@ -167,14 +170,14 @@ def test_a_config_of_another_family_is_a_mistake_of_the_caller(resolver):
 
 
 def test_options_of_a_plugins_model_are_checked():
-    assert RegisteredModel("of_a_plugin", {"layers": 3}).config().layers == 3
+    assert own_config(RegisteredModel("of_a_plugin", {"layers": 3})).layers == 3
     with pytest.raises(CmgemsError, match=r"layres.*did you mean 'layers'"):
-        RegisteredModel("of_a_plugin", {"layres": 3}).config()
+        own_config(RegisteredModel("of_a_plugin", {"layres": 3}))
 
 
 def test_a_model_with_another_vocabulary_says_what_to_set():
     model = create_model(MODELS.get("logo_tiny"))
-    check_vocabulary(model, KmerTokenizer(6))
+    check_tokenizer(model, KmerTokenizer(6))
     with pytest.raises(CmgemsError, match=r"set model.config_overrides to \{vocab_size: 69\}"):
-        check_vocabulary(model, KmerTokenizer(3))
-    check_vocabulary(create_model(replace(model.config, vocab_size=69)), KmerTokenizer(3))
+        check_tokenizer(model, KmerTokenizer(3))
+    check_tokenizer(create_model(replace(model.origin.config, vocab_size=69)), KmerTokenizer(3))
