@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fairseq2.datasets import DatasetFamily, StandardDatasetFamily
 from fairseq2.runtime.dependency import DependencyResolver, wire_object
 
+from cmgems.integrations.fairseq2.labelled import LabelledSequences, LabelledSequencesConfig
 from cmgems.integrations.fairseq2.masked_genome import MaskedGenome, MaskedGenomeConfig
 
-FAMILIES = {"cmgems_masked_genome": (MaskedGenome, MaskedGenomeConfig)}
+FAMILIES: dict[str, tuple[type[Any], type[Any]]] = {
+    "cmgems_masked_genome": (MaskedGenome, MaskedGenomeConfig),
+    "cmgems_labelled": (LabelledSequences, LabelledSequencesConfig),
+}
 
 
 def dataset_family(resolver: DependencyResolver, name: str) -> DatasetFamily:

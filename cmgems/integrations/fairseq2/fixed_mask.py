@@ -69,13 +69,13 @@ class FixedMaskLoss:
 
 
 class Once(SupportsDeviceTransfer):
-    """Stands for all validation batches."""
+    """Stands for all batches of a validation, which its unit knows."""
 
     def to(self, device: Device, *, non_blocking: bool = False) -> None:
         """Nothing to move."""
 
 
-class FixedMaskReader(DataReader[Once]):
+class OnceReader(DataReader[Once]):
     """One batch, which stands for the whole validation."""
 
     def __init__(self) -> None:

@@ -61,12 +61,14 @@ class Origin:
         name: The registered model.
         config: Our own config, with every field.
         head: What the outputs are.
+        num_labels: How many there are; 0 for a masked language model.
         tokenizer: Name and tokenizer of the folder that brought the weights; None for random ones.
     """
 
     name: str
     config: ModelConfig
     head: Head
+    num_labels: int = 0
     tokenizer: tuple[str, Tokenizer] | None = None
 
 
@@ -207,12 +209,12 @@ def create_model(config: Any) -> nn.Module:
     if saved is None:
         own = own_config(config)
         model = build_model(own, head, labels)
-        origin = Origin(getattr(config, "name", None) or _nearest(own), own, head)
+        origin = Origin(getattr(config, "name", None) or _nearest(own), own, head, labels)
     else:
         tokenizer = saved.tokenizer_name, saved.tokenizer
         source = ModelSource(saved.model_name, saved.config, *tokenizer, saved)
         model = source.masked_lm() if head == "masked_lm" else source.with_head(head, labels)
-        origin = Origin(saved.model_name, saved.config, head, tokenizer)
+        origin = Origin(saved.model_name, saved.config, head, labels, tokenizer)
     cast(Any, model).origin = origin
     return model
 

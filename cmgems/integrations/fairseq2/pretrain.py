@@ -32,7 +32,7 @@ from fairseq2.trainer import TrainUnit
 from torch import Tensor, nn
 
 from cmgems.errors import CmgemsError
-from cmgems.integrations.fairseq2.fixed_mask import FixedMaskLoss, FixedMaskReader, FixedMaskUnit
+from cmgems.integrations.fairseq2.fixed_mask import FixedMaskLoss, FixedMaskUnit, OnceReader
 from cmgems.integrations.fairseq2.masked_genome import MaskedGenome, MaskedGenomeReader, MaskedTokens
 from cmgems.integrations.fairseq2.model_folders import ModelFolders
 from cmgems.integrations.fairseq2.models import Origin, check_tokenizer
@@ -124,7 +124,7 @@ class PretrainRecipe(Recipe):
         reader = MaskedGenomeReader(dataset.settings, data, config.regime.num_steps, parts, gangs, loss.at)
         unit = MaskedLMUnit(trained, gangs.dp.size)
         units: list[EvalUnit[Any]] = [FixedMaskUnit(loss)]
-        readers: list[DataReader[Any]] = [FixedMaskReader()]
+        readers: list[DataReader[Any]] = [OnceReader()]
         trainer = context.create_trainer(unit, reader, units, readers)
 
         curriculum = dataset.settings.masking.curriculum.name

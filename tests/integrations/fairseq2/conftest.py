@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import warnings
 
 import pytest
@@ -84,6 +85,15 @@ def settings(small_genome):
 def pretrain():
     """``pretrain(config, out)``: run the recipe; returns ``out``."""
     return lambda config, out: run_recipe(PretrainRecipe(), config, out)
+
+
+def resumed_at(step, whole, out, go_on, config):
+    """The run ``whole`` as it was when it was killed after ``step``, gone on with."""
+    shutil.copytree(whole, out)
+    for folder in (out / "checkpoints").glob("step_*"):
+        if int(folder.name.removeprefix("step_")) > step:
+            shutil.rmtree(folder)
+    return go_on(config, out)
 
 
 def saved(out, step):

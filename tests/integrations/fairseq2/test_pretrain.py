@@ -15,7 +15,7 @@ from cmgems.integrations.fairseq2.masked_genome import MaskedGenomeReader
 from cmgems.models import MODELS, load_model, save_model
 from cmgems.runs import read_metric_log
 from cmgems.tokenization import TOKENIZERS
-from tests.integrations.fairseq2.conftest import assert_same, saved
+from tests.integrations.fairseq2.conftest import assert_same, resumed_at, saved
 
 STEPS = 16
 
@@ -23,15 +23,6 @@ STEPS = 16
 def losses(out, part):
     records = [json.loads(line) for line in (out / "metrics" / f"{part}.jsonl").read_text().splitlines()]
     return {record["Step"]: record["Loss"] for record in records}
-
-
-def resumed_at(step, whole, out, pretrain, config):
-    """The run ``whole`` as it was when it was killed after ``step``, gone on with."""
-    shutil.copytree(whole, out)
-    for folder in (out / "checkpoints").glob("step_*"):
-        if int(folder.name.removeprefix("step_")) > step:
-            shutil.rmtree(folder)
-    return pretrain(config, out)
 
 
 def switched_at(out, step=STEPS):
