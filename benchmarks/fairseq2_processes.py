@@ -88,6 +88,7 @@ def differences(one: Path, other: Path) -> Iterator[str]:
 
 def same(one: object, other: object) -> bool:
     """Whether two states are equal to the bit."""
+    one, other = (state.to_local() if hasattr(state, "to_local") else state for state in (one, other))
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict) and isinstance(other, dict):

@@ -14,8 +14,6 @@ from cmgems import errors
 from cmgems.errors import CmgemsError
 from cmgems.plugins import load_plugins
 
-__all__ = ["setup_fairseq2"]
-
 SUPPORTED = "0.8"  # fairseq2 promises nothing from one minor version to the next
 MODEL_FAMILIES = (
     "cmgems_bert",

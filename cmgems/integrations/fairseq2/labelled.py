@@ -155,7 +155,7 @@ class LabelledReader(DataReader[LabelledRows]):
             raise CmgemsError(
                 f"{min(sequences, len(train))} sequences a step do not make {shares} batches",
                 where="dataset.config_overrides.sequences",
-                why=f"{self._dp.size} processes take {parts} each (trainer.grad_accumulation.num_batches)",
+                why=f"processes: {self._dp.size}, trainer.grad_accumulation.num_batches: {parts}",
                 fix=f"set sequences to {shares} or more, or start fewer processes",
             )
         self._start(0, 0)

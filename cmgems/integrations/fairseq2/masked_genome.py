@@ -166,7 +166,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
             raise CmgemsError(
                 f"{settings.sequences} sequences a step do not make {shares} equal batches",
                 where="dataset.config_overrides.sequences",
-                why=f"{gangs.dp.size} processes take {parts} each (trainer.grad_accumulation.num_batches)",
+                why=f"processes: {gangs.dp.size}, trainer.grad_accumulation.num_batches: {parts}",
                 fix=f"set sequences to a multiple of {shares}",
             )
         self._rows = settings.sequences // shares
