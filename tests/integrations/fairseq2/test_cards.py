@@ -7,9 +7,8 @@ import sys
 import pytest
 import torch
 import yaml
-from fairseq2.assets import AssetStore
-from fairseq2.composition import register_file_assets, register_in_memory_assets
-from fairseq2.data.tokenizers import resolve_tokenizer_reference
+from fairseq2.assets import AssetCard, AssetStore
+from fairseq2.data.tokenizers import TokenizerFamily, resolve_tokenizer_reference
 from fairseq2.device import CPU
 from fairseq2.gang import create_fake_gangs
 from fairseq2.models import ModelFamily
@@ -27,21 +26,8 @@ PUBLISHED = [
 ]  # fmt: skip
 
 
-def store_of(*registrations):
-    """A new start of fairseq2 with more cards."""
-    from fairseq2.composition import _register_library
-    from fairseq2.runtime.dependency import DependencyContainer
-
-    container = DependencyContainer()
-    _register_library(container, no_progress=True)
-    for register in registrations:
-        register(container)
-    return container
-
-
-def load(container, name):
-    card = container.resolve(AssetStore).retrieve_card(name)
-    family = container.resolve(ModelFamily, key=card.field("model_family").as_(str))
+def load(resolver, card):
+    family = resolver.resolve(ModelFamily, key=card.field("model_family").as_(str))
     return family.load_model(
         card, create_fake_gangs(CPU), torch.float32, None, load_rank0_only=False, mmap=False
     )
@@ -88,43 +74,35 @@ def saved(tmp_path, small_bpe):
         ("logo_tiny", "kmer3", "classification"),
     ],
 )
-def test_a_model_folder_has_a_card(saved, tmp_path, arch, tokenizer, head):
+def test_a_model_folder_has_a_card(resolver, saved, arch, tokenizer, head):
     folder = saved(arch, tokenizer, head)
-    cards = tmp_path / "cards"
-    cards.mkdir()
-    (cards / "mine.yaml").write_text(yaml.safe_dump(card_of(folder, "mine")))
-    container = store_of(lambda container: register_file_assets(container, cards))
-    model, ours = load(container, "mine"), load_model(folder)
+    card = AssetCard("mine", card_of(folder, "mine"))
+    model, ours = load(resolver, card), load_model(folder)
     assert {name: tensor.tolist() for name, tensor in model.state_dict().items()} == {
         name: tensor.tolist() for name, tensor in ours.model.state_dict().items()
     }
     ids = torch.arange(5, 25).reshape(2, 10)
     with torch.no_grad():
         assert torch.equal(model.eval()(ids), ours.model(ids))
-    from fairseq2.data.tokenizers import TokenizerFamily
-
-    card = container.resolve(AssetStore).retrieve_card("mine")
-    family = container.resolve(TokenizerFamily, key=card.field("tokenizer_family").as_(str))
+    family = resolver.resolve(TokenizerFamily, key=card.field("tokenizer_family").as_(str))
     assert family.load_tokenizer(card, create_fake_gangs(CPU), None).own == ours.tokenizer
 
 
 @pytest.mark.parametrize(("family", "arch"), TINY.items())
-def test_a_card_may_name_a_folder_with_published_names(tmp_path, family, arch, saved):
+def test_a_card_may_name_a_folder_with_published_names(resolver, tmp_path, family, arch, saved):
     tokenizer = "kmer6" if "nt" not in arch else ("nt_v2" if "v2" in arch else "nt_v1")
     folder = saved(arch, tokenizer)
     export_huggingface(load_model(folder), tmp_path / "hf")
     ours = load_model(folder)
     entry = {
-        "name": "theirs",
         "model_family": family,
         "model_arch": arch,
         "model_config_overrides": {"vocab_size": ours.tokenizer.vocab_size},
         "checkpoint": str(tmp_path / "hf"),
     }
-    container = store_of(lambda container: register_in_memory_assets(container, "test", [entry]))
     ids = torch.arange(5, 25).reshape(2, 10)
     with torch.no_grad():
-        assert torch.equal(load(container, "theirs").eval()(ids), ours.model(ids))
+        assert torch.equal(load(resolver, AssetCard("theirs", entry)).eval()(ids), ours.model(ids))
 
 
 def test_an_encoder_alone_has_no_card(saved):

@@ -46,7 +46,6 @@ def test_the_complete_example_runs(small_genome, tmp_path, monkeypatch):
 
 def test_the_python_code_runs(resolver, monkeypatch, capsys):
     monkeypatch.setattr("fairseq2.init_fairseq2", lambda: resolver)
-    monkeypatch.setattr("fairseq2.runtime.dependency._resolver", resolver)
     code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL).group(1)
     exec(compile(code, "fairseq2.md", "exec"), {})
     assert re.findall(r"\d+", capsys.readouterr().out) == re.findall(r"# tensor\((.*)\)", code)[0].strip(
