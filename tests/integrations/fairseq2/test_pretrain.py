@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
+import sys
 
 import pytest
 import torch
-from fairseq2.recipe.config import LRSchedulerSection, ModelSection
+from fairseq2.recipe.config import (
+    ActivationCheckpointingConfig,
+    LRSchedulerSection,
+    MixedPrecisionConfig,
+    ModelSection,
+)
 
 import cmgems
 from cmgems.export import export_huggingface
@@ -89,6 +96,35 @@ def test_other_families_train(settings, pretrain, tmp_path, family, arch, tokeni
     model = load_model(out)
     assert model.config.family == family.removeprefix("cmgems_")
     assert model.tokenizer_name == tokenizer.removeprefix("cmgems_")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("activation_checkpointing", ActivationCheckpointingConfig(mode="layerwise")),
+        ("mixed_precision", MixedPrecisionConfig(mode="auto")),
+    ],
+)
+def test_options_of_fairseq2s_trainer(settings, pretrain, tmp_path, option, value):
+    config = settings(steps=6)
+    setattr(config.trainer, option, value)
+    assert load_model(pretrain(config, tmp_path / "run")).training["steps"] == 6
+
+
+def test_fairseq2s_own_export_of_a_run_loads_in_transformers(whole, tmp_path, monkeypatch):
+    from transformers import AutoModelForMaskedLM
+
+    out = tmp_path / "hf"
+    arguments = ["--no-rich", "--checkpoint-dir", str(whole / "checkpoints"), "checkpoint_step_16", str(out)]
+    monkeypatch.setattr(sys, "argv", ["hg_export", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("fairseq2.models.utils.hg_export", run_name="__main__")
+    theirs, info = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
+    assert not info["missing_keys"]
+    ids = torch.arange(5, 25).reshape(2, 10)
+    with torch.no_grad():
+        ours, theirs = load_model(whole).model(ids), theirs.eval()(ids).logits
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_losses_are_those_of_our_own_recipe_to_the_bit(
