@@ -60,8 +60,8 @@ def our_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], ob
     return lambda batch: train_step(model, loss, [batch], optimizer, OPTIM, OPTIM.lr, compute, ALONE)
 
 
-def their_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], object]:
-    """A training step of Hugging Face's model from the same weights."""
+def their_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], torch.Tensor]:
+    """A training step of Hugging Face's model from the same weights; returns the loss, which nobody waited for."""
     from transformers import BertConfig as TheirConfig
     from transformers import BertForMaskedLM
 
@@ -74,7 +74,7 @@ def their_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], 
         model.parameters(), OPTIM.lr, (OPTIM.beta1, OPTIM.beta2), OPTIM.eps, fused=True
     )
 
-    def step(batch: MaskedBatch) -> object:
+    def step(batch: MaskedBatch) -> torch.Tensor:
         labels_BS = np.full(batch.ids_BS.shape, -100)
         labels_BS.reshape(-1)[batch.positions_M] = batch.labels_M
         ids_BS = compute.move(batch.ids_BS).long()
@@ -87,7 +87,7 @@ def their_step(config: BertConfig, compute: Compute) -> Callable[[MaskedBatch], 
         torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIM.clip)
         optimizer.step()
         optimizer.zero_grad()
-        return loss.item()
+        return loss.detach()
 
     return step
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,12 +26,13 @@ from torch import Tensor
 
 from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
-from cmgems.distributed import ALONE
+from cmgems.distributed import ALONE, World, open_world
 from cmgems.errors import CmgemsError
 from cmgems.models import MODELS, ModelSource, model_content
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.runs import (
     CheckpointConfig,
+    Display,
     LogConfig,
     MetricLog,
     Run,
@@ -47,18 +47,28 @@ from cmgems.tasks.predict import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
+    Clock,
     Compute,
     ComputeConfig,
+    LateCopy,
+    Later,
+    Moment,
     OptimConfig,
+    ParallelConfig,
     RowsAtOnce,
     Saver,
     apply_gradients,
+    begin_pass,
     build_optimizer,
+    choose_graphs,
+    exchanging,
     learning_rate,
     load_weights,
     out_of_memory,
     passes,
+    prepare_model,
     profiled,
+    seconds_between,
     start_compute,
 )
 
@@ -78,6 +88,7 @@ class Config:
         seed: Decides the head's weights, the order and the few-shot draw.
         lora: Train low-rank adapters and the head alone; None trains everything.
         checkpoint: When to save; the best epoch so far is always kept.
+        parallel: How several processes exchange gradients; each holds the whole model.
     """
 
     model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
@@ -93,6 +104,7 @@ class Config:
     optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=3e-5, warmup=50, beta2=0.999, eps=1e-8))
     checkpoint: CheckpointConfig = field(default_factory=lambda: CheckpointConfig(keep=1))
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    parallel: ParallelConfig = field(default_factory=lambda: ParallelConfig(mode="replicate"))
     log: LogConfig = field(default_factory=LogConfig)
 
     def __post_init__(self) -> None:
@@ -104,6 +116,8 @@ class Config:
             raise CmgemsError(f"`max_steps` must be 1 or more, but is {self.max_steps}")
         if not 0 <= self.seed < 2**64:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
+        if self.parallel.mode != "replicate":
+            raise CmgemsError("fine-tuning does not split a model", fix="set parallel.mode=replicate")
 
 
 @dataclass(frozen=True)
@@ -117,16 +131,15 @@ class Data:
     skipped: int
 
     @classmethod
-    def read(cls, config: Config, source: ModelSource, run: Run) -> Data:
-        """Read them, name rows that cannot be used in the run folder, and print what is odd."""
+    def read(cls, config: Config, source: ModelSource, run: Run, world: World) -> Data:
+        """Read them; rank 0 names rows that cannot be used in the run folder, and prints what is odd."""
         kind, limit = config.task.build(TASKS).labels, source.config.max_positions
         invalid = config.data.unusable_rows()
         splits = read_splits(config.data, source.tokenizer, limit, kind, invalid)
-        notes = data_notes(config.data, splits)
-        if skipped := invalid.report(run.folder / layout.SKIPPED):
-            notes.insert(0, skipped)
-        for note in notes:
-            print(f"warning: {note}", file=sys.stderr)
+        if world.is_main:
+            skipped = invalid.report(run.folder / layout.SKIPPED)
+            for note in [*([skipped] if skipped else []), *data_notes(config.data, splits)]:
+                print(f"warning: {note}", file=sys.stderr)
         train = draw_shots(config.data, splits["train"], splits["test"], config.seed)
         # The few-shot protocol has no dev set: thousands of labels to choose an epoch would not be few.
         dev = splits.get("dev") if config.data.shots is None else None
@@ -140,21 +153,37 @@ class Data:
         return f"{len(self.train):,} training, {dev} and {len(self.test):,} test sequences"
 
 
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A step that a GPU may still be at: its number, from 1, and what its record is made from."""
+
+    step: int
+    lr: float
+    loss: LateCopy
+    began: Moment
+    over: Moment
+
+
 class Learner:
     """The model: an optimizer step, predictions, and how it is saved."""
 
-    def __init__(self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute) -> None:
-        self.config, self.source, self.compute, self.names = config, source, compute, train.names
+    def __init__(
+        self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute, world: World
+    ) -> None:
+        self.config, self.source, self.world, self.names = config, source, world, train.names
         self.task = config.task.build(TASKS).fit(train.targets)
         self.model = source.with_head(self.task.head, len(train.names))
         if config.lora is not None:
             add_lora(self.model, config.lora)
         self._saved_form = copy.deepcopy(self.model)
         self.model.to(compute.device)
-        compute.recompute_layers(self.model)
-        self._called = compute.compile(self.model)
+        rows = math.ceil(config.batch_size / world.size)  # some ranks have one less
+        tokens = rows * max(map(len, train.ids))
+        self.compute = choose_graphs(compute, self.model, source.config, tokens, world)
+        self._called = prepare_model(self.model, config.parallel, self.compute, world)
         self.optimizer = build_optimizer(self.model, config.optim)
-        self._at_once = RowsAtOnce(compute, config.batch_size)
+        self._at_once = RowsAtOnce(compute, rows, world)
+        self._clock = Clock(compute.device)
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
         self.steps = min(config.epochs * self.steps_per_epoch, config.max_steps or sys.maxsize)
 
@@ -167,44 +196,63 @@ class Learner:
             of_epoch = labelled_batches(train, self.config.batch_size, tokenizer, limit, order, multiple)
             yield from islice(of_epoch, max(0, start - epoch * self.steps_per_epoch), None)
 
-    def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> tuple[float, float]:
-        """Take optimizer step ``step``, from 0; returns its loss and learning rate."""
+    def step(self, ids_BS: np.ndarray, labels: np.ndarray, step: int) -> Taken:
+        """Start optimizer step ``step``, from 1; a GPU may be done with it later."""
+        began = self._clock.now()
         self.model.train()
         height, width = ids_BS.shape
         loss = self._at_once.attempt(partial(self._backward, ids_BS, labels), f"{height} x {width} tokens")
+        lr = learning_rate(self.config.optim, step - 1, self.steps)
+        apply_gradients(self.model, self.optimizer, self.config.optim, lr, loss)
+        return Taken(step, lr, LateCopy(loss), began, self._clock.now())
+
+    def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> Tensor:
+        """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all, a float64 scalar."""
+        self.optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
+        total = torch.zeros((), dtype=torch.float64, device=self.compute.device)
+        rank, size = self.world.rank, self.world.size
+        parts = math.ceil(math.ceil(len(ids_BS) / size) / rows)
+        for number, part in enumerate(np.array_split(np.arange(rank, len(ids_BS), size), parts), 1):
+            # A rank without a row computes another's for nothing: the gradients of all are summed in every step.
+            some_BS = ids_BS[part] if len(part) else ids_BS[:1]
+            with passes(), exchanging(self._called, last=number == parts):
+                begin_pass(self.compute, self.model)
+                with self.compute.autocast():
+                    logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
+                share = logits.sum() * 0
+                if weight := loss_weight(labels[part]):
+                    mean = self.task.loss(logits, self.compute.move(labels[part]))
+                    share = mean * (weight / loss_weight(labels))
+                share.backward()
+                total += share.detach()
+        return self.world.sum_tensor(total)
+
+    def note(self, taken: Taken, log: MetricLog, display: Display) -> None:
+        """Wait for a step's loss, and show and log it; stops the run if it is not finite."""
+        step, loss = taken.step, float(taken.loss.array())
         if not math.isfinite(loss):
             raise CmgemsError(
                 "the loss is not finite",
-                why=f"it is {loss} in step {step + 1}",
+                why=f"it is {loss} in step {step}",
                 fix="lower optim.lr or set compute.precision=fp32",
             )
-        lr = learning_rate(self.config.optim, step, self.steps)
-        apply_gradients(self.model, self.optimizer, self.config.optim, lr)
-        return loss, lr
+        display.step(step, f"epoch {self.epoch(step)}  loss {loss:.4f}")
+        if step % self.config.log.every == 0 or step == self.steps:
+            seconds = seconds_between(taken.began, taken.over)
+            log.write({"step": step, "loss": loss, "lr": taken.lr, "seconds": seconds})
 
-    def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> float:
-        """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all."""
-        self.optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
-        total = 0.0
-        for first in range(0, len(ids_BS), rows):
-            some_BS, of_some = ids_BS[first : first + rows], labels[first : first + rows]
-            if not (weight := loss_weight(of_some)):
-                continue
-            with passes():
-                with self.compute.autocast():
-                    logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
-                mean = self.task.loss(logits, torch.from_numpy(of_some).to(self.compute.device))
-                share = mean * (weight / loss_weight(labels))
-                share.backward()
-                total += share.item()
-        return total
+    def epoch(self, step: int) -> int:
+        """The epoch, from 1, of a step."""
+        return math.ceil(step / self.steps_per_epoch)
 
     def predict(self, labelled: LabelledSet) -> np.ndarray:
-        """The task's predictions for all sequences of a set."""
+        """The task's predictions for all sequences of a set; every rank makes some, and has all."""
         limit, tokenizer = self.source.config.max_positions, self.source.tokenizer
+        ids, world = labelled.ids, self.world if len(labelled) >= self.world.size else ALONE
+        mine = np.array_split(np.arange(len(ids)), world.size)[world.rank]
         with out_of_memory("prediction", "lower data.max_tokens or choose a smaller model"):
-            logits_NC = predict_logits(self.model, labelled.ids, tokenizer, limit, self.compute)
-        return self.task.predictions(logits_NC)
+            logits_NC = predict_logits(self.model, [ids[i] for i in mine], tokenizer, limit, self.compute)
+        return self.task.predictions(world.gather_rows(logits_NC))
 
     def saved_weights(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What the model folder holds for these trained weights: adapters merged, targets in their units."""
@@ -215,19 +263,19 @@ class Learner:
 
     def write_model(self, folder: Path, weights: Mapping[str, Tensor], step: int) -> None:
         """Write a model folder."""
-        epochs = math.ceil(step / self.steps_per_epoch)
-        facts = {"recipe": "finetune", "epochs": epochs, "data": self.config.data.dir.name}
+        facts = {"recipe": "finetune", "epochs": self.epoch(step), "data": self.config.data.dir.name}
         self.source.save(folder, weights, self.task.head, self.names, facts)
 
 
 def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
     """Train from the newest checkpoint, or from the start; returns the best step."""
+    world = learner.world
     saver = Saver(
         run.checkpoints,
         config.checkpoint,
         learner.model,
         learner.optimizer,
-        ALONE,
+        world,
         learner.write_model,
         learner.saved_weights,
     )
@@ -237,10 +285,12 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         if state["best_step"] is not None:
             run.checkpoints.whole(state["best_step"])  # the end needs it: better to know now
     start, steps = state["step"], learner.steps
+    sinks = config.log.tensorboard, config.log.wandb
+    profiled_steps = config.log.profile if world.is_main else None
     with (
-        MetricLog(run.metrics_path, start, config.log.tensorboard, config.log.wandb) as log,
-        show_steps("finetune", start, steps, config.log.every) as display,
-        profiled(config.log.profile, run.folder, display.note) as profile_step,
+        MetricLog(run.metrics_path, start, *sinks, active=world.is_main) as log,
+        show_steps("finetune", start, steps, config.log.every, world.is_main) as display,
+        profiled(profiled_steps, run.folder, display.note) as profile_step,
         saver,
         stop_signals(display.announce) as stop,
     ):
@@ -248,58 +298,61 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         display.note(
             f"{learner.compute.describe()}; {data.size}; {config.task.name} of {outputs}; {run.folder}"
         )
+        # The loss of a step is read once the next one is under way: a GPU never waits for the host.
+        losses = Later(partial(learner.note, log=log, display=display), learner.compute.steps_ahead)
         for step, batch in zip(range(start + 1, steps + 1), learner.batches(data.train, start), strict=False):
-            began = time.perf_counter()
-            loss, lr = learner.step(*batch, step - 1)
+            losses.add(learner.step(*batch, step))
             profile_step()
-            epoch = math.ceil(step / learner.steps_per_epoch)
-            display.step(step, f"epoch {epoch}  loss {loss:.4f}")
-            if step % config.log.every == 0 or step == steps:
-                log.write({"step": step, "loss": loss, "lr": lr, "seconds": time.perf_counter() - began})
-
             epoch_ends = step == steps or (data.dev is not None and step % learner.steps_per_epoch == 0)
             if epoch_ends:
+                losses.catch_up()
                 value = 0.0
                 if data.dev is not None:
                     scores = learner.task.metrics(data.dev.targets, learner.predict(data.dev))
                     value = learner.task.selection_value(scores)
                     log.write({"step": step, **{f"dev_{name}": score for name, score in scores.items()}})
                     found = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-                    display.note(f"epoch {epoch}: dev {found}")
+                    display.note(f"epoch {learner.epoch(step)}: dev {found}")
                 if state["best_step"] is None or value > state["best"]:
                     state |= {"best_step": step, "best": value}
-            stopping = bool(stop)
+            stopping = stop.agreed(world)
             if epoch_ends or stopping or step % config.checkpoint.every == 0:
+                losses.catch_up()
                 saver.save(step, {**state, "step": step}, keep=state["best_step"])
             if stopping:
                 saver.wait()
-                stop.leave(f"step {step} of {steps} is saved in {run.checkpoints.path(step)}")
+                world.wait()  # a launcher ends the others as soon as one has left
+                stop.leave(f"step {step} of {steps} is saved in {run.checkpoints.path(step)}", world)
     return int(state["best_step"])
 
 
 def main(config: Config, out: Path) -> None:
     """Train what is left of the run in ``out``, then score the test set with the best epoch."""
-    with open_run(out, config, "finetune") as run:
+    with open_world() as world, open_run(out, config, "finetune", world) as run:
         if run.summary is not None:
-            print(f"{out} has finished already", file=sys.stderr)
+            if world.is_main:
+                print(f"{out} has finished already", file=sys.stderr)
             return
-        compute = start_compute(config.compute, config.seed)
+        compute = start_compute(config.compute, config.seed, world.local_rank)
         source = ModelSource.of(config.model, config.tokenizer, config.dropout)
-        data = Data.read(config, source, run)
-        learner = Learner(config, source, data.train, compute)
+        data = Data.read(config, source, run, world)
+        learner = Learner(config, source, data.train, compute, world)
         best = train(config, run, learner, data)
 
+        world.wait()  # for the best epoch to be written
         checkpoint = run.checkpoints.whole(best)
         load_weights(checkpoint, learner.model)
-        run.keep_model(checkpoint, layout.BEST)
         report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
+        if not world.is_main:
+            return
+        run.keep_model(checkpoint, layout.BEST)
         if warning := collapse_warning(report):
             print(f"warning: {warning}", file=sys.stderr)
         run.finish(
             {
                 summary.TRAIN_SEQUENCES: len(data.train),
                 summary.DEV_SEQUENCES: 0 if data.dev is None else len(data.dev),
-                summary.BEST_EPOCH: math.ceil(best / learner.steps_per_epoch),
+                summary.BEST_EPOCH: learner.epoch(best),
                 summary.SEQUENCES_CUT: data.cut,
                 summary.SEQUENCES_SKIPPED: data.skipped,
                 **report,

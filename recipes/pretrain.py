@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,19 @@ from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     Compute,
     ComputeConfig,
+    Lap,
+    Later,
     MaskedLMLoss,
     Meter,
     OptimConfig,
     ParallelConfig,
     RowsAtOnce,
     Saver,
-    StepResult,
+    StartedStep,
     TroubleConfig,
     Watch,
     build_optimizer,
+    choose_graphs,
     learning_rate,
     prepare_model,
     profiled,
@@ -96,24 +100,36 @@ class Config:
             raise CmgemsError(f"`seed` must be from 0 to 2^64 - 1, but is {self.seed}")
 
 
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A step that a GPU may still be at: its number, from 1, and what its record is made from."""
+
+    step: int
+    batch: MaskedBatch
+    lr: float
+    started: StartedStep
+    lap: Lap
+
+
 class Pretraining:
     """What a run works with, and the state that its checkpoints hold."""
 
     def __init__(self, config: Config, compute: Compute, world: World, run: Run) -> None:
-        self.config, self.compute, self.world, self.run = config, compute, world, run
+        self.config, self.world, self.run = config, world, run
         self.source = ModelSource.of(config.model, config.tokenizer)
         tokenizer, self.model = self.source.tokenizer, self.source.masked_lm()
-        self.model.to(compute.device)
-        loss = MaskedLMLoss(self.model)
-        self.loss = prepare_model(self.model, config.parallel, compute, world, loss)
-        self.optimizer = build_optimizer(self.model, config.optim)
-
         self.data = PretrainingData(config.data, tokenizer, self.source.config.max_positions, config.seed)
         self.masker = Masker(config.masking, tokenizer, config.steps, config.seed)
         self.stream = self.data.stream(self.masker, config.sequences, world.rank, world.size)
         self.validation = self.data.validation_batches(config.validation)
-        rows = math.ceil(config.sequences / world.size)
-        self.at_once = RowsAtOnce.of_tokens(compute, rows, self.data.full_tokens, world)
+        self.rows = math.ceil(config.sequences / world.size)  # some ranks have one less
+        self.at_once = RowsAtOnce.of_tokens(compute, self.rows, self.data.full_tokens, world)
+
+        self.model.to(compute.device)
+        tokens = self.at_once.rows * self.data.full_tokens
+        self.compute = choose_graphs(compute, self.model, self.source.config, tokens, world)
+        self.loss = prepare_model(self.model, config.parallel, self.compute, world, MaskedLMLoss)
+        self.optimizer = build_optimizer(self.model, config.optim)
 
         self.start, self.watch = 0, Watch()
         self.state: dict[str, Any] = {"tokens": 0, "seconds": 0.0}
@@ -140,28 +156,40 @@ class Pretraining:
         place = {"step": step, "state": self.state, "watch": watch, "stream": stream}
         self.saver.save(step, place, self.state["validation_loss"] if validated else None)
 
-    def train_step(self, step: int, meter: Meter) -> tuple[MaskedBatch, dict[str, Any], str]:
-        """Take optimizer step ``step``, from 0; returns its batch, its record and what went wrong, mostly ""."""
+    def take_step(self, step: int, meter: Meter) -> Taken:
+        """Start optimizer step ``step``, from 1; a GPU may be done with it later."""
         config = self.config
-        meter.start()
         batch = next(self.stream)
         meter.data_arrived()
-        lr = learning_rate(config.optim, step, config.steps)
+        lr = learning_rate(config.optim, step - 1, config.steps)
 
-        def take(rows: int) -> StepResult:
-            parts = micro_batches(batch, rows, self.data.full_tokens, config.data.pad_multiple)
+        def take(rows: int) -> StartedStep:
+            full, multiple = self.data.full_tokens, config.data.pad_multiple
+            batches = micro_batches(batch, math.ceil(self.rows / rows), full, multiple)
             return train_step(
-                self.model, self.loss, parts, self.optimizer, config.optim, lr, self.compute, self.world
+                self.model, self.loss, batches, self.optimizer, config.optim, lr, self.compute, self.world
             )
 
         height, width = batch.ids_BS.shape
-        result = self.at_once.attempt(take, f"{height} x {width} tokens")
-        trouble = self.watch.check(result, batch.strategy, config.trouble)
-        record = {"step": step + 1, **meter.record(result, batch, lr)}
+        started = self.at_once.attempt(take, f"{height} x {width} tokens")
+        return Taken(step, batch, lr, started, meter.step_over())
+
+    def note(self, taken: Taken, meter: Meter, log: MetricLog, display: Display) -> None:
+        """Wait for a step's figures, and show and log them; stops the run if they are not finite."""
+        config, step, result = self.config, taken.step, taken.started.result()
+        trouble = self.watch.check(result, taken.batch.strategy, config.trouble)
+        record = {"step": step, **meter.record(result, taken.batch, taken.lr, taken.lap)}
         record |= {"skipped": self.watch.skipped, "spikes": self.watch.spikes}
         self.state["tokens"] += result.tokens
         self.state["seconds"] += record["seconds"]
-        return batch, record, trouble
+        display.step(step, step_text(record), record)
+        if step % config.log.every == 0 or step == config.steps:
+            log.write(record)
+        if trouble:
+            log.write({"step": step, "trouble": trouble})
+            display.note(f"step {step}: {trouble}")
+            folder, sequences = self.run.folder, config.sequences
+            stop_if_diverged(self.watch, config.trouble, taken.batch, sequences, folder, step, self.world)
 
     def validate(self, step: int, log: MetricLog, display: Display) -> None:
         """Measure the loss under the fixed mask; the curriculum may switch."""
@@ -212,23 +240,22 @@ def train(config: Config, work: Pretraining, run: Run, world: World) -> None:
         at_once = f"{work.at_once.rows} sequences at a time"
         place = f"{start} of {steps} steps done; {run.folder}"
         display.note(f"{work.compute.describe()}, {at_once}; {place}", work.state)
+        # The figures of a step are read once the next one is under way: a GPU never waits for the host.
+        figures = Later(partial(work.note, meter=meter, log=log, display=display), work.compute.steps_ahead)
         for done in range(start + 1, steps + 1):
-            batch, record, trouble = work.train_step(done - 1, meter)
+            figures.add(work.take_step(done, meter))
             profile_step()
-            display.step(done, step_text(record), record)
-            if done % config.log.every == 0 or done == steps:
-                log.write(record)
-            if trouble:
-                log.write({"step": done, "trouble": trouble})
-                display.note(f"step {done}: {trouble}")
-                stop_if_diverged(work.watch, config.trouble, batch, config.sequences, run.folder, done, world)
-
             validated = done % config.validation.every == 0 or done == steps
             if validated:
+                figures.catch_up()
                 work.validate(done, log, display)
             stopping = stop.agreed(world)
-            if done % config.checkpoint.every == 0 or done == steps or stopping:
+            saved = done % config.checkpoint.every == 0 or done == steps or stopping
+            if saved:
+                figures.catch_up()
                 work.save(done, validated=validated)
+            if validated or saved:
+                meter.restart()
             if stopping:
                 work.saver.wait()
                 world.wait()  # a launcher ends the others as soon as one has left

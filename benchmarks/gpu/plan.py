@@ -60,6 +60,7 @@ RUNS = {
         Part.of("pretraining", 30, 60),
         Part.of("resume", 20, 50),
         Part.of("families", 60, 130),
+        Part.of("autotune", 60, 150),
         Part.of("tests", 20, 300, script="quick_tests"),
     ],
     2: [

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +20,15 @@ from torch.profiler import ProfilerActivity, profile
 from training import LENGTHS, OPTIM, batches, their_step
 
 from cmgems.distributed import ALONE
-from cmgems.masking import MaskedBatch
+from cmgems.masking import MaskedBatch, micro_batches
 from cmgems.models import BertConfig
-from cmgems.training import Compute, build_optimizer, train_step
-from cmgems.training.compute import expect_shapes
+from cmgems.training import Compute, LateCopy, Later, build_optimizer, train_step
 from cmgems.training.flops import peak_flops, training_flops
 from cmgems.training.step import MaskedLMLoss, loss_sum
 
 Batches = list[MaskedBatch]  # the micro-batches of a step
-Step = Callable[[Batches], float]  # returns the loss before the step, in nats a masked token
+Loss = Callable[[], float]  # waits for a step's loss, in nats a masked token
+Step = Callable[[Batches], Loss]
 FULL, MASKED, MIXED = "507", "507 in 512 with a mask", LENGTHS[1]
 WARM_UP, DISTINCT = 4, 8
 
@@ -57,50 +56,33 @@ def ours(config: BertConfig, compute: Compute) -> Step:
     """A step of ours as the recipe takes it."""
     model = config.masked_lm().to(compute.device)
     loss, optimizer = compute.compile(MaskedLMLoss(model)), build_optimizer(model, OPTIM)
-    return lambda made: train_step(model, loss, made, optimizer, OPTIM, OPTIM.lr, compute, ALONE).loss
 
-
-def ours_as_graphs(config: BertConfig, compute: Compute) -> Step:
-    """A step of ours whose forward and backward passes are replayed as CUDA graphs.
-
-    Gradients stay where they are: a graph's own outputs would be overwritten by its next replay.
-    """
-    model = config.masked_lm().to(compute.device)
-    expect_shapes()
-    loss: Any = torch.compile(MaskedLMLoss(model), dynamic=False, fullgraph=True, mode="reduce-overhead")
-    optimizer = build_optimizer(model, OPTIM)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-
-    def step(made: Batches) -> float:
-        masked = sum(len(batch.labels_M) for batch in made)
-        total = torch.zeros((), device=compute.device)
-        for batch in made:
-            torch.compiler.cudagraph_mark_step_begin()
-            share = loss_sum(loss, batch, compute, training=True) / masked
-            share.backward()
-            total += share.detach()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), OPTIM.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=False)
-        return total.item()
+    def step(made: Batches) -> Loss:
+        started = train_step(model, loss, made, optimizer, OPTIM, OPTIM.lr, compute, ALONE)
+        return lambda: started.result().loss
 
     return step
 
 
 def theirs(config: BertConfig, compute: Compute) -> Step:
     """A step of Hugging Face's model from the same weights."""
-    step: Any = their_step(config, compute)
-    return lambda made: float(step(made[0]))
+    take = their_step(config, compute)
+
+    def step(made: Batches) -> Loss:
+        copied = LateCopy(take(made[0]))
+        return lambda: float(copied.array())
+
+    return step
 
 
 def timed(step: Step, made: Sequence[Batches], steps: int) -> float:
-    """Seconds a step, over ``steps`` of them."""
+    """Seconds a step, over ``steps`` of them; a step's loss is read once the next one is under way."""
     following = cycle(made)
+    losses: Later[Loss] = Later(lambda loss: loss(), 1)
     torch.cuda.synchronize()
     began = time.perf_counter()
     for _ in range(steps):
-        step(next(following))
+        losses.add(step(next(following)))
     torch.cuda.synchronize()
     return (time.perf_counter() - began) / steps
 
@@ -121,7 +103,7 @@ def measure(
     began = time.perf_counter()
     torch.manual_seed(0)
     step = build()
-    losses = [step(batch) for batch in made[:WARM_UP]]
+    losses = [step(batch)() for batch in made[:WARM_UP]]
     torch.cuda.synchronize()
     ready = time.perf_counter() - began
     torch.cuda.reset_peak_memory_stats()
@@ -176,11 +158,12 @@ def say_kernels(step: Step, made: Sequence[Batches], steps: int = 3, rows: int =
     say("kernels", **names, step_ms=1000 * seconds, busy_ms=busy, launches=launches, top=top)
 
 
-def say_losses(config: BertConfig, compute: Compute, batch: MaskedBatch, **names: object) -> None:
-    """The loss of the same weights and rows, eager on the GPU and in float32 on the CPU."""
+def say_losses(config: BertConfig, compute: Compute, whole: MaskedBatch, parts: int, **names: object) -> None:
+    """The loss of the same weights and rows, a part of a batch, eager on the GPU and in float32 on the CPU."""
     torch.manual_seed(0)
     model = config.masked_lm()
     loss = MaskedLMLoss(model).train()
+    batch = micro_batches(whole, parts, full=507, multiple=64)[0]
     cpu = Compute(torch.device("cpu"), bf16=False, compiled=False, packing="off")
     eager = Compute(compute.device, bf16=True, compiled=False, packing="off")
     found = {}

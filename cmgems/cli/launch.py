@@ -42,6 +42,7 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
         raise CmgemsError("started by torchrun already", where="--nproc-per-node", fix="leave it out")
     os.environ[LAUNCHED] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // processes)))
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # DDP warns in every process of what is meant
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
     debug = ["--debug"] if "--debug" in sys.argv else []
     options = ["--nproc-per-node", str(processes), "--max-restarts", "0", *nodes.options()]

@@ -210,14 +210,17 @@ def labelled_batches(
         tokenizer: For padding.
         max_positions: Widest row.
         shuffle: (seed, epoch) of the order, or None for the order of the file.
-        multiple: Rows are padded to a multiple of so many tokens.
+        multiple: Rows are padded to a multiple of so many tokens; a batch of nothing but the set's longest rows is not
+            padded.
     """
+    lengths = np.array([len(row) for row in labelled.ids])
     order = np.arange(len(labelled))
     if shuffle is not None:
         order = np.random.Generator(np.random.Philox(key=list(shuffle))).permutation(order)
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
-        ids_BS = pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions, multiple)
+        unit = 1 if (lengths[rows] == lengths.max()).all() else multiple
+        ids_BS = pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions, unit)
         if isinstance(labelled.labels, np.ndarray):
             yield ids_BS, labelled.labels[rows]
         else:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,6 @@ from cmgems.errors import CmgemsError
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,12 @@ class World:
         """The sum of ``value`` over all ranks; through main memory, unless ``device`` says otherwise."""
         return value
 
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The sum of ``tensor`` over all ranks, on its device; nothing waits for a GPU."""
+        return tensor
+
     def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Sum an array over all ranks, in place."""
-
-    def sum_gradients(self, model: nn.Module) -> None:
-        """Sum every parameter's gradient over all ranks, in place.
-
-        Losses are divided by the global masked-token count before the backward pass: summed, not averaged. The
-        gradients of a sharded model (DTensors) are skipped: its backward pass has summed them.
-        """
 
     def from_first(self, value: int) -> int:
         """Rank 0's ``value``, on every rank."""
@@ -62,6 +58,10 @@ class World:
     def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Every rank's ``tensor``, by rank; in main memory and of the same shape and dtype on all."""
         return [tensor]
+
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The rows of all ranks, one below the other by rank, on every rank; each may have another number of them."""
+        return rows
 
     def wait(self) -> None:
         """Return once every rank has come here."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.distributed as dist
-from torch import nn
-from torch.distributed.tensor import DTensor
 
 from cmgems.distributed import World
-
-# Gradients travel in pieces of about this many bytes: one call for each small parameter would mostly wait.
-BUCKET_BYTES = 25 * 2**20
 
 
 @dataclass(frozen=True)
@@ -27,16 +22,13 @@ class Ranks(World):
         dist.all_reduce(total)
         return total.item()
 
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
     def sum_counts(self, counts: npt.NDArray[np.int64]) -> None:
         dist.all_reduce(torch.from_numpy(counts))
-
-    def sum_gradients(self, model: nn.Module) -> None:
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        for bucket in _buckets([g for g in gradients if not isinstance(g, DTensor)]):
-            flat = torch.cat([gradient.reshape(-1) for gradient in bucket])
-            dist.all_reduce(flat)
-            pieces = flat.split([gradient.numel() for gradient in bucket])
-            torch._foreach_copy_(bucket, [p.view_as(g) for p, g in zip(pieces, bucket, strict=True)])
 
     def from_first(self, value: int) -> int:
         told = torch.tensor(value)
@@ -48,19 +40,12 @@ class Ranks(World):
         dist.all_gather(gathered, tensor)
         return gathered
 
+    def gather_rows(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        counts = [int(count) for count in self.gather(torch.tensor(len(rows)))]
+        padded = np.zeros((max(counts), *rows.shape[1:]), rows.dtype)
+        padded[: len(rows)] = rows
+        gathered = self.gather(torch.from_numpy(padded))
+        return np.concatenate([each.numpy()[:count] for each, count in zip(gathered, counts, strict=True)])
+
     def wait(self) -> None:
         dist.barrier()
-
-
-def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Neighbours that together take about ``BUCKET_BYTES``; they keep their order, so all ranks agree."""
-    bucket: list[torch.Tensor] = []
-    size = 0
-    for gradient in gradients:
-        if bucket and size + gradient.nbytes > BUCKET_BYTES:
-            yield bucket
-            bucket, size = [], 0
-        bucket.append(gradient)
-        size += gradient.nbytes
-    if bucket:
-        yield bucket

@@ -5,31 +5,31 @@ Shape suffixes: B sequences, S tokens in a padded row, M masked positions.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from cmgems.masking.corruption import MaskedBatch
 
 
-def micro_batches(batch: MaskedBatch, rows: int, full: int, multiple: int) -> list[MaskedBatch]:
-    """A step's batch as batches of at most ``rows`` rows, rows of similar length together.
+def micro_batches(batch: MaskedBatch, parts: int, full: int, multiple: int) -> list[MaskedBatch]:
+    """A step's batch as ``parts`` batches, rows of similar length together.
 
     Args:
         batch: Rows padded at their ends, to a multiple of ``multiple``.
-        rows: Rows in each, at most; all have the same number, but for the last.
+        parts: How many, the same on every rank. Their numbers of rows differ by one at most.
         full: Tokens of the longest rows there are. A batch of such rows alone is cut to them and needs no mask.
         multiple: Other batches are cut to the longest row, rounded up to a multiple of this many tokens.
     """
     lengths_B = batch.attention_BS.sum(1)
-    count = math.ceil(len(lengths_B) / rows)
     order_B = np.argsort(-lengths_B, kind="stable")  # the longest first: memory that is short shows at once
-    height = math.ceil(len(order_B) / count)
-    chunks = [order_B[first : first + height] for first in range(0, len(order_B), height)]
-    return [_of_rows(batch, rows_B, _width(lengths_B[rows_B], full, multiple)) for rows_B in chunks]
+    return [
+        _of_rows(batch, rows_B, _width(lengths_B[rows_B], full, multiple))
+        for rows_B in np.array_split(order_B, parts)
+    ]
 
 
 def _width(lengths_B: np.ndarray, full: int, multiple: int) -> int:
+    if not len(lengths_B):
+        return multiple
     shortest, longest = int(lengths_B.min()), int(lengths_B.max())
     return full if shortest == full else -(-longest // multiple) * multiple
 

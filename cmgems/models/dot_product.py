@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from cmgems.models.dropout import dropout
 
 Heads = tuple[Tensor, Tensor, Tensor]
+
+# With a mask cuDNN, PyTorch's first choice on a Hopper GPU, may give gradients that are NaN, and misreads one that is
+# not of the queries' dtype (pytorch issue 196678, pull request 191612).
+WITH_A_MASK = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def attend_heads(qkv: Heads, mask: Tensor | None, dropout_p: float) -> Tensor:
@@ -25,7 +30,12 @@ def attend_heads(qkv: Heads, mask: Tensor | None, dropout_p: float) -> Tensor:
     # On a CPU no fused kernel has dropout, and PyTorch's fallback draws a number for every probability.
     if dropout_p and qkv[0].device.type == "cpu" and not torch.compiler.is_compiling():
         return attend_stepwise(qkv, mask, dropout_p)[0]
-    return scaled_dot_product_attention(*qkv, attn_mask=mask, dropout_p=dropout_p)
+    if mask is None or qkv[0].device.type == "cpu":
+        return scaled_dot_product_attention(*qkv, attn_mask=mask, dropout_p=dropout_p)
+    if mask.dtype != torch.bool:
+        mask = mask.to(qkv[0].dtype)
+    with sdpa_kernel(WITH_A_MASK):
+        return scaled_dot_product_attention(*qkv, attn_mask=mask, dropout_p=dropout_p)
 
 
 def attend_stepwise(qkv: Heads, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:

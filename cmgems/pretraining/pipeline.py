@@ -209,7 +209,7 @@ class PretrainingData:
                 ids.ids_BS, samples_B, self.tokenizer, no_ranks_V, named, rate=config.rate, seed=self.seed
             )
             if len(batch.positions_M):
-                batches += micro_batches(batch, ROWS, self.full_tokens, self.config.pad_multiple)
+                batches += micro_batches(batch, 1, self.full_tokens, self.config.pad_multiple)
         if not batches:
             raise DataError(
                 "no token of the validation windows is masked",

@@ -70,7 +70,9 @@ def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:
     return (logits.sigmoid() if head == "multi_label" else logits.softmax(-1)).numpy()
 
 
-def model_inputs(ids_BS: np.ndarray, pad_id: int, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids int64, attention bool) on the device."""
-    ids = torch.from_numpy(ids_BS).to(compute.device).long()
-    return ids, ids != pad_id
+def model_inputs(
+    ids_BS: np.ndarray, pad_id: int, compute: Compute
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(ids int64, attention bool) on the device; no attention, the models' fast case, if no token is padding."""
+    real_BS = ids_BS != pad_id
+    return compute.move(ids_BS).long(), None if real_BS.all() else compute.move(real_BS)

@@ -36,6 +36,9 @@ class ComputeConfig:
         precision: `auto` is bf16 autocast where the processor has bf16 arithmetic (GPUs since Ampere, CPUs with
             AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
         compile: `auto` compiles on a GPU only, if there is a C compiler.
+        cuda_graphs: Whether a compiled model's kernels are launched as one: faster where they are short, for memory of
+            their own. `auto`: for small models, on one GPU.
+        autotune: Try several kernels for every matrix product while compiling, which takes minutes.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
             the longest. The results are the same to rounding. `auto` packs on a CPU, batches with more than 1/16
             padding, for models that can. On a GPU attention then runs by flex_attention, which knows no attention
@@ -50,6 +53,8 @@ class ComputeConfig:
     device: Literal["auto", "cpu", "cuda"] = free("auto")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: Literal["auto", "on", "off"] = free("auto")
+    cuda_graphs: Literal["auto", "on", "off"] = free("auto")
+    autotune: bool = free(False)
     packing: Literal["auto", "on", "off"] = free("auto")
     recompute: bool = free(False)
     micro_batch: int | None = free(None)
@@ -68,6 +73,8 @@ class Compute:
     device: torch.device
     bf16: bool
     compiled: bool
+    cuda_graphs: Literal["auto", "on", "off"] = "off"
+    autotune: bool = False
     packing: Literal["auto", "on", "off"] = "auto"
     recompute: bool = False
     micro_batch: int | None = None
@@ -75,6 +82,11 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         """bf16 autocast, or nothing in fp32."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps are started before the figures of one are read: a CPU is done with a step at once."""
+        return 1 if self.device.type == "cuda" else 0
 
     def recompute_layers(self, model: Any) -> None:
         """Let the encoder keep less for the backward pass, if that is wanted; before ``compile``."""
@@ -89,7 +101,11 @@ class Compute:
         if not self.compiled:
             return model
         expect_shapes()
-        return cast(nn.Module, torch.compile(model, dynamic=False, fullgraph=True))
+        options: dict[str, Any] = {
+            "triton.cudagraphs": self.cuda_graphs == "on",
+            "max_autotune_gemm": self.autotune,
+        }
+        return cast(nn.Module, torch.compile(model, dynamic=False, fullgraph=True, options=options))
 
     def move(self, array: np.ndarray) -> torch.Tensor:
         """``array`` as a tensor on the device."""
@@ -136,6 +152,8 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
         device=torch.device("cuda", local_rank) if on_gpu else torch.device("cpu"),
         bf16=config.precision == "bf16" or (config.precision == "auto" and _multiplies_bf16(on_gpu)),
         compiled=compiled,
+        cuda_graphs=config.cuda_graphs,
+        autotune=config.autotune,
         packing=config.packing,
         recompute=config.recompute,
         micro_batch=config.micro_batch,

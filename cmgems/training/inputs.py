@@ -5,6 +5,8 @@ Shape suffixes: B sequences, S tokens in a padded row, T tokens of all sequences
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -15,8 +17,11 @@ from cmgems.models.packing import Packing
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
 
-# Where shapes are static, masked positions are padded to a multiple of this share of B * S, packed tokens of that.
-MASKED_SHARE, TOKENS_SHARE = 0.2, 0.125
+# The papers mask MASKED_SHARE of the tokens. A batch of one row may well exceed that by MASKED_SPREAD of it, one of B
+# rows by MASKED_SPREAD / sqrt(B) of it.
+MASKED_SHARE, MASKED_SPREAD = 0.15, 1.6
+# Where shapes are static, packed tokens are padded to a multiple of this share of B * S.
+TOKENS_SHARE = 0.125
 # Rows with less padding than this share of B * S are not worth packing on a CPU.
 WORTH_PACKING = 1 / 16
 
@@ -49,7 +54,7 @@ def loss_inputs(batch: MaskedBatch, compute: Compute, *, static: bool, packable:
         # Full rows go without a mask, which keeps a GPU from its fastest attention: at most a second graph a shape.
         layout = None if batch.attention_BS.all() else compute.move(batch.attention_BS)
     if static:
-        positions_M, labels_M = _static_labels(positions_M, labels_M, batch.ids_BS.size)
+        positions_M, labels_M = _static_labels(positions_M, labels_M, batch.ids_BS.shape)
     return compute.move(ids_BS).long(), layout, compute.move(positions_M), compute.move(labels_M)
 
 
@@ -74,10 +79,14 @@ def packs(batch: MaskedBatch, compute: Compute, *, packable: bool, static: bool)
 
 
 def _static_labels(
-    positions_M: np.ndarray, labels_M: np.ndarray, cells: int
+    positions_M: np.ndarray, labels_M: np.ndarray, shape_BS: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    unit = max(1, round(MASKED_SHARE * cells))
-    padding = -len(positions_M) % unit if len(positions_M) else unit
+    """Padding up to what a batch of this shape seldom exceeds, or as many steps above it as it takes."""
+    rows, columns = shape_BS
+    usual = MASKED_SHARE * rows * columns
+    unit = max(1.0, usual * MASKED_SPREAD / math.sqrt(rows))
+    steps = max(1, math.ceil((len(positions_M) - usual) / unit))
+    padding = math.ceil(usual + steps * unit) - len(positions_M)
     return np.pad(positions_M, (0, padding)), np.pad(labels_M, (0, padding), constant_values=IGNORE)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cmgems.errors import CmgemsError
 from cmgems.training.memory import out_of_memory
@@ -134,29 +134,34 @@ def apply_gradients(
     optimizer: torch.optim.Optimizer,
     config: OptimConfig,
     lr: float,
-    *,
-    only_if: bool = True,
-) -> float:
-    """Clip, step, clear. Returns the gradient's norm before clipping.
+    loss: Tensor | None = None,
+) -> Tensor:
+    """Clip, step, clear. Nothing but the clearing happens if the loss or the gradient's norm is not finite.
 
-    Nothing but the clearing happens if the norm is not finite.
+    With a fused optimizer, such as ``build_optimizer``'s, the host waits for nothing: the optimizer itself skips.
 
     Args:
         model: Holds the gradients.
-        optimizer: From ``build_optimizer``, or any other.
+        optimizer: Updated in place.
         config: For clipping.
         lr: Learning rate of this step; a group with an ``lr_share`` takes that share of it.
-        only_if: False to do nothing but clear, and return NaN.
+        loss: Of this step, a scalar; None to look at the norm alone.
+
+    Returns:
+        The gradient's norm before clipping, a float32 scalar; NaN if the loss is not finite.
     """
-    norm = math.nan
-    if only_if:
-        total = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip or float("inf"))
-        # Of a sharded model it is a DTensor, and float() of that is this rank's part alone in torch 2.9.
-        norm = float(total.full_tensor() if hasattr(total, "full_tensor") else total)
-    if math.isfinite(norm):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group.get("lr_share", 1.0)
-        with out_of_memory("the optimizer's step", "choose a smaller model, or train on several GPUs"):
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip or float("inf"))
+    if hasattr(norm, "full_tensor"):  # a DTensor, of a sharded model
+        norm = norm.full_tensor()
+    if loss is not None:
+        norm = torch.where(loss.isfinite(), norm, torch.nan)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_share", 1.0)
+    with out_of_memory("the optimizer's step", "choose a smaller model, or train on several GPUs"):
+        if optimizer.defaults.get("fused"):
+            setattr(optimizer, "found_inf", (~norm.isfinite()).float())  # noqa: B010 - as GradScaler tells it
+            optimizer.step()
+        elif norm.isfinite():
             optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm

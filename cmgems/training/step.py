@@ -5,7 +5,6 @@ The loss is the mean over every masked token of the step, whatever micro-batch o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,9 +18,12 @@ from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
+from cmgems.training.cuda_graphs import begin_pass
 from cmgems.training.inputs import loss_inputs
+from cmgems.training.late import LateCopy
 from cmgems.training.memory import passes
 from cmgems.training.optim import OptimConfig, apply_gradients
+from cmgems.training.parallel import exchanging
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,38 @@ class StepResult:
     gradient_norm: float
 
 
+@dataclass(frozen=True, eq=False)
+class StartedStep:
+    """An optimizer step that a GPU may still be at.
+
+    Attributes:
+        masked: Tokens masked, all ranks.
+        tokens: Real tokens seen, all ranks.
+    """
+
+    masked: int
+    tokens: int
+    _loss_and_norm: LateCopy
+
+    def result(self) -> StepResult:
+        """What it did; waits until it is done."""
+        loss, norm = self._loss_and_norm.array().tolist()
+        return StepResult(loss, self.masked, self.tokens, norm)
+
+
 class MaskedLMLoss(nn.Module):
     """A masked language model and its loss: what is compiled as a whole.
 
     Args:
-        model: Called with (ids, layout, positions), as ``cmgems.models.heads.MaskedLM``.
+        model: Called with (ids, layout, positions), as ``cmgems.models.heads.MaskedLM``, or that in DDP.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
         # A plugin's encoder may be no `Encoder`, and know padded rows only.
-        self.packable = bool(getattr(model.encoder, "packs", False))
+        encoder = getattr(model, "module", model).encoder
+        self.packable = bool(getattr(encoder, "packs", False))
 
     def forward(
         self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
@@ -86,12 +108,12 @@ def train_step(
     lr: float,
     compute: Compute,
     world: World,
-) -> StepResult:
+) -> StartedStep:
     """One optimizer step over the micro-batches of ``batches``.
 
     Args:
         model: Holds the parameters.
-        loss: Its ``MaskedLMLoss``, or the compiled form of that.
+        loss: Its ``MaskedLMLoss``, or what ``prepare_model`` made of it.
         batches: This rank's rows, a part at a time.
         optimizer: Updated in place.
         config: For clipping.
@@ -106,32 +128,34 @@ def train_step(
     """
     loss.train()
     optimizer.zero_grad(set_to_none=True)  # what an attempt that ran out of memory left
-    masked = int(world.sum(sum(len(b.labels_M) for b in batches), compute.device))
-    tokens = int(world.sum(sum(int(b.attention_BS.sum()) for b in batches), compute.device))
+    counts = np.array([[len(b.labels_M), b.attention_BS.sum()] for b in batches], np.int64).sum(0)
+    world.sum_counts(counts)
+    masked, tokens = counts.tolist()
     total = torch.zeros((), device=compute.device)
     with passes():
-        for batch in batches:
-            share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
-            share.backward()
+        for number, batch in enumerate(batches, 1):
+            begin_pass(compute, model)
+            with exchanging(loss, last=number == len(batches)):
+                share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
+                share.backward()
             total += share.detach()
-    world.sum_gradients(model)
-    mean = world.sum(total.item(), compute.device)
-    norm = apply_gradients(model, optimizer, config, lr, only_if=math.isfinite(mean))
-    return StepResult(mean, masked, tokens, norm)
+    mean = world.sum_tensor(total.double())
+    norm = apply_gradients(model, optimizer, config, lr, mean)
+    return StartedStep(masked, tokens, LateCopy(torch.stack([mean, norm.double()])))
 
 
 @torch.no_grad()
 def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> float:
     """Mean cross-entropy (nats) of the fixed-masked validation tokens; ranks share the batches."""
     loss = MaskedLMLoss(model).eval()
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=compute.device)
     for first in range(0, len(batches), world.size):
         # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
         nats = loss_sum(loss, batches[min(mine, len(batches) - 1)], compute, training=False)
-        total += nats.double().item() if mine < len(batches) else 0.0
+        total += nats.double() if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
-    return world.sum(total, compute.device) / masked
+    return float(world.sum_tensor(total)) / masked
 
 
 def unigram_entropy(batches: Sequence[MaskedBatch]) -> float:

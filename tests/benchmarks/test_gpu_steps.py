@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,15 @@ def steps(monkeypatch):
     return steps
 
 
+@pytest.mark.parametrize("part", sorted(path.stem for path in (ROOT / "benchmarks/gpu/parts").glob("*.py")))
+def test_every_part_can_be_loaded(part, monkeypatch):
+    """They run on a GPU alone: a name that has gone would show there first."""
+    for folder in ("benchmarks", "benchmarks/gpu", "benchmarks/gpu/parts"):
+        monkeypatch.syspath_prepend(ROOT / folder)
+    monkeypatch.delitem(sys.modules, part, raising=False)
+    assert callable(importlib.import_module(part).main)
+
+
 def hidden(batches):
     """The tokens at the masked positions, and their labels."""
     ids = [batch.ids_BS.reshape(-1)[batch.positions_M] for batch in batches]
@@ -34,7 +45,7 @@ def test_widths_and_batching_change_no_token(steps):
     assert full.ids_BS.shape == (20, 507)
     assert full.attention_BS.all()
     assert padded.attention_BS.sum() == full.attention_BS.sum()
-    parts = micro_batches(padded, 5, full=507, multiple=64)
+    parts = micro_batches(padded, 4, full=507, multiple=64)
     assert [part.ids_BS.shape for part in parts] == [(5, 507)] * 4
     assert hidden([full]) == hidden([padded]) == hidden(parts)
     assert all(part.attention_BS.reshape(-1)[part.positions_M].all() for part in parts)

@@ -146,6 +146,14 @@ def test_batches_cover_every_row_once(small_labelled):
     assert not np.array_equal(batches[0][0], other[0][0])
 
 
+@pytest.mark.parametrize(("bases", "widths"), [((40, 40, 40), [37, 37]), ((40, 40, 36), [37, 40])])
+def test_only_a_batch_of_the_longest_rows_has_no_padding(tmp_path, bases, widths):
+    text = "sequence,label\n" + "".join(f"{'ACGTTGCA' * 5:.{n}},{i % 2}\n" for i, n in enumerate(bases))
+    train = read(write(tmp_path, train_csv=text, test_csv=text))["train"]
+    batches = labelled_batches(train, 2, TOKENIZER, 512)
+    assert [ids_BS.shape[1] for ids_BS, _ in batches] == widths
+
+
 def test_quantities_and_label_sets(tmp_path):
     text = "sequence,a,b\nACGTACGT,1,0\nACGTACGA,0,1\n"
     write(tmp_path, train_csv=text, test_csv="b,sequence,a\n1,ACGTACGT,0\n")

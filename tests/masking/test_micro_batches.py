@@ -35,25 +35,27 @@ def rows_of(batches: list[MaskedBatch]) -> set[tuple[tuple[int, ...], tuple[int,
 
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=30),
-    rows=st.integers(1, 40),
+    count=st.integers(1, 40),
     multiple=st.sampled_from([1, 8, 64]),
 )
-def test_the_same_rows_and_masks_however_they_are_cut(lengths: list[int], rows: int, multiple: int) -> None:
+def test_the_same_rows_and_masks_however_they_are_cut(lengths: list[int], count: int, multiple: int) -> None:
     batch = batch_of(lengths, 64)
-    parts = micro_batches(batch, rows, 40, multiple)
+    parts = micro_batches(batch, count, 40, multiple)
     assert rows_of(parts) == rows_of([batch])
     heights = [len(part.ids_BS) for part in parts]
-    assert max(heights) <= rows
-    assert len(set(heights[:-1])) <= 1
+    assert len(heights) == count
+    assert max(heights) - min(heights) <= 1
     for part in parts:
         lengths_B = part.attention_BS.sum(1)
+        if not len(lengths_B):
+            continue
         rounded = -(-lengths_B.max() // multiple) * multiple
         assert part.ids_BS.shape[1] == (40 if lengths_B.min() == 40 else rounded)
 
 
 def test_rows_of_full_length_need_no_mask() -> None:
     """A tenth of the rows is short: all others are cut to their length, which leaves no padding."""
-    parts = micro_batches(batch_of([507] * 9 + [100], 512), 5, 507, 64)
+    parts = micro_batches(batch_of([507] * 9 + [100], 512), 2, 507, 64)
     assert [part.ids_BS.shape for part in parts] == [(5, 507), (5, 512)]
     assert parts[0].attention_BS.all()
     assert not parts[1].attention_BS.all()

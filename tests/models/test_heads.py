@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cmgems.models import MODELS, heads
 from cmgems.models.heads import ClassificationHead, TokenClassificationHead
 from cmgems.models.nucleotide_transformer import NTClassificationHead
 
@@ -41,3 +42,19 @@ def test_tokens_are_classified_one_by_one():
     module = TokenClassificationHead(8, 3, 0.1).eval()
     hidden_BSD = torch.randn(4, 5, 8)
     torch.testing.assert_close(module(hidden_BSD)[:, 2:], module(hidden_BSD[:, 2:]))
+
+
+def test_a_gpu_multiplies_by_a_decoder_of_full_rows(monkeypatch):
+    """A model without data stands for one on a GPU."""
+    widths = []
+
+    def linear(x_D, weight_VD, bias_V):
+        widths.append((len(weight_VD), len(bias_V)))
+        return torch.nn.functional.linear(x_D, weight_VD, bias_V)
+
+    monkeypatch.setattr(heads, "linear", linear)
+    for device, width in (("cpu", 4101), ("meta", 4160)):
+        model = MODELS.get("logo_tiny").masked_lm().to(device)
+        ids_BS = torch.full((2, 8), 7, device=device)
+        assert model(ids_BS, None, torch.arange(3, device=device)).shape == (3, 4101)
+        assert widths.pop() == (width, width)

@@ -24,7 +24,7 @@ from cmgems.errors import DataError
 from cmgems.models import load_model
 from cmgems.pretraining import PretrainingData
 from cmgems.runs import read_metric_log
-from cmgems.training import StepResult, passes
+from cmgems.training import LateCopy, StartedStep, passes
 
 CLOCK = {"seconds", "tokens_per_second", "wait_share", "peak_memory_gb", "mfu"}
 
@@ -108,7 +108,7 @@ def test_what_is_shown_and_kept_may_change_on_the_way(
 
 
 def not_finite(train_step, arguments):
-    return StepResult(math.nan, 10, 100, math.nan)
+    return StartedStep(10, 100, LateCopy(torch.tensor([math.nan, math.nan])))
 
 
 def test_a_loss_that_is_not_finite_stops_and_leaves_the_batch(

@@ -25,7 +25,8 @@ class Echo(nn.Module):
 
     def forward(self, ids_BS, attention_BS):
         assert not self.training
-        echo_BSC = torch.stack([ids_BS * attention_BS, attention_BS.long()], -1).float()
+        real_BS = torch.ones_like(ids_BS) if attention_BS is None else attention_BS.long()
+        echo_BSC = torch.stack([ids_BS * real_BS, real_BS], -1).float()
         return echo_BSC if self.tokens else echo_BSC.sum(1)
 
 

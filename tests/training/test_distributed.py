@@ -6,6 +6,7 @@ one do.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,48 @@ def test_two_processes_train_like_one(small_genome, tmp_path):
     assert launched.stdout.count("pretrain: ") == 1
     assert "OMP_NUM_THREADS" not in launched.stderr  # nothing of torchrun's own
     assert_same_run(tmp_path / "2", tmp_path / "1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classification", "token_classification"])
+def test_two_processes_fine_tune_like_one_and_go_on(small_labelled, tmp_path, task):
+    """Batches of 7 leave one row for the last of an epoch: the second process has none there."""
+    data = small_labelled
+    if task == "token_classification":
+        data = tmp_path / "labels"
+        data.mkdir()
+        for name in ("train.csv", "test.csv"):
+            rows = [line.split(",")[0] for line in (small_labelled / name).read_text().splitlines()[1:]]
+            pyrimidines = str.maketrans("ACGTN", "rYrYr")
+            labels = "".join(f"{bases},{bases.upper().translate(pyrimidines)}\n" for bases in rows)
+            (data / name).write_text("sequence,label\n" + labels)
+
+    def finetune(out):
+        return [
+            "run", "finetune", "--config", "tiny", f"data.dir={data}", f"task={task}", "batch_size=7", "dropout=0",
+            "model.attention_dropout=0", "compute.device=cpu", "compute.precision=fp32", "compute.threads=1",
+            "checkpoint.every=10", "checkpoint.keep=99", "-o", str(out),
+        ]  # fmt: skip
+
+    def figures(out):
+        records = read_metric_log(out / "metrics.jsonl")
+        return [v for r in records for k, v in r.items() if k == "loss" or k.startswith("dev_")]
+
+    one, two, resumed = (tmp_path / name for name in ("one", "two", "resumed"))
+    assert run(finetune(one)) == 0
+    done = launch("-m", "cmgems", *finetune(two))
+    assert done.returncode == 0, done.stderr[-3000:]
+    shutil.copytree(two, resumed)
+    shutil.rmtree(resumed / "best")
+    (resumed / "summary.json").unlink()
+    for checkpoint in (resumed / "checkpoints").iterdir():
+        if checkpoint.name > "step_00000010":
+            shutil.rmtree(checkpoint)
+    assert run(finetune(resumed)) == 0
+    for out in (two, resumed):
+        assert figures(out) == pytest.approx(figures(one), abs=1e-4)
+        ours, theirs = (json.loads((folder / "summary.json").read_text()) for folder in (out, one))
+        assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 def stopped_half_way(source: Path, out: Path) -> Path:

@@ -11,6 +11,7 @@ from cmgems.distributed import World
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.models.packing import Packing
+from cmgems.tokenization import IGNORE
 from cmgems.training import ComputeConfig, OptimConfig, build_optimizer, start_compute, train_step
 from cmgems.training.inputs import loss_inputs, packs
 from cmgems.training.step import MaskedLMLoss
@@ -80,6 +81,19 @@ def test_static_shapes_are_few(packing):
     assert len(shapes) <= 8
     if packing == "on":
         assert max(max(layout.lengths) for _, layout, _, _ in inputs) <= 64
+
+
+@pytest.mark.parametrize(
+    ("rows", "masked", "padded"),
+    [(250, 0.11, 0.165), (250, 0.164, 0.165), (250, 0.17, 0.18), (10, 0.1, 0.226), (10, 0.22, 0.226)],
+)
+def test_masked_positions_are_padded_to_what_batches_seldom_exceed(rows, masked, padded):
+    batch = batch_of([40] * rows, 40)
+    count = round(masked * batch.ids_BS.size)
+    batch = dataclasses.replace(batch, positions_M=np.arange(count), labels_M=np.full(count, 7))
+    _, _, positions_M, labels_M = inputs_of(batch, "off", static=True)
+    assert len(positions_M) == len(labels_M) == pytest.approx(padded * batch.ids_BS.size, rel=0.01)
+    assert (labels_M == IGNORE).sum() == len(labels_M) - count
 
 
 @pytest.mark.parametrize(("lengths", "packed"), [([20, 20], False), ([20, 19], False), ([20, 10], True)])

@@ -23,11 +23,10 @@ BATCH = MaskedBatch(
 def recorded(result=None, seconds=0.02):
     config = MODELS.get("logo_tiny")
     measured = Meter(config.masked_lm(), config, CPU)
-    measured.start()
     time.sleep(seconds / 2)
     measured.data_arrived()
     time.sleep(seconds / 2)
-    return measured.record(result or StepResult(2.5, 3, 16, 0.7), BATCH, 1e-3)
+    return measured.record(result or StepResult(2.5, 3, 16, 0.7), BATCH, 1e-3, measured.step_over())
 
 
 def test_the_figures_of_a_step():

@@ -18,10 +18,17 @@ from cmgems.training import (
     Saver,
     apply_gradients,
     build_optimizer,
+    parallel,
     prepare_model,
     start_compute,
 )
-from cmgems.training.parallel import AUTO_SHARD_PARAMETERS, is_sharded_model, shard, whole_weights
+from cmgems.training.parallel import (
+    AUTO_SHARD_PARAMETERS,
+    compile_layers,
+    is_sharded_model,
+    shard,
+    whole_weights,
+)
 
 ALONE, TWO, SECOND = World(), World(0, 2), World(1, 2)
 FAMILIES = ["dnabert_tiny", "logo_original", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny"]
@@ -62,7 +69,8 @@ def test_who_shards():
     assert not ParallelConfig("auto").shards(huge, ALONE)
 
 
-def test_ranks_have_the_same_weights_and_dropouts_of_their_own():
+def test_ranks_have_the_same_weights_and_dropouts_of_their_own(monkeypatch):
+    monkeypatch.setattr(parallel, "replicate", lambda model, reduce: model)  # there is no other process
     weights, draws = [], []
     for world in (ALONE, TWO, SECOND):
         model = tiny()
@@ -94,8 +102,8 @@ def test_a_sharded_model_of_every_family_trains_like_a_whole_one(group, name):
 def test_layers_compiled_before_they_are_sharded_follow_the_eager_model(group):
     """torch.compile on the CPU; needs a C++ compiler."""
     whole, split = tiny(), tiny()
-    compiled = start_compute(ComputeConfig(device="cpu", precision="fp32", compile="on"), seed=0)
-    shard(split, compiled, ALONE)
+    compile_layers(split)
+    shard(split, compute(), ALONE)
     assert train(split)[1] == pytest.approx(train(whole)[1], rel=1e-4)
     assert split.state_dict().keys() == whole.state_dict().keys()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError
@@ -57,7 +58,7 @@ def halves(batch):
 
 def step(model, batches):
     optimizer = build_optimizer(model, CONFIG)
-    return train_step(model, MaskedLMLoss(model), batches, optimizer, CONFIG, 1e-3, COMPUTE, World())
+    return train_step(model, MaskedLMLoss(model), batches, optimizer, CONFIG, 1e-3, COMPUTE, World()).result()
 
 
 def test_loss_is_the_mean_over_masked_tokens():
@@ -114,12 +115,44 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights():
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
+class Reads(TorchDispatchMode):
+    """Counts how often a number of a tensor is asked for, for which a GPU would have to be done with its work."""
+
+    count = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        self.count += operation is torch.ops.aten._local_scalar_dense.default
+        return operation(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_waits_for_nothing_on_the_device(parts):
+    model, batch = model_of(), batch_of(4)
+    optimizer, loss = build_optimizer(model, CONFIG), MaskedLMLoss(model)
+    with Reads() as reads:
+        for _ in range(3):
+            batches = [batch] if parts == 1 else halves(batch)
+            started = train_step(model, loss, batches, optimizer, CONFIG, 1e-3, COMPUTE, World())
+    assert reads.count == 0
+    assert math.isfinite(started.result().loss)
+
+
+def test_an_optimizer_of_ones_own_leaves_the_weights_too():
+    model = model_of()
+    model.head.bias.register_hook(lambda gradient: gradient * float("inf"))
+    before = states(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    train_step(model, MaskedLMLoss(model), [batch_of(2)], optimizer, CONFIG, 1e-3, COMPUTE, World())
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
 def test_training_learns():
     model, batch = model_of(), batch_of(4)
     optimizer = build_optimizer(model, CONFIG)
     loss = MaskedLMLoss(model)
     losses = [
-        train_step(model, loss, [batch], optimizer, CONFIG, 1e-2, COMPUTE, World()).loss for _ in range(30)
+        train_step(model, loss, [batch], optimizer, CONFIG, 1e-2, COMPUTE, World()).result().loss
+        for _ in range(30)
     ]
     assert losses[-1] < losses[0] - 2
 

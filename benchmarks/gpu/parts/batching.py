@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from setting import arguments, start
-from steps import FULL, measure, ours, ours_as_graphs, rows_of
+from steps import FULL, measure, ours, rows_of
 
 from cmgems.masking import micro_batches
 from cmgems.models import MODELS, BertConfig
@@ -17,15 +19,18 @@ def main() -> None:
     assert isinstance(config, BertConfig)
     compute = setting.compute
     whole = rows_of(FULL, ROWS, setting.pick(8, 2))
-    tens = [micro_batches(batch, 10, full=507, multiple=64) for (batch,) in whole]
-    ways = {"cmgems, compiled": ours, "cmgems, CUDA graphs": ours_as_graphs}
+    tens = [micro_batches(batch, ROWS // 10, full=507, multiple=64) for (batch,) in whole]
+    ways = {
+        "cmgems, compiled": compute,
+        "cmgems, CUDA graphs": replace(compute, cuda_graphs="on"),
+    }
     # The whole batch without graphs is timed by the part before, too: two figures of one thing.
     for batching, made in {"25 x 10": tens, "1 x 250": whole}.items():
-        for side, build in ways.items():
+        for side, way in ways.items():
             measure(
                 setting,
                 config,
-                lambda build=build: build(config, compute),
+                lambda way=way: ours(config, way),
                 made,
                 model="logo",
                 rows=ROWS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from setting import arguments, start
-from steps import FULL, MASKED, MIXED, measure, ours, rows_of, say_losses, split, theirs
+from steps import FULL, MASKED, MIXED, measure, ours, rows_of, say_losses, theirs
 
 from cmgems.models import MODELS, BertConfig
 from cmgems.training import Compute
@@ -41,7 +41,7 @@ def main() -> None:
     assert isinstance(preset, BertConfig)
     preset = replace(preset, layers=setting.pick(preset.layers, 2))
     still = replace(preset, hidden_dropout=0.0, attention_dropout=0.0)
-    say_losses(still, setting.compute, split(rows_of(FULL, ROWS, 1)[0][0], 25)[0], model="dnabert")
+    say_losses(still, setting.compute, rows_of(FULL, ROWS, 1)[0][0], parts=5, model="dnabert")
     for lengths, side, dropout in SIDES:
         config = replace(preset, attention_dropout=dropout)
         build = ours if side.startswith("cmgems") else theirs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from setting import arguments, cached_files, say, start
-from steps import FULL, MASKED, measure, ours, rows_of, say_kernels, say_losses, split
+from steps import FULL, MASKED, measure, ours, rows_of, say_kernels, say_losses
 
 from cmgems.models import MODELS, BertConfig
 
@@ -26,7 +26,7 @@ def main() -> None:
         if lengths == MASKED:
             say("triton cache", before=before, after=cached_files())
     made = rows_of(FULL, ROWS, count)
-    say_losses(config, compute, split(made[0][0], 10)[0], model="logo")
+    say_losses(config, compute, made[0][0], parts=25, model="logo")
     names = {"model": "logo", "rows": ROWS, "lengths": FULL}
     eager = replace(compute, compiled=False)
     measure(setting, config, lambda: ours(config, eager), made, **names, side="cmgems, eager")
