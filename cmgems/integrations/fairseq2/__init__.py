@@ -7,6 +7,8 @@ nothing that takes time; each component is imported when its name is first used.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -27,39 +29,41 @@ TOKENIZER_FAMILY = "cmgems"
 DATASET_FAMILIES = ("cmgems_masked_genome", "cmgems_labelled")
 
 
+# Each of fairseq2's classes that are found by name, the names, and the function of this package that makes one of them.
+KINDS = (
+    ("fairseq2.models", "ModelFamily", MODEL_FAMILIES, "models", "model_family"),
+    ("fairseq2.models.hg", "HuggingFaceConverter", MODEL_FAMILIES, "models", "huggingface_converter"),
+    ("fairseq2.data.tokenizers", "TokenizerFamily", (TOKENIZER_FAMILY,), "tokenizers", "tokenizer_family"),
+    ("fairseq2.datasets", "DatasetFamily", DATASET_FAMILIES, "datasets", "dataset_family"),
+)
+
+
 def setup_fairseq2(container: Any) -> None:
     """Register everything with fairseq2's ``DependencyContainer``, by name; the entry point ``fairseq2.extension``.
 
-    It never fails: with a version of fairseq2 where these names cannot be registered, there are none.
+    It never fails: what another version of fairseq2 does not have is left out.
     """
-    try:
-        _register(container)
-    except (ImportError, AttributeError, TypeError):
-        return
+    for theirs, kind, names, ours, function in KINDS:
+        with suppress(ImportError, AttributeError, TypeError):
+            _register(container, getattr(import_module(theirs), kind), names, ours, function)
+    with suppress(ImportError, AttributeError, TypeError):
+        _register_cards(container)
+        if "fairseq2.recipe.cli" in sys.modules:
+            _register_errors(container)
 
 
-def _register(container: Any) -> None:
+def _register(container: Any, kind: type, names: tuple[str, ...], module: str, function: str) -> None:
+    def provider(name: str) -> Callable[[Any], Any]:
+        return lambda resolver: getattr(_home(module), function)(resolver, name)
+
+    for name in names:
+        container.register(kind, provider(name), key=name)
+
+
+def _register_cards(container: Any) -> None:
     from fairseq2.composition import register_package_assets
-    from fairseq2.data.tokenizers import TokenizerFamily
-    from fairseq2.datasets import DatasetFamily
-    from fairseq2.models import ModelFamily
-    from fairseq2.models.hg import HuggingFaceConverter
 
-    def register(kind: type, name: str, module: str, function: str) -> None:
-        def provide(resolver: Any) -> Any:
-            return getattr(_home(module), function)(resolver, name)
-
-        container.register(kind, provide, key=name)
-
-    for name in MODEL_FAMILIES:
-        register(ModelFamily, name, "models", "model_family")
-        register(HuggingFaceConverter, name, "models", "huggingface_converter")
-    register(TokenizerFamily, TOKENIZER_FAMILY, "tokenizers", "tokenizer_family")
-    for name in DATASET_FAMILIES:
-        register(DatasetFamily, name, "datasets", "dataset_family")
     register_package_assets(container, f"{__name__}.cards")
-    if "fairseq2.recipe.cli" in sys.modules:
-        _register_errors(container)
 
 
 def _home(module: str) -> Any:
