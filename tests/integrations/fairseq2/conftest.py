@@ -20,6 +20,7 @@ from fairseq2.recipe.config import (
 
 from cmgems.integrations.fairseq2.pretrain import Config, PretrainRecipe
 from cmgems.integrations.fairseq2.training import linear_decay
+from cmgems.models import MODELS, TransformerConfig
 
 # fairseq2 warns of its own models.
 OF_FAIRSEQ2 = "`hg_exporter` is deprecated"
@@ -33,6 +34,22 @@ def run_recipe(recipe, config, out):
     deprecated = [str(w.message) for w in seen if issubclass(w.category, DeprecationWarning)]
     assert [text for text in deprecated if "removed in" in text and OF_FAIRSEQ2 not in text] == []
     return out
+
+
+class OfAPlugin(TransformerConfig):
+    """A family that fairseq2 has no class of configs for."""
+
+    family = "of_a_plugin"
+
+    def encoder(self):
+        return MODELS.get("logo_tiny").encoder()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def of_a_plugin():
+    MODELS.add("of_a_plugin", OfAPlugin(hidden=64, heads=4, layers=2))
+    yield
+    del MODELS._prototypes["of_a_plugin"]
 
 
 @pytest.fixture(scope="session")

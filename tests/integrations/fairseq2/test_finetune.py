@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,8 @@ from fairseq2.recipe.config import (
     TokenizerSection,
     TrainerSection,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import cmgems
 from cmgems.data import LabelledSet
@@ -171,9 +174,15 @@ def test_every_row_once_an_epoch_but_those_that_do_not_go_round(rows, sequences,
     assert orders[0] != orders[1] != orders[2]
 
 
-@pytest.mark.parametrize("taken", [0, 1, 3, 4])
-def test_the_state_continues_the_epoch(taken):
-    first, second = reader_of(20, 8, 2), reader_of(20, 8, 2)
+@hypothesis.settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 30), st.integers(1, 12), st.integers(1, 3), st.integers(1, 3), st.integers(0, 9), st.data()
+)
+def test_the_state_continues_the_epoch(rows, sequences, parts, size, taken, data):
+    """Whatever the sizes, and wherever it was saved, also at the end of an epoch."""
+    assume(min(rows, sequences) >= parts * size)
+    rank = data.draw(st.integers(0, size - 1))
+    first, second = (reader_of(rows, sequences, parts, rank, size) for _ in range(2))
     for _ in range(taken):
         next(first, None)
     second.load_state_dict(pickle.loads(pickle.dumps(first.state_dict())))

@@ -22,7 +22,7 @@ from cmgems.integrations.fairseq2.models import (
     own_config,
     own_names,
 )
-from cmgems.models import MODELS, TransformerConfig
+from cmgems.models import MODELS
 from cmgems.tokenization import KmerTokenizer
 
 TINY = {
@@ -32,22 +32,6 @@ TINY = {
     "cmgems_nt_v2": "nt_v2_tiny",
 }
 ALL = {**TINY, "cmgems_plugin": "of_a_plugin", "cmgems_classifier": "logo_tiny"}
-
-
-class OfAPlugin(TransformerConfig):
-    """A family that fairseq2 has no class of configs for."""
-
-    family = "of_a_plugin"
-
-    def encoder(self):
-        return MODELS.get("logo_tiny").encoder()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def of_a_plugin():
-    MODELS.add("of_a_plugin", OfAPlugin(hidden=64, heads=4, layers=2))
-    yield
-    del MODELS._prototypes["of_a_plugin"]
 
 
 def logits(model, config):

@@ -86,15 +86,17 @@ def test_a_curriculum_fed_by_fairseq2s_validator_would_forget(settings, pretrain
         ("cmgems_dnabert2", "dnabert2_tiny", "cmgems_kmer6"),
         ("cmgems_nt_v2", "nt_v2_tiny", "cmgems_nt_v2"),
         ("cmgems_nt_v1", "nt_tiny", "cmgems_nt_v1"),
+        ("cmgems_plugin", "of_a_plugin", "cmgems_kmer6"),
     ],
 )
 def test_other_families_train(settings, pretrain, tmp_path, family, arch, tokenizer):
+    config = settings(family, arch, steps=6, curriculum="random_span", table=None)
     rows = {"vocab_size": 4101} if tokenizer == "cmgems_kmer6" else {}
-    config = settings(family, arch, steps=6, overrides=rows, curriculum="random_span", table=None)
+    config.model.config_overrides = {"options": rows} if family == "cmgems_plugin" else rows
     config.tokenizer.name = tokenizer
     out = pretrain(config, tmp_path / "run")
     model = load_model(out)
-    assert model.config.family == family.removeprefix("cmgems_")
+    assert (model.model_name, type(model.config)) == (arch, type(MODELS.get(arch)))
     assert model.tokenizer_name == tokenizer.removeprefix("cmgems_")
 
 
