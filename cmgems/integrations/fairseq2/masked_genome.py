@@ -146,7 +146,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
         validation_loss: Mean loss (nats) under the fixed mask of the weights after a number of steps.
 
     Raises:
-        CmgemsError: if the sequences of a step cannot be shared equally; as for ``Masker`` and
+        CmgemsError: if a step has fewer sequences than there are batches to make of it; as for ``Masker`` and
             ``PretrainingData.stream``.
     """
 
@@ -162,14 +162,13 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
         self._settings, self._data, self._steps, self._gangs = settings, data, steps, gangs
         self._parts, self._validation_loss = parts, validation_loss
         shares = parts * gangs.dp.size
-        if settings.sequences % shares:
+        if settings.sequences < shares:
             raise CmgemsError(
-                f"{settings.sequences} sequences a step do not make {shares} equal batches",
+                f"{settings.sequences} sequences a step do not make {shares} batches",
                 where="dataset.config_overrides.sequences",
                 why=f"processes: {gangs.dp.size}, trainer.grad_accumulation.num_batches: {parts}",
-                fix=f"set sequences to a multiple of {shares}",
+                fix=f"set sequences to {shares} or more, or start fewer processes",
             )
-        self._rows = settings.sequences // shares
         self._start(None)
 
     def _start(self, state: Mapping[str, Any] | None) -> None:
@@ -191,7 +190,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
         self._taken += 1
         targets = int(all_sum(self._gangs.dp, len(batch.labels_M)))
         full, multiple = self._data.full_tokens, self._settings.data.pad_multiple
-        parts = micro_batches(batch, self._rows, full, multiple)
+        parts = micro_batches(batch, self._parts, full, multiple)
         return [MaskedTokens.of(part, targets, first=part is parts[0]) for part in parts]
 
     def _observe(self) -> None:

@@ -55,7 +55,7 @@ def check_start(
 
     Raises:
         CmgemsError: for fp16, and for tensor parallelism.
-        CheckpointError: if the run began with fewer processes.
+        CheckpointError: if the run was saved by fewer processes, or in another number of shards.
     """
     precision = trainer.mixed_precision
     if torch.float16 in (model.dtype, precision.dtype if precision.mode != "off" else None):
@@ -78,7 +78,7 @@ def _check_processes(context: RecipeContext, processes: int) -> None:
     step = context.get_checkpoint_manager().maybe_get_last_step_number(exclude_model_only=True)
     if step is None:
         return
-    folder = step_folder(context, step)
+    folder, shards = step_folder(context, step), context.gangs.sdp.size
     before = len(list((folder / "data_reader").glob("dp_*.pt")))
     if 0 < before < processes:
         raise CheckpointError(
@@ -86,6 +86,14 @@ def _check_processes(context: RecipeContext, processes: int) -> None:
             where=folder,
             why=f"it was saved by {before}, and this run has {processes}",
             fix=f"go on with {before} or fewer",
+        )
+    shards_before = len(list((folder / "model").rglob("sdp_*.pt")))
+    if shards_before and shards_before != shards:
+        raise CheckpointError(
+            "a model in other shards",
+            where=folder,
+            why=f"it was saved in {shards_before}, and this run would have {shards}",
+            fix=f"go on with trainer.data_parallelism={'fsdp' if shards_before > 1 else 'ddp'} and {before} processes",
         )
 
 

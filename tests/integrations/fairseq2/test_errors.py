@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
@@ -43,7 +44,7 @@ def command(small_genome, tmp_path, monkeypatch, capfd):
         ("dataset.config_overrides.data.store=no_such_store", "not a genome store in no_such_store"),
         ("dataset.config_overrides.masking.table=no_such.safetensors", "no_such.safetensors"),
         ("dataset.config_overrides.masking.curriculum=cm_gem", "did you mean 'cm_gems'"),
-        ("dataset.config_overrides.sequences=7", "7 sequences a step do not make 2 equal batches"),
+        ("dataset.config_overrides.sequences=1", "1 sequences a step do not make 2 batches"),
         ("trainer.mixed_precision.mode=auto", "no training in fp16"),
         ("model.dtype=float16", "no training in fp16"),
         ("gang.tensor_parallel_size=2", "tensor"),
@@ -75,6 +76,16 @@ def test_more_processes_than_before_is_one_line(command, tmp_path, monkeypatch):
     assert code == 2
     assert "more processes than before" in log
     assert "it was saved by 1, and this run has 2; go on with 1 or fewer" in log
+    assert "Traceback" not in log
+
+
+def test_another_number_of_shards_is_one_line(command, tmp_path):
+    assert command()[0] == 0
+    (shard,) = (tmp_path / "out" / "checkpoints" / "step_8" / "model").rglob("sdp_00.pt")
+    shutil.copy(shard, shard.with_name("sdp_01.pt"))
+    code, log = command("regime.num_steps=16")
+    assert code == 2
+    assert "it was saved in 2, and this run would have 1; go on with trainer.data_parallelism=fsdp" in log
     assert "Traceback" not in log
 
 

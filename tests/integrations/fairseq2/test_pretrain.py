@@ -119,6 +119,7 @@ def test_fairseq2s_own_export_of_a_run_loads_in_transformers(whole, tmp_path, mo
     out = tmp_path / "hf"
     arguments = ["--no-rich", "--checkpoint-dir", str(whole / "checkpoints"), "checkpoint_step_16", str(out)]
     monkeypatch.setattr(sys, "argv", ["hg_export", *arguments])
+    monkeypatch.setattr("fairseq2.runtime.dependency._resolver", None)  # as in a process of its own
     with pytest.raises(SystemExit, match="0"):
         runpy.run_module("fairseq2.models.utils.hg_export", run_name="__main__")
     theirs, info = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
