@@ -24,7 +24,7 @@ def _stub_native_part() -> bool:
 
 
 HAS_FAIRSEQ2 = _stub_native_part()
-collect_ignore_glob = [] if HAS_FAIRSEQ2 else ["fairseq2/*"]
+collect_ignore = [] if HAS_FAIRSEQ2 else ["fairseq2"]
 
 
 @pytest.fixture(scope="session")
