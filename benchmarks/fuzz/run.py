@@ -8,12 +8,15 @@ exception, a hang, a crash, or another count is a finding: the input and what is
 `--findings`. Input number i of a seed is always the same. One part of the inputs comes from a generator (files as users
 have them, and the same ones damaged); the other, where atheris is installed, from libFuzzer, which begins with some of
 those and keeps what reaches new code.
+
+`FINDINGS/done.jsonl` has a line for every piece of the work that is done: the same command again goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import multiprocessing
 import os
 import resource
@@ -49,6 +52,7 @@ class Task:
         first: Number of the first input.
         count: How many.
         counters: Shared with the process: inputs done, accepted, findings.
+        seconds: How long it took, once it is done.
         process: The process at work.
         seen: Inputs done when last looked at, and when that was.
     """
@@ -58,8 +62,14 @@ class Task:
     first: int
     count: int
     counters: Any = field(default_factory=lambda: multiprocessing.RawArray("q", 3))
+    seconds: float = 0.0
     process: Any = None
     seen: tuple[int, float] = (-1, 0.0)
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What tells it from all others of a seed."""
+        return self.reader, self.engine, self.first, self.count
 
 
 def tasks(readers: Sequence[Any], inputs: int, guided: float) -> list[Task]:
@@ -77,6 +87,24 @@ def tasks(readers: Sequence[Any], inputs: int, guided: float) -> list[Task]:
                 for first in range(0, number, PIECE)
             ]
     return found
+
+
+def take_up(waiting: list[Task], path: Path, seed: int) -> list[Task]:
+    """Take the tasks out of ``waiting`` that ``path`` says are done."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    known = {tuple(line["task"]): line for line in map(json.loads, lines) if line["seed"] == seed}
+    done = [task for task in waiting if task.key in known]
+    for task in done:
+        waiting.remove(task)
+        task.counters[:], task.seconds = known[task.key]["counters"], known[task.key]["seconds"]
+    return done
+
+
+def put_down(task: Task, path: Path, seed: int) -> None:
+    """Add a line to ``path``: the task is done."""
+    line = {"seed": seed, "task": task.key, "counters": list(task.counters), "seconds": task.seconds}
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def work(task: Task, seed: int, folder: Path, findings: Path) -> None:
@@ -172,18 +200,21 @@ def _ended(task: Task, folder: Path, findings: Path) -> None:
     task.counters[2] += 1
 
 
-def page(work_done: Sequence[Task], seconds: dict[str, float], command: str) -> str:
+def page(work_done: Sequence[Task], command: str) -> str:
     """The table of all readers."""
     from readers import READERS
     from side_by_side import processor, table
 
     rows = []
-    for name in [name for name in READERS if name in seconds]:
+    for name in READERS:
         mine = [task for task in work_done if task.reader == name]
+        if not mine:
+            continue
+        seconds = sum(task.seconds for task in mine)
         by_engine = [sum(task.counters[0] for task in mine if task.engine == engine) for engine in ENGINES]
         accepted, found = (sum(task.counters[i] for task in mine) for i in (1, 2))
         inputs = sum(by_engine)
-        numbers = [inputs, by_engine[1], accepted, inputs - accepted - found, found, round(seconds[name])]
+        numbers = [inputs, by_engine[1], accepted, inputs - accepted - found, found, round(seconds)]
         rows.append([name, *(f"{number:,}" for number in numbers)])
     header = ["reader", "inputs", "of them guided", "accepted", "refused in words", "findings", "seconds"]
     return f"Command: `{command}`\n\n{processor()}.\n\n{table(header, rows)}\n"
@@ -205,8 +236,9 @@ def main() -> None:
     chosen = [READERS[name] for name in options.only or READERS]
     guided = GUIDED if importlib.util.find_spec("atheris") else 0.0
     waiting = tasks(chosen, options.inputs, guided)
-    done: list[Task] = []
-    seconds = {reader.name: 0.0 for reader in chosen}
+    options.findings.mkdir(parents=True, exist_ok=True)
+    log = options.findings / "done.jsonl"
+    done = take_up(waiting, log, options.seed)
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         running: list[tuple[Task, Path, float]] = []
@@ -220,10 +252,11 @@ def main() -> None:
                     running.remove(item)
                     done.append(task)
                     shutil.rmtree(place)
-                    seconds[task.reader] += time.monotonic() - start
+                    task.seconds = time.monotonic() - start
+                    put_down(task, log, options.seed)
                     print(f"{task.reader}, {task.engine}: {task.counters[0]:,} inputs, {task.counters[2]:,} findings, "
-                          f"{time.monotonic() - start:.0f} s", flush=True)  # fmt: skip
-    print(page(done, seconds, " ".join(["python benchmarks/fuzz/run.py", *sys.argv[1:]])))
+                          f"{task.seconds:.0f} s", flush=True)  # fmt: skip
+    print(page(done, " ".join(["python benchmarks/fuzz/run.py", *sys.argv[1:]])))
     sys.exit(any(task.counters[2] for task in done))
 
 

@@ -11,6 +11,7 @@ from results import Line
 ABSENT = "not measured"
 FULL, MASKED, MIXED = "507", "507 in 512 with a mask", "reference lengths"
 OURS, PACKED, GRAPHS, EAGER = "cmgems, compiled", "cmgems, packed", "cmgems, CUDA graphs", "cmgems, eager"
+AUTOTUNED = "cmgems, autotuned"
 THEIRS, THEIRS_EAGER = "Hugging Face, compiled", "Hugging Face, eager"
 # Part, lengths, side, and what else tells two of them apart.
 TRAINING: list[tuple[str, str, str, Line]] = [
@@ -20,6 +21,7 @@ TRAINING: list[tuple[str, str, str, Line]] = [
         for batching in ("25 x 10", "1 x 250")
         for side in (OURS, GRAPHS)
     ),
+    ("autotune", FULL, AUTOTUNED, {}),
     *(("huggingface", FULL, side, {}) for side in (THEIRS, THEIRS_EAGER)),
     *(("huggingface", MIXED, side, {}) for side in (OURS, PACKED, THEIRS, THEIRS_EAGER)),
     *(("dnabert", FULL, side, {"attention_dropout": 0.1}) for side in (OURS, THEIRS, THEIRS_EAGER)),

@@ -101,10 +101,9 @@ class Compute:
         if not self.compiled:
             return model
         expect_shapes()
-        options: dict[str, Any] = {
-            "triton.cudagraphs": self.cuda_graphs == "on",
-            "max_autotune_gemm": self.autotune,
-        }
+        options: dict[str, Any] = {"triton.cudagraphs": self.cuda_graphs == "on"}
+        if self.autotune:  # without a table of all kernels tried
+            options |= {"max_autotune_gemm": True, "autotune_num_choices_displayed": 0}
         return cast(nn.Module, torch.compile(model, dynamic=False, fullgraph=True, options=options))
 
     def move(self, array: np.ndarray) -> torch.Tensor:

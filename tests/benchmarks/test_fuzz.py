@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -63,3 +64,19 @@ def test_the_full_run(only, tmp_path):
     done = subprocess.run(command, timeout=250, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"| {only} | 3,000 |" in done.stdout
+
+
+def test_a_run_that_was_ended_goes_on(tmp_path):
+    spec = importlib.util.spec_from_file_location("fuzz_run", FUZZ / "run.py")
+    run = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz_run"] = run  # where dataclasses look for it
+    spec.loader.exec_module(run)
+    waiting, log = run.tasks([READERS["BED"]], 500_000, 0.0), tmp_path / "done.jsonl"
+    assert [task.count for task in waiting] == [200_000, 200_000, 100_000]
+    waiting[1].counters[:] = [200_000, 7, 0]
+    run.put_down(waiting[1], log, seed=3)
+    again, other_seed = (run.tasks([READERS["BED"]], 500_000, 0.0) for _ in range(2))
+    assert run.take_up(other_seed, log, seed=4) == []
+    (done,) = run.take_up(again, log, seed=3)
+    assert (done.first, list(done.counters)) == (200_000, [200_000, 7, 0])
+    assert [task.first for task in again] == [0, 400_000]
