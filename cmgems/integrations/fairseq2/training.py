@@ -54,7 +54,7 @@ def check_start(
     """Check what cannot train exactly, before anything is made.
 
     Raises:
-        CmgemsError: for fp16, and for tensor parallelism.
+        CmgemsError: for fp16, tensor parallelism and FSDP of version 1.
         CheckpointError: if the run was saved by fewer processes, or in another number of shards.
     """
     precision = trainer.mixed_precision
@@ -71,6 +71,8 @@ def check_start(
             where="gang.tensor_parallel_size",
             fix="use trainer.data_parallelism: fsdp",
         )
+    if trainer.data_parallelism == "fsdp" and trainer.fsdp.version == "v1":
+        raise CmgemsError("no FSDP of version 1", where="trainer.fsdp.version", fix="set it to v2")
     _check_processes(context, context.gangs.dp.size)
 
 

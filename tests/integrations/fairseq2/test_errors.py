@@ -48,6 +48,7 @@ def command(small_genome, tmp_path, monkeypatch, capfd):
         ("trainer.mixed_precision.mode=auto", "no training in fp16"),
         ("model.dtype=float16", "no training in fp16"),
         ("gang.tensor_parallel_size=2", "tensor"),
+        ("trainer.fsdp.version=v1", "no FSDP of version 1"),
         ("tokenizer.name=cmgems_kmer3", "set model.config_overrides to {vocab_size: 69}"),
         ("regime.num_steps=null", "no end in regime.num_steps"),
         ("model.config_overrides.heads=5", "hidden must be a multiple of heads"),
@@ -55,6 +56,8 @@ def command(small_genome, tmp_path, monkeypatch, capfd):
 )
 def test_one_line_and_exit_code_2(command, value, message):
     more = ["trainer.grad_accumulation.num_batches=2", "trainer.mixed_precision.dtype=float16"]
+    if "fsdp" in value:
+        more.append("trainer.data_parallelism=fsdp")
     if "null" in value:
         more += ["lr_scheduler.name=passthrough", "lr_scheduler.config=null"]
     code, log = command(*more, value)
