@@ -30,6 +30,7 @@ from cmgems.inference import Cutter, Engine
 from cmgems.inference.pseudo_likelihood import MaskedRow, masked_rows
 from cmgems.models import MODELS, load_model
 from cmgems.progress import progress
+from cmgems.tasks.forward import padded
 from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute, ComputeConfig, start_compute
 
@@ -87,7 +88,8 @@ def nats_of(four_J4: Tensor, all_J4: Tensor, base: int) -> list[float]:
 @torch.no_grad()
 def ask(engine: Engine, rows: list[MaskedRow], letters_Vk: Tensor) -> list[tuple[Tensor, Tensor]]:
     """(four_J4, all_J4) of each row, which asks k tokens for one base."""
-    ids_BS, attention_BS = engine.inputs([row.ids_S for row in rows])
+    limit, pad_id = engine.cutter.max_positions, engine.tokenizer.pad_id
+    ids_BS, attention_BS = padded([row.ids_S for row in rows], pad_id, limit, engine.compute)
     positions_E = np.concatenate([b * ids_BS.shape[1] + row.positions_E for b, row in enumerate(rows)])
     positions = torch.from_numpy(positions_E).to(engine.compute.device)
     logits_EV = engine.network(ids_BS, attention_BS, positions).double().cpu()
@@ -117,7 +119,7 @@ def estimates(engine: Engine, store: GenomeStore, count: int, seed: int) -> Nats
     drawn = windows(store, length, count, seed)
     found = []
     with progress("asking", count, "positions") as advance:
-        while batch := list(islice(drawn, engine.batch_size)):
+        while batch := list(islice(drawn, BATCH)):
             rows = []
             for codes in batch:
                 rows += masked_rows(tokens, engine.cutter.encode(codes), 0, middle, middle + 1)
@@ -140,7 +142,7 @@ def engine_of(folder: Path, compute: Compute) -> Engine:
     if saved.head != "masked_lm":
         sys.exit(f"error: {folder} is not a masked language model")
     cutter = Cutter(TokenMap(saved.tokenizer), saved.config.max_positions)
-    return Engine(saved.model.to(compute.device), cutter, compute, BATCH)
+    return Engine(saved.model.to(compute.device), cutter, compute)
 
 
 def tiny(folder: Path, compute: Compute) -> tuple[Engine, GenomeStore]:
@@ -148,7 +150,7 @@ def tiny(folder: Path, compute: Compute) -> tuple[Engine, GenomeStore]:
     store = GenomeStore.build([write_demo_data(folder, bases=40_000).genome], folder / "store")
     config = MODELS.get("logo_tiny")
     cutter = Cutter(TokenMap(KmerTokenizer(6)), 64)
-    return Engine(config.masked_lm().eval(), cutter, compute, BATCH), store
+    return Engine(config.masked_lm().eval(), cutter, compute), store
 
 
 def main() -> None:

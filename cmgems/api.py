@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmgems.config import dotted_values, load_config
+from cmgems.distributed import ALONE, World
 from cmgems.export.read_huggingface import read_huggingface
+from cmgems.inference.engine import Precision
 from cmgems.inference.model import Device, Model
 from cmgems.models import load_model
 from cmgems.plugins import load_plugins
@@ -18,22 +20,29 @@ def load(
     path: str | Path,
     *,
     device: Device = "auto",
-    batch_size: int = 64,
+    precision: Precision = "auto",
+    batch_tokens: int | None = None,
     overlap: int | None = None,
     tokenizer: str | None = None,
     plugins: Sequence[Path] = (),
+    world: World = ALONE,
 ) -> Model:
     """A trained model, ready to use.
 
     Args:
         path: A run folder (its best, final or newest weights), a checkpoint, a model folder, or a Hugging Face folder,
             exported by cmgems or published (DNABERT, DNABERT-2, Nucleotide Transformer).
-        device: "auto" takes the GPU if there is one. Arithmetic is in fp32.
-        batch_size: Rows in a forward pass.
+        device: "auto" takes the GPU if there is one.
+        precision: "fp32" gives the same answer on every machine, to rounding. "auto" is that on a CPU; on a GPU the
+            factors of matrix products keep 11 of their 24 significant bits (TF32). "bf16" keeps 8.
+        batch_tokens: Tokens in a forward pass, padding included; None for 5,120 on a CPU and 65,536 on a GPU. When
+            memory is short there are half as many from there on.
         overlap: What neighbouring windows of a sequence longer than the model share at least (bp); None for half a
             window.
         tokenizer: Name of a registered tokenizer, for a Hugging Face folder that does not tell.
         plugins: Python files that register the model or tokenizer.
+        world: The processes that share the work (``cmgems.distributed.open_world``): each calls the same methods, the
+            answers come out on rank 0.
 
     Raises:
         CheckpointError: if there is no model, or it is damaged.
@@ -43,9 +52,16 @@ def load(
     folder = Path(path)
     is_huggingface = (folder / "config.json").is_file()
     saved = read_huggingface(folder, tokenizer) if is_huggingface else load_model(folder)
-    for note in saved.notes:
+    for note in saved.notes if world.is_main else ():
         print(f"note: {note}", file=sys.stderr)
-    return Model.of(saved, device=device, batch_size=batch_size, overlap=overlap)
+    return Model.of(
+        saved,
+        device=device,
+        precision=precision,
+        batch_tokens=batch_tokens,
+        overlap=overlap,
+        world=world,
+    )
 
 
 def run(

@@ -43,7 +43,7 @@ from cmgems.runs import (
     summary,
 )
 from cmgems.tasks import TASKS, loss_weight, predict_logits
-from cmgems.tasks.predict import model_inputs
+from cmgems.tasks.forward import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (

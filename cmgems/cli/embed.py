@@ -8,16 +8,23 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
-    BatchSize,
+    BatchTokens,
     Column,
+    Device,
+    DeviceChoice,
     ModelPath,
+    NProcPerNode,
     Overlap,
+    Precision,
+    PrecisionChoice,
     SequencesPath,
     SkipInvalid,
     Store,
-    judged,
+    opened,
+    write_once,
 )
 from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
@@ -32,6 +39,7 @@ class Pooling(StrEnum):
 
 
 def embed(
+    context: typer.Context,
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[
@@ -52,19 +60,24 @@ def embed(
     column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
-    batch_size: BatchSize = 64,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
+    nproc_per_node: NProcPerNode = 1,
     plugin: Plugins = None,
 ) -> None:
     """Turn sequences of any length into vectors.
 
     Example: cmgems embed runs/logo seqs.fa -o emb.npy
     """
-    from cmgems.api import load
     from cmgems.inference import check_table, write_vectors
 
     check_table(out)
-    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
+    launch.start_again(context, nproc_per_node)
+    with opened(
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         vectors = loaded.iter_embed(
             sequences,
             layer=layer,
@@ -75,5 +88,10 @@ def embed(
             skip_invalid=invalid,
             progress=True,
         )
-        count, rows, width = write_vectors(out, vectors)
-    wrote(out, f"{rows:,} vectors of {width} values, {count:,} sequences")
+
+        def write() -> str:
+            count, rows, width = write_vectors(out, vectors)
+            return f"{rows:,} vectors of {width} values, {count:,} sequences"
+
+        said = write_once(loaded, vectors, write)
+    wrote(out, said)

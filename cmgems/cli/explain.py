@@ -7,17 +7,25 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
-    BatchSize,
+    BatchTokens,
     Column,
+    Device,
+    DeviceChoice,
     ModelPath,
+    NProcPerNode,
     Overlap,
+    Precision,
+    PrecisionChoice,
     SequencesPath,
     SkipInvalid,
     Store,
-    judged,
+    opened,
+    write_once,
 )
+from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 Layer = Annotated[
@@ -34,6 +42,7 @@ Label = Annotated[
 
 
 def explain(
+    context: typer.Context,
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
@@ -48,7 +57,10 @@ def explain(
     column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
-    batch_size: BatchSize = 16,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
+    nproc_per_node: NProcPerNode = 1,
     plugin: Plugins = None,
 ) -> None:
     """Show what a model attends to in sequences, and how much each base matters to its answer.
@@ -57,17 +69,24 @@ def explain(
 
     Example: cmgems explain runs/ft seqs.fa -o explained
     """
-    from cmgems.api import load
     from cmgems.files import check_new
     from cmgems.report.folders import SHOWN, write_explained
 
     check_new(out)
-    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
+    launch.start_again(context, nproc_per_node)
+    with opened(
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         explained = loaded.iter_explain(
             sequences, layer=layer, head=head, label=label, with_importance=importance, mapped=SHOWN,
             store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True,
         )  # fmt: skip
-        reader = loaded.attention_reader(layer, head)
-        count, bases = write_explained(out, explained, f"{loaded.name}. {reader.describe()}")
-    typer.echo(f"{out}: {count:,} sequences, {bases:,} bases")
+        note = f"{loaded.name}. {loaded.attention_reader(layer, head).describe()}"
+
+        def write() -> str:
+            count, bases = write_explained(out, explained, note)
+            return f"{count:,} sequences, {bases:,} bases"
+
+        said = write_once(loaded, explained, write)
+    wrote(out, said)

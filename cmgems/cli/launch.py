@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import typer
+
 from cmgems.cli.nodes import Nodes
 from cmgems.errors import EXIT_USER, CmgemsError
 from cmgems.process import STOP_SIGNALS, available_cores
@@ -68,6 +70,12 @@ def launch(command: Sequence[str], processes: int, nodes: Nodes) -> int:
     finally:
         logging.disable(logging.NOTSET)
     return 0
+
+
+def start_again(context: typer.Context, processes: int) -> None:
+    """Run this command line in several processes and leave with their exit code, unless this is one of them."""
+    if processes > 1 and LAUNCHED not in os.environ:
+        raise typer.Exit(launch(context.obj, processes, Nodes()))
 
 
 def _report(failures: Mapping[int, ProcessFailure]) -> int:

@@ -104,13 +104,11 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0, 2 for the user's mistake, 1 for ours, 130 on Ctrl-C."""
     debug = "--debug" in arguments
+    words = [argument for argument in arguments if argument != "--debug"]
     command = typer.main.get_command(app)
     try:
-        code = command.main(
-            [argument for argument in arguments if argument != "--debug"],
-            prog_name="cmgems",
-            standalone_mode=False,
-        )
+        # Commands that start themselves in several processes find their words in the context.
+        code = command.main(words, prog_name="cmgems", standalone_mode=False, obj=words)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_INTERRUPTED

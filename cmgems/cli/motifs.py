@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.explain import HeadNumber, Layer
-from cmgems.cli.inference import BatchSize, Column, ModelPath, Overlap, SkipInvalid, judged
+from cmgems.cli.inference import (
+    BatchTokens,
+    Column,
+    Device,
+    DeviceChoice,
+    ModelPath,
+    Overlap,
+    Precision,
+    PrecisionChoice,
+    SkipInvalid,
+    opened,
+)
 from cmgems.cli.recipes import Plugins
 
 
@@ -64,7 +75,9 @@ def motifs(
     column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
-    batch_size: BatchSize = 16,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
     plugin: Plugins = None,
 ) -> None:
     """Find motifs where a model looks: words enriched in the positive sequences, merged, as logos.
@@ -73,7 +86,6 @@ def motifs(
 
     Example: cmgems motifs runs/ft promoters.fa others.fa -o motifs
     """
-    from cmgems.api import load
     from cmgems.files import check_new
     from cmgems.motifs import MotifConfig, discover_motifs
     from cmgems.report.folders import write_motifs
@@ -82,8 +94,10 @@ def motifs(
     config = MotifConfig(width, min_bp, window, cutoff, min_sequences, both_strands, top)
     check_new(out)
     check_logos()
-    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
+    with opened(
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         found = discover_motifs(
             loaded, positives, negatives, config, by=by.value, layer=layer, head=head, label=label,
             column=column, skip_invalid=invalid, progress=True,

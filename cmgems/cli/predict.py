@@ -7,22 +7,30 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
-    BatchSize,
+    BatchTokens,
     Column,
+    Device,
+    DeviceChoice,
     ModelPath,
+    NProcPerNode,
     Overlap,
+    Precision,
+    PrecisionChoice,
     SequencesPath,
     SkipInvalid,
     Store,
-    judged,
+    opened,
+    write_once,
 )
 from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
 def predict(
+    context: typer.Context,
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
@@ -31,7 +39,10 @@ def predict(
     column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
-    batch_size: BatchSize = 64,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
+    nproc_per_node: NProcPerNode = 1,
     plugin: Plugins = None,
 ) -> None:
     """Predict the class, labels or quantities of each sequence, or the class of each of its bases.
@@ -44,13 +55,17 @@ def predict(
 
     Example: cmgems predict runs/ft seqs.fa -o out.csv
     """
-    from cmgems.api import load
     from cmgems.inference import write_predictions
 
-    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
+    launch.start_again(context, nproc_per_node)
+    with opened(
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         found = loaded.iter_predict(
             sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
         )
-        count = write_predictions(out, found, loaded.head, loaded.labels)
-    wrote(out, f"{count} sequences")
+        said = write_once(
+            loaded, found, lambda: f"{write_predictions(out, found, loaded.head, loaded.labels)} sequences"
+        )
+    wrote(out, said)

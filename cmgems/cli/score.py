@@ -7,22 +7,30 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
-    BatchSize,
+    BatchTokens,
     Column,
+    Device,
+    DeviceChoice,
     ModelPath,
+    NProcPerNode,
     Overlap,
+    Precision,
+    PrecisionChoice,
     SequencesPath,
     SkipInvalid,
     Store,
-    judged,
+    opened,
+    write_once,
 )
 from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
 def score(
+    context: typer.Context,
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row a base.")],
@@ -31,24 +39,25 @@ def score(
     column: Column = "sequence",
     skip_invalid: SkipInvalid = False,
     overlap: Overlap = None,
-    batch_size: BatchSize = 64,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
+    nproc_per_node: NProcPerNode = 1,
     plugin: Plugins = None,
 ) -> None:
     """Score every base of sequences by how well the model predicts it from all others.
 
     Example: cmgems score runs/logo seqs.fa -o scores.csv
     """
-    from cmgems.api import load
     from cmgems.inference import write_scores
 
-    loaded = load(model, batch_size=batch_size, overlap=overlap, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
+    launch.start_again(context, nproc_per_node)
+    with opened(
+        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        overlap=overlap, plugins=plugin,
+    ) as (loaded, invalid):  # fmt: skip
         scores = loaded.iter_score(
             sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
         )
-        totals = write_scores(out, scores)
-    wrote(
-        out,
-        f"{totals.sequences:,} sequences, {totals.scored:,} of {totals.bases:,} bases scored, "
-        f"{totals.mean:.4f} nats a base",
-    )
+        said = write_once(loaded, scores, lambda: write_scores(out, scores).text())
+    wrote(out, said)

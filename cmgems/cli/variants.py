@@ -7,12 +7,26 @@ from typing import Annotated
 
 import typer
 
-from cmgems.cli.inference import Aliases, BatchSize, ModelPath, SkipInvalid, judged
+from cmgems.cli import launch
+from cmgems.cli.inference import (
+    Aliases,
+    BatchTokens,
+    Device,
+    DeviceChoice,
+    ModelPath,
+    NProcPerNode,
+    Precision,
+    PrecisionChoice,
+    SkipInvalid,
+    opened,
+    write_once,
+)
 from cmgems.cli.outcome import wrote
 from cmgems.cli.recipes import Plugins
 
 
 def variants(
+    context: typer.Context,
     model: ModelPath,
     calls: Annotated[Path, typer.Argument(metavar="VCF", help="Variants, plain or compressed VCF.")],
     store: Annotated[Path, typer.Option("--store", help="Genome store the variants were called on.")],
@@ -22,23 +36,30 @@ def variants(
     ] = False,
     aliases: Aliases = None,
     skip_invalid: SkipInvalid = False,
-    batch_size: BatchSize = 64,
+    batch_tokens: BatchTokens = None,
+    device: DeviceChoice = Device.auto,
+    precision: PrecisionChoice = Precision.auto,
+    nproc_per_node: NProcPerNode = 1,
     plugin: Plugins = None,
 ) -> None:
     """Score variants by how much less likely than the reference base the model finds them (nats).
 
     Example: cmgems variants runs/logo calls.vcf --store hg38.store -o scores.csv
     """
-    from cmgems.api import load
-    from cmgems.inference import count_skipped, write_variants
+    from cmgems.inference import write_variants
 
-    loaded = load(model, batch_size=batch_size, plugins=plugin or [])
-    with judged(skip_invalid, out) as invalid:
-        alleles = loaded.variants(
+    launch.start_again(context, nproc_per_node)
+    with opened(
+        model,
+        out,
+        skip_invalid,
+        device=device,
+        precision=precision,
+        batch_tokens=batch_tokens,
+        plugins=plugin,
+    ) as (loaded, invalid):
+        alleles = loaded.iter_variants(
             calls, store, both_strands=both_strands, aliases=aliases, skip_invalid=invalid, progress=True
         )
-        write_variants(out, alleles)
-    skipped = count_skipped(alleles)
-    scored = sum(not allele.skipped for allele in alleles)
-    of_all = f"{scored:,} of {len(alleles):,} alleles scored"
-    wrote(out, of_all + (f", skipped {skipped}" if skipped else ""))
+        said = write_once(loaded, alleles, lambda: write_variants(out, alleles).text())
+    wrote(out, said)

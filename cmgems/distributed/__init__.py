@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
+from cmgems.iteration import batched
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,31 @@ class World:
         """The rows of all ranks, one below the other by rank, on every rank; each may have another number of them."""
         return rows
 
+    def collect(self, value: T) -> list[T]:
+        """Every rank's ``value``, by rank, on rank 0; nothing on the others. Any object, not only arrays."""
+        return [value]
+
     def wait(self) -> None:
         """Return once every rank has come here."""
 
 
 ALONE = World()
+
+
+def in_turns(world: World, items: Iterable[T], work: Callable[[T], R]) -> Iterator[tuple[T, R]]:
+    """What ``work`` makes of each item, in order: rank 0 takes the first item, rank 1 the second, and so on in rounds.
+
+    Every rank must go through it to its end; only on rank 0 something comes out. A round is held in memory.
+
+    Args:
+        world: The ranks.
+        items: The same on every rank.
+        work: What is done about one item, on one of the ranks.
+    """
+    for some in batched(items, world.size):
+        mine = work(some[world.rank]) if world.rank < len(some) else None
+        for item, found in zip(some, world.collect(mine), strict=False):
+            yield item, cast(R, found)
 
 
 def described_world() -> World:

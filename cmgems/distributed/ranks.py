@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import torch
 import torch.distributed as dist
 
 from cmgems.distributed import World
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Ranks(World):
         padded[: len(rows)] = rows
         gathered = self.gather(torch.from_numpy(padded))
         return np.concatenate([each.numpy()[:count] for each, count in zip(gathered, counts, strict=True)])
+
+    def collect(self, value: T) -> list[T]:
+        found: list[T | None] | None = [None] * self.size if self.is_main else None
+        # Packed by pickle, which is safe here: nobody but the processes of this run is connected.
+        dist.gather_object(value, found, dst=0)
+        return cast(list[T], found or [])
 
     def wait(self) -> None:
         dist.barrier()

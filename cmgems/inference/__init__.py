@@ -9,7 +9,7 @@ from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
 from cmgems.inference.engine import Engine
 from cmgems.inference.explain import ExplainedSequence
-from cmgems.inference.model import Model, Reading
+from cmgems.inference.model import Model
 from cmgems.inference.occlusion import occlude
 from cmgems.inference.predictions import Prediction, write_predictions
 from cmgems.inference.pseudo_likelihood import (
@@ -26,14 +26,16 @@ from cmgems.inference.sequences import (
     read_sequences,
     usable_sequences,
 )
+from cmgems.inference.source import Reading
 from cmgems.inference.spread import hidden_rows, spread
 from cmgems.inference.tables import check_table, write_vectors
-from cmgems.inference.variants import Allele, check_variants, count_skipped, score_alleles, write_variants
+from cmgems.inference.variants import Allele, AlleleTotals, check_variants, score_alleles, write_variants
 from cmgems.inference.vcf import Variant, read_vcf
-from cmgems.inference.windows import Window, merge_means, split
+from cmgems.inference.windows import Window, WindowMean, split
 
 __all__ = [
     "Allele",
+    "AlleleTotals",
     "AttentionMaps",
     "AttentionReader",
     "Cutter",
@@ -49,16 +51,15 @@ __all__ = [
     "Variant",
     "Vectors",
     "Window",
+    "WindowMean",
     "base_logits",
     "base_probabilities",
     "check_table",
     "check_variants",
     "class_logits",
-    "count_skipped",
     "hidden_rows",
     "iter_sequences",
     "log_likelihoods",
-    "merge_means",
     "named_sequences",
     "occlude",
     "read_sequences",

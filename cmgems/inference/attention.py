@@ -8,7 +8,7 @@ Shape suffixes: B rows of a batch, N layers, H heads, S tokens of a row, T those
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ class AttentionReader:
             CmgemsError: if it has not.
         """
         tokenizer = self.engine.tokenizer
-        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.engine.compute.device)
+        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
         layers, heads = self._maps(ids_1S).shape[:2]
         if self.layer == 0 or not -layers <= self.layer <= layers:
             raise CmgemsError(
@@ -90,40 +90,42 @@ class AttentionReader:
         head = "mean over the heads" if self.head is None else f"head {self.head}"
         return f"Attention of [CLS] in {layer}, {head}."
 
-    @torch.no_grad()
-    def bases(self, sequences: Sequence[NamedSequence], advance: Advance = ignore) -> Iterator[Values]:
-        """What [CLS] attends to, for the bases of each sequence in turn: float64 (L,).
+    def bases(
+        self, sequences: Iterable[NamedSequence], advance: Advance = ignore
+    ) -> Iterator[tuple[NamedSequence, Values]]:
+        """Each sequence in turn with what [CLS] attends to of its bases: float64 (L,).
 
         1 is the share that every token of the window would have if attention were even, so that long and short
         sequences compare. NaN in windows without a single known token.
 
         Args:
-            sequences: Checked ones (``usable_sequences``). In each forward pass a layer's probabilities take
-                4 * H * S * S bytes a window.
+            sequences: Checked ones (``usable_sequences``), any number. In each forward pass a layer's probabilities
+                take 4 * H * S * S bytes a window.
             advance: Told the number of bases done.
         """
-        for chunk in self.engine.cutter.chunks(sequences, self.engine.batch_size):
-            found = {i: np.full(len(sequences[i].codes), np.nan) for i in {piece.sequence for piece in chunk}}
-            for chosen, ids_BS, attention_BS in self.engine.batches(chunk):
-                shares_BS = self._first_rows(ids_BS, attention_BS).double().cpu().numpy()
-                for piece, shares_S in zip([chunk[i] for i in chosen], shares_BS, strict=True):
-                    window = piece.window
-                    own = slice(window.own_start - window.start, window.own_end - window.start)
-                    found[piece.sequence][window.own_start : window.own_end] = self._bases(piece, shares_S)[
-                        own
-                    ]
-                advance(own_bases([chunk[i] for i in chosen]))
-            yield from (found[i] for i in sorted(found))
+        for sequence, windows in self.engine.through(sequences, self._answers, advance):
+            found_L = np.full(len(sequence.codes), np.nan)
+            for piece, own_L in windows:
+                found_L[piece.window.own_start : piece.window.own_end] = own_L
+            yield sequence, found_L
+
+    def _answers(self, pieces: Sequence[Piece], advance: Advance) -> list[Values]:
+        found: list[Values] = [np.empty(0)] * len(pieces)
+        for chosen, shares_BS in self.engine.passes([piece.ids_S for piece in pieces], self._first_rows):
+            for i, shares_S in zip(chosen, shares_BS.astype(np.float64), strict=True):
+                found[i] = self._bases(pieces[i], shares_S)[pieces[i].window.own]
+            advance(own_bases(pieces[i].window for i in chosen))
+        return found
 
     def maps(self, sequence: NamedSequence) -> AttentionMaps:
         """From every token to every token, of a checked sequence that fits the model in one window."""
         ids_S = self.engine.cutter.encode(sequence.codes)
-        maps = self._maps(torch.from_numpy(ids_S[None]).long().to(self.engine.compute.device)).cpu().numpy()
+        maps = self._maps(self.engine.compute.move(ids_S[None]).long()).float().cpu().numpy()
         number = self.layer if self.layer > 0 else len(maps) + self.layer + 1
         return AttentionMaps(maps.mean(1), maps[number - 1], number)
 
     def _maps(self, ids_1S: Tensor) -> Tensor:
-        with torch.no_grad(), self.engine.compute.autocast():
+        with torch.no_grad(), self.engine.arithmetic():
             maps = self.engine.encoder.outputs(ids_1S, attentions=True).attentions
         if not maps:
             raise CmgemsError(
@@ -134,12 +136,11 @@ class AttentionReader:
             )
         return torch.stack([map_1HSS[0] for map_1HSS in maps])
 
-    def _first_rows(self, ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
+    def _first_rows(self, _: list[int], ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
         rows = _FirstRows()
-        with self.engine.compute.autocast():
-            self.engine.encoder(ids_BS, attention_BS, Trace(attentions=rows))
+        self.engine.encoder(ids_BS, attention_BS, Trace(attentions=rows))
         first_BHS = rows[self.layer - 1 if self.layer > 0 else self.layer]
-        return first_BHS.mean(1) if self.head is None else first_BHS[:, self.head - 1]
+        return (first_BHS.mean(1) if self.head is None else first_BHS[:, self.head - 1]).float()
 
     def _bases(self, piece: Piece, shares_S: Values) -> Values:
         body_T = self.engine.cutter.tokens.body(piece.ids_S)

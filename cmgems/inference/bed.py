@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,32 +38,32 @@ class Interval:
     where: str
 
 
-def read_bed(path: Path, invalid: Invalid | None = None) -> list[Interval]:
-    """Read the intervals of a BED file, plain or compressed (told by content).
+def read_bed(path: Path, invalid: Invalid | None = None, *, quiet: bool = False) -> Iterator[Interval]:
+    """Read the intervals of a BED file, plain or compressed (told by content), one by one.
 
-    Warns if a column in front of the sixth seems to hold the strand, which is then not used.
+    Warns at its end if a column in front of the sixth seems to hold the strand, which is then not used.
 
     Args:
         path: The file. Blank lines, comments, `track` and `browser` lines are passed over.
         invalid: What to do about a record that cannot be used; None to stop there.
+        quiet: Do not warn.
 
     Raises:
         DataError: if it is missing or no text.
         RecordError: if a line is not an interval.
     """
     invalid = invalid or Invalid()
-    strandless: list[list[str]] = []  # columns 4 and 5
-    intervals: list[Interval] = []
+    strandless = _Strandless()
     for line in read_lines(path, errors="replace"):
         if not line.text.strip() or line.text.startswith(COMMENTS):
             continue
         cells = line.text.split("\t")
         if interval := invalid.judge(_interval, line, cells):
-            intervals.append(interval)
             if interval.strand == ".":
-                strandless.append(cells[3 : STRAND_COLUMN - 1])
-    _warn_of_strand(path, strandless)
-    return intervals
+                strandless.add(cells)
+            yield interval
+    if not quiet:
+        strandless.warn(path)
 
 
 def looks_like_bed(first_line: str) -> bool:
@@ -106,18 +106,31 @@ def _interval(line: Line, cells: Sequence[str]) -> Interval:
     return Interval(contig, start, end, name, strand, line.where)
 
 
-def _warn_of_strand(path: Path, strandless: Sequence[Sequence[str]]) -> None:
-    """Warn if a column in front of the sixth holds nothing but strands.
+class _Strandless:
+    """The intervals without a strand: whether another column than the sixth has it."""
 
-    Args:
-        path: The file.
-        strandless: Columns 4 and 5, as far as they go, of the intervals without a strand.
-    """
-    for column in (0, 1):
-        found = {cells[column] for cells in strandless if len(cells) > column}
-        if found <= set(STRANDS) and found - {"."}:
-            warnings.warn(
-                f"{path}: column {column + 4} seems to hold the strand, which BED has in column {STRAND_COLUMN}: "
-                f"{len(strandless):,} intervals were read on the + strand",
-                stacklevel=3,
-            )
+    def __init__(self) -> None:
+        self._count = 0
+        self._strands: dict[int, set[str]] = {
+            4: set(),
+            5: set(),
+        }  # found in each column that holds nothing else
+
+    def add(self, cells: Sequence[str]) -> None:
+        """One more line."""
+        self._count += 1
+        for column in [column for column in self._strands if len(cells) >= column]:
+            if (cell := cells[column - 1]) in STRANDS:
+                self._strands[column].add(cell)
+            else:
+                del self._strands[column]
+
+    def warn(self, path: Path) -> None:
+        """Warn if a column in front of the sixth holds nothing but strands."""
+        for column, found in self._strands.items():
+            if found - {"."}:
+                warnings.warn(
+                    f"{path}: column {column} seems to hold the strand, which BED has in column {STRAND_COLUMN}: "
+                    f"{self._count:,} intervals were read on the + strand",
+                    stacklevel=4,
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,12 @@ import numpy.typing as npt
 from cmgems.errors import CmgemsError
 from cmgems.genome import reverse_complement
 from cmgems.genome.alphabet import Codes
-from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.windows import Window, split
 from cmgems.tokenization.token_map import TokenMap
 
 USUAL_TOKEN_BP = (
     4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried
 )
-CHUNK_BATCHES = 32  # so many batches are sorted by length at a time, and so much is held in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +55,7 @@ class Cutter:
         fits = self.tokens.tokenizer.bases_for(self.max_positions)
         return fits if self.tokens.tokenizer.k else USUAL_TOKEN_BP * fits
 
-    def windows(self, length: int) -> list[Window]:
+    def windows(self, length: int) -> Iterator[Window]:
         """The windows of a sequence of ``length`` bp.
 
         Raises:
@@ -82,12 +80,23 @@ class Cutter:
 
     def pieces(self, index: int, codes_L: Codes) -> Iterator[Piece]:
         """The windows of one sequence, one by one; those without a single known token are left out."""
+        for window in self.windows_of(codes_L):
+            yield from self.pieces_in(index, codes_L, window)
+
+    def windows_of(self, codes_L: Codes) -> Iterator[Window]:
+        """The windows of one sequence, nothing but places: ``pieces_in`` encodes them."""
         length = len(codes_L)
-        whole = [Window(0, length, 0, length)]
-        for window in whole if self._fits(codes_L) else self.windows(length):
-            for piece in self._fitting(index, codes_L, window):
-                if self.tokens.known(piece.ids_S).any():
-                    yield piece
+        return iter([Window(0, length, 0, length)]) if self._fits(codes_L) else self.windows(length)
+
+    def pieces_in(self, index: int, codes_L: Codes, window: Window) -> Iterator[Piece]:
+        """The rows of one window: several if it has too many tokens, none if it has no known one."""
+        for piece in self._fitting(index, codes_L, window):
+            if self.tokens.known(piece.ids_S).any():
+                yield piece
+
+    def expected_tokens(self, length: int) -> int:
+        """About how many tokens a stretch of ``length`` bp has, before it is encoded."""
+        return -(-self.max_positions * length // self.window_bp)
 
     def _fits(self, codes_L: Codes) -> bool:
         """Whether a sequence longer than a window still is one row: many have fewer tokens than they might."""
@@ -131,23 +140,12 @@ class Cutter:
                 return ids_S, at
             length = _shorter(length)
 
-    def chunks(self, sequences: Sequence[NamedSequence], batch_size: int) -> Iterator[list[Piece]]:
-        """The windows of all sequences in their order, no sequence divided between two chunks."""
-        chunk: list[Piece] = []
-        for index, sequence in enumerate(sequences):
-            chunk.extend(self.pieces(index, sequence.codes))
-            if len(chunk) >= CHUNK_BATCHES * batch_size:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-
 
 def _shorter(length: int) -> int:
     """The next length to try (bp) for a window of more tokens than the model takes, for the N in it."""
     return 2 * length // 3
 
 
-def own_bases(pieces: Sequence[Piece]) -> int:
+def own_bases(windows: Iterable[Window]) -> int:
     """How many bases the windows answer for (bp): the progress they make."""
-    return sum(piece.window.own_end - piece.window.own_start for piece in pieces)
+    return sum(window.own_end - window.own_start for window in windows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,10 +15,12 @@ from cmgems.errors import CmgemsError
 from cmgems.inference.cutter import Piece, own_bases
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
-from cmgems.inference.windows import merge_means
+from cmgems.inference.windows import WindowMean
 
 Pool = Literal["mean", "cls", "none"]
 Columns = Mapping[str, Sequence[str | int]]
+
+PART_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,13 @@ class Vectors:
     columns: Columns
     vectors: npt.NDArray[np.float32]
     sequences: int
+
+    @classmethod
+    def joined(cls, parts: Sequence[Vectors]) -> Vectors:
+        """Parts with the same columns as one."""
+        columns = {key: [cell for part in parts for cell in part.columns[key]] for key in parts[0].columns}
+        vectors = np.concatenate([part.vectors for part in parts])
+        return cls(columns, vectors, sum(part.sequences for part in parts))
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class Embedder:
             CmgemsError: if it has not.
         """
         tokenizer = self.engine.tokenizer
-        ids_1S = torch.tensor([[tokenizer.cls_id, tokenizer.mask_id]], device=self.engine.compute.device)
+        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
         with torch.no_grad():
             states = self.engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
         layers = len(states or ()) - 1
@@ -72,42 +81,76 @@ class Embedder:
                 fix=f"give 0 (the embeddings) to {layers}, or -1 (the last) to {-layers - 1}",
             )
 
-    @torch.no_grad()
-    def embed(self, sequences: Sequence[NamedSequence], advance: Advance = ignore) -> Iterator[Vectors]:
-        """The vectors, a chunk of sequences at a time, in their order.
+    def embed(self, sequences: Iterable[NamedSequence], advance: Advance = ignore) -> Iterator[Vectors]:
+        """The vectors of the sequences in their order, some at a time.
 
         Args:
-            sequences: Checked ones (``usable_sequences``).
+            sequences: Checked ones (``usable_sequences``), any number.
             advance: Told the number of bases done.
         """
-        for chunk in self.engine.cutter.chunks(sequences, self.engine.batch_size):
-            taken = [self._taken(piece) for piece in chunk]
-            vectors: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(chunk)
-            for chosen, ids_BS, attention_BS in self.engine.batches(chunk):
-                hidden_BSD = self._hidden(ids_BS, attention_BS)
-                for b, i in enumerate(chosen):
-                    taken_TD = hidden_BSD[b, torch.from_numpy(taken[i].positions_T).to(hidden_BSD.device)]
-                    vectors[i] = (taken_TD if self.pool == "none" else _mean(taken_TD)).cpu().numpy()
-                advance(own_bases([chunk[i] for i in chosen]))
-            first, count = chunk[0].sequence, chunk[-1].sequence - chunk[0].sequence + 1
-            if self.pool == "none":
-                yield Vectors(self._token_columns(sequences, chunk, taken), np.concatenate(vectors), count)
-                continue
-            counts_W = np.array([len(t.positions_T) for t in taken], np.float64)
-            groups_W = np.array([piece.sequence - first for piece in chunk], np.int64)
-            names = [s.name for s in sequences[first : first + count]]
-            yield Vectors({"name": names}, merge_means(np.stack(vectors), groups_W, counts_W), count)
+        found = self.engine.through(sequences, self._answers, advance)
+        return _in_parts(self._of_tokens(found) if self.pool == "none" else self._of_sequences(found))
+
+    def _of_sequences(self, found: _Found) -> Iterator[Vectors]:
+        for sequence, windows in found:
+            mean = WindowMean()
+            for _, answer in windows:
+                mean.add(answer.vectors[0], answer.tokens)
+            yield Vectors({"name": [sequence.name]}, mean.value()[None], 1)
+
+    def _of_tokens(self, found: _Found) -> Iterator[Vectors]:
+        vocabulary = self.engine.cutter.tokens.vocabulary
+        for sequence, windows in found:
+            for number, (piece, answer) in enumerate(windows):
+                spans_T2 = answer.spans_T2
+                columns: Columns = {
+                    "name": [sequence.name] * len(spans_T2),
+                    "start": spans_T2[:, 0].tolist(),
+                    "end": spans_T2[:, 1].tolist(),
+                    "token": [vocabulary[i] for i in piece.ids_S[answer.positions_T]],
+                }
+                yield Vectors(columns, answer.vectors, int(number == 0))
+
+    def _answers(self, pieces: Sequence[Piece], advance: Advance) -> list[_Answer]:
+        taken = [self._taken(piece) for piece in pieces]
+
+        def call(chosen: list[int], ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
+            hidden_BSD = self._hidden(ids_BS, attention_BS)
+            return self._of_taken(hidden_BSD, [taken[i].positions_T for i in chosen])
+
+        found: list[_Answer] = [_NOTHING] * len(pieces)
+        for chosen, vectors in self.engine.passes([piece.ids_S for piece in pieces], call):
+            for i, row in zip(chosen, vectors, strict=True):
+                own = row[: taken[i].tokens].copy() if self.pool == "none" else row[None]
+                found[i] = replace(taken[i], vectors=own)
+            advance(own_bases(pieces[i].window for i in chosen))
+        return found
 
     def _hidden(self, ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
-        with self.engine.compute.autocast():
-            if self.layer == -1:
-                return self.engine.encoder.outputs(ids_BS, attention_BS).last_BSD.float()
-            states = self.engine.encoder.outputs(ids_BS, attention_BS, hidden_states=True).hidden_states
+        if self.layer == -1:
+            return self.engine.encoder.outputs(ids_BS, attention_BS).last_BSD.float()
+        states = self.engine.encoder.outputs(ids_BS, attention_BS, hidden_states=True).hidden_states
         return (states or ())[self.layer].float()
 
-    def _taken(self, piece: Piece) -> _Taken:
+    def _of_taken(self, hidden_BSD: Tensor, taken: Sequence[npt.NDArray[np.int64]]) -> Tensor:
+        """The vectors at these positions of each row, (B, T, D) with T the most; or their mean, (B, D).
+
+        The mean is zeros, of weight 0 over the windows, if a row has no such position.
+        """
+        counts_B = np.array([len(positions_T) for positions_T in taken])
+        is_taken_BT = np.arange(counts_B.max()) < counts_B[:, None]
+        positions_BT = np.zeros(is_taken_BT.shape, np.int64)
+        positions_BT[is_taken_BT] = np.concatenate(taken)
+        move = self.engine.compute.move
+        taken_BTD = hidden_BSD.take_along_dim(move(positions_BT)[..., None], dim=1)
+        if self.pool == "none":
+            return taken_BTD
+        sums_BD = taken_BTD.masked_fill_(~move(is_taken_BT)[..., None], 0).sum(1)
+        return sums_BD / move(counts_B.clip(1).astype(np.float32))[:, None]
+
+    def _taken(self, piece: Piece) -> _Answer:
         if self.pool == "cls":
-            return _Taken(np.zeros(1, np.int64), np.zeros((1, 2), np.int64))
+            return replace(_NOTHING, positions_T=np.zeros(1, np.int64))
         tokens = self.engine.cutter.tokens
         body_T = tokens.body(piece.ids_S)
         spans_T2 = tokens.spans(piece.ids_S[body_T]) + piece.window.start
@@ -115,39 +158,42 @@ class Embedder:
         taken_T = (middle_T >= piece.window.own_start) & (middle_T < piece.window.own_end)
         if self.pool == "mean":
             taken_T &= tokens.known(piece.ids_S[body_T])
-        return _Taken(body_T[taken_T], spans_T2[taken_T])
-
-    def _token_columns(
-        self, sequences: Sequence[NamedSequence], chunk: list[Piece], taken: list[_Taken]
-    ) -> Columns:
-        vocabulary = self.engine.cutter.tokens.vocabulary
-        names: list[str] = []
-        texts: list[str] = []
-        for piece, tokens in zip(chunk, taken, strict=True):
-            names += [sequences[piece.sequence].name] * len(tokens.positions_T)
-            texts += [vocabulary[i] for i in piece.ids_S[tokens.positions_T]]
-        spans_T2 = np.concatenate([tokens.spans_T2 for tokens in taken])
-        return {
-            "name": names,
-            "start": spans_T2[:, 0].tolist(),
-            "end": spans_T2[:, 1].tolist(),
-            "token": texts,
-        }
+        return _Answer(body_T[taken_T], spans_T2[taken_T], _NOTHING.vectors)
 
 
 @dataclass(frozen=True, eq=False)
-class _Taken:
-    """The tokens of a window that vectors are taken from.
+class _Answer:
+    """The tokens of a window that vectors are taken from, and the vectors.
 
     Attributes:
         positions_T: int64, in the row.
         spans_T2: int64, first base of each and one past its last, in the sequence.
+        vectors: float32, (T, D), or (1, D) of all.
     """
 
     positions_T: npt.NDArray[np.int64]
     spans_T2: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are."""
+        return len(self.positions_T)
 
 
-def _mean(taken_TD: Tensor) -> Tensor:
-    """The mean row; zeros, of weight 0 in the merge, if a window owns no known token."""
-    return taken_TD.sum(0) / max(len(taken_TD), 1)
+_NOTHING = _Answer(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros((0, 0), np.float32))
+_Found = Iterator[tuple[NamedSequence, Iterator[tuple[Piece, _Answer]]]]
+
+
+def _in_parts(found: Iterable[Vectors]) -> Iterator[Vectors]:
+    """The same in parts of ``PART_ROWS`` rows or a few more, as files like them."""
+    some: list[Vectors] = []
+    rows = 0
+    for vectors in found:
+        some.append(vectors)
+        rows += len(vectors.vectors)
+        if rows >= PART_ROWS:
+            yield Vectors.joined(some)
+            some, rows = [], 0
+    if some:
+        yield Vectors.joined(some)

@@ -101,6 +101,15 @@ def check_answer(engine: Engine, label: str | None) -> None:
         )
 
 
+def label_without_importance() -> CmgemsError:
+    """The error for a label where only attention is asked for."""
+    return CmgemsError(
+        "a label without importance",
+        why="attention is not of one answer",
+        fix="leave the label out, or ask for importance",
+    )
+
+
 def meaning(head: Head) -> str:
     """What importance is, with its unit."""
     if head == "masked_lm":
@@ -120,7 +129,7 @@ def answers(engine: Engine, sequences: Sequence[NamedSequence], label: str | Non
     if engine.head == "masked_lm":
         return [Answer()] * len(sequences)
     found: list[Answer] = []
-    for logits_C in class_logits(engine, sequences):
+    for _, logits_C in class_logits(engine, sequences):
         values_C = activate(logits_C, engine.head)
         if label is None and engine.head != "regression":
             output = int(values_C.argmax())
@@ -146,11 +155,10 @@ def importance(
         asked: The answer for each, from ``answers``.
         advance: Told the number of bases done.
     """
-    for sequence, answer in zip(sequences, asked, strict=True):
-        if answer.output is None:
-            yield from (score.log_likelihoods for score in score_sequences(engine, [sequence], advance))
-        else:
-            yield occlude(engine, sequence.codes, answer.output, advance)
+    outputs = [answer.output for answer in asked if answer.output is not None]
+    if outputs:
+        return occlude(engine, sequences, outputs, advance)
+    return (score.log_likelihoods for score in score_sequences(engine, sequences, advance))
 
 
 def explain(
@@ -171,9 +179,8 @@ def explain(
         advance: Told the number of bases done, once for attention and once for importance.
     """
     engine, cutter = reader.engine, reader.engine.cutter
-    attended = reader.bases(sequences, advance)
     weighed = None if asked is None else importance(engine, sequences, asked, advance)
-    for number, (sequence, attention_L) in enumerate(zip(sequences, attended, strict=True)):
+    for number, (sequence, attention_L) in enumerate(reader.bases(sequences, advance)):
         fits = number < mapped and len(cutter.encode(sequence.codes)) <= min(MAP_TOKENS, cutter.max_positions)
         yield ExplainedSequence(
             name=sequence.name,

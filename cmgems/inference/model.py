@@ -6,57 +6,45 @@ start with ``iter`` compute as they are read, so that results may be larger than
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from cmgems.distributed import ALONE, World
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.genome import Contigs, GenomeStore
+from cmgems.genome import Contigs
 from cmgems.inference.attention import AttentionMaps, AttentionReader
 from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
-from cmgems.inference.engine import Advance, Engine, ignore
-from cmgems.inference.explain import ExplainedSequence, answers, check_answer, explain, importance
+from cmgems.inference.engine import Advance, Engine, Precision
+from cmgems.inference.explain import (
+    ExplainedSequence,
+    answers,
+    check_answer,
+    explain,
+    importance,
+    label_without_importance,
+)
 from cmgems.inference.predictions import Prediction, predictions
 from cmgems.inference.pseudo_likelihood import Score, score_sequences
-from cmgems.inference.sequences import SEQUENCE, NamedSequence, Sequences, named_sequences, usable_sequences
+from cmgems.inference.sequences import NamedSequence, Sequences
+from cmgems.inference.source import Checked, Reading, Store, checked_alleles, checked_sequences, watched
 from cmgems.inference.spread import Values
-from cmgems.inference.variants import Allele, check_variants, score_alleles
-from cmgems.inference.vcf import Variant, read_vcf
+from cmgems.inference.variants import Allele, score_alleles
+from cmgems.inference.vcf import Variant
 from cmgems.models import SavedModel
 from cmgems.models.base import UNLABELLED
-from cmgems.progress import progress as show_progress
 from cmgems.reading import Invalid
 from cmgems.tokenization import TokenMap
 from cmgems.training import ComputeConfig, start_compute
 
 Device = Literal["auto", "cpu", "cuda"]
-Store: TypeAlias = str | Path | GenomeStore
 T = TypeVar("T")
-
-
-class Reading(TypedDict, total=False):
-    """How sequences are read.
-
-    Attributes:
-        store: Genome store that the intervals of a BED file lie in.
-        aliases: Table of other names of its contigs (``cmgems.genome.read_aliases``).
-        column: Which column of a table holds the sequences; ``sequence`` if left out.
-        skip_invalid: Leave sequences out that cannot be used, with a warning that counts them; an ``Invalid`` lists
-            them, without a warning.
-    """
-
-    store: Store | None
-    aliases: str | Path | None
-    column: str
-    skip_invalid: bool | Invalid
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,48 +62,62 @@ class Model(Engine):
 
     @classmethod
     def of(
-        cls, saved: SavedModel, *, device: Device = "auto", batch_size: int = 64, overlap: int | None = None
+        cls,
+        saved: SavedModel,
+        *,
+        device: Device = "auto",
+        precision: Precision = "auto",
+        batch_tokens: int | None = None,
+        overlap: int | None = None,
+        world: World = ALONE,
     ) -> Model:
-        """A saved model on a device, in fp32 for the same answer on every machine.
+        """A saved model on a device.
 
         Args:
             saved: The model; its weights are moved to the device.
             device: "auto" takes the GPU if there is one.
-            batch_size: Rows in a forward pass.
+            precision: "fp32" gives the same answer on every machine, to rounding. "auto" is that on a CPU; on a GPU the
+                factors of matrix products keep 11 of their 24 significant bits (TF32). "bf16" keeps 8.
+            batch_tokens: Tokens in a forward pass, padding included; None for 5,120 on a CPU and 65,536 on a GPU. When
+                memory is short there are half as many from there on.
             overlap: What neighbouring windows of a long sequence share at least (bp); None for half a window.
+            world: The processes that share the work: each calls the same, the answers come out on rank 0.
 
         Raises:
             CmgemsError: if there is no such device, or an option is out of range.
         """
-        if batch_size < 1:
-            raise CmgemsError(f"`batch_size` must be 1 or more, but is {batch_size}")
+        if batch_tokens is not None and batch_tokens < 1:
+            raise CmgemsError(f"`batch_tokens` must be 1 or more, but is {batch_tokens}")
+        if device == "cuda" and not torch.cuda.is_available():
+            why, fix = "PyTorch sees no CUDA device", "give auto or cpu (--device)"
+            raise CmgemsError("no GPU", where="device", why=why, fix=fix)
+        config = ComputeConfig(
+            device=device, precision="bf16" if precision == "bf16" else "fp32", compile="off"
+        )
         # Started, not only resolved: without freed memory kept, a CPU is a fifth slower.
         with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers alone
-            compute = start_compute(ComputeConfig(device=device, precision="fp32"), seed=0)
-        cutter = Cutter(TokenMap(saved.tokenizer), saved.config.max_positions, overlap)
-        network = saved.model.to(compute.device)
-        return cls(network, cutter, compute, batch_size, saved.head, tuple(saved.labels), str(saved.folder))
+            compute = start_compute(config, seed=0, local_rank=world.local_rank)
+        return cls(
+            network=saved.model.to(compute.device),
+            cutter=Cutter(TokenMap(saved.tokenizer), saved.config.max_positions, overlap),
+            compute=compute,
+            batch_tokens=batch_tokens,
+            head=saved.head,
+            labels=tuple(saved.labels),
+            name=str(saved.folder),
+            precision=precision,
+            world=world,
+        )
 
-    def read(
-        self,
-        sequences: Sequences,
-        *,
-        store: Store | None = None,
-        aliases: str | Path | None = None,
-        column: str = SEQUENCE,
-        skip_invalid: bool | Invalid = False,
-    ) -> list[NamedSequence]:
-        """The sequences that this model can read; the arguments are those of ``Reading``."""
-        if aliases is not None and store is None:
-            fix = "give both with a BED file (--aliases, --store)"
-            raise CmgemsError("names of contigs without a genome store", where=aliases, fix=fix)
-        contigs = None if store is None else Contigs.of(store, aliases)
-        with _judged(skip_invalid) as invalid:
-            named = named_sequences(sequences, contigs, invalid, column)
-            found = list(usable_sequences(named, self.cutter.tokens.least_bases, invalid))
-        if not found:
-            raise invalid.none_left("sequences", sequences if isinstance(sequences, str | Path) else "")
-        return found
+    def read(self, sequences: Sequences, **reading: Unpack[Reading]) -> list[NamedSequence]:
+        """The sequences that this model can read."""
+        return list(self._checked(sequences, False, **reading))
+
+    def _checked(
+        self, sequences: Sequences, progress: bool, **reading: Unpack[Reading]
+    ) -> Checked[NamedSequence]:
+        shown = progress and self.world.is_main
+        return checked_sequences(sequences, self.cutter.tokens.least_bases, show=shown, **reading)
 
     def predict(
         self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
@@ -128,8 +130,8 @@ class Model(Engine):
     ) -> Iterator[Prediction]:
         """As ``predict``, one by one."""
         self.check_fine_tuned()
-        named = self.read(sequences, **reading)
-        return _shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
+        named = self._checked(sequences, progress, **reading)
+        return self._shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
 
     def embed(
         self,
@@ -160,10 +162,9 @@ class Model(Engine):
         self, sequences: Sequences, *, layer: int = -1, progress: bool = False, **reading: Unpack[Reading]
     ) -> Vectors:
         """One vector for each token that stands for bases, float32 (R, D), with its sequence, bases and place."""
-        parts = list(self.iter_embed(sequences, layer=layer, pool="none", progress=progress, **reading))
-        columns = {key: [cell for part in parts for cell in part.columns[key]] for key in parts[0].columns}
-        vectors = np.concatenate([part.vectors for part in parts])
-        return Vectors(columns, vectors, sum(part.sequences for part in parts))
+        return Vectors.joined(
+            list(self.iter_embed(sequences, layer=layer, pool="none", progress=progress, **reading))
+        )
 
     def iter_embed(
         self,
@@ -177,8 +178,8 @@ class Model(Engine):
         """As ``embed``, or for ``none`` as ``embed_tokens``, some sequences at a time."""
         embedder = Embedder(self, layer, pool)
         embedder.check()
-        named = self.read(sequences, **reading)
-        return _shown("embedding", named, progress, lambda advance: embedder.embed(named, advance))
+        named = self._checked(sequences, progress, **reading)
+        return self._shown("embedding", named, progress, lambda advance: embedder.embed(named, advance))
 
     def score(
         self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
@@ -191,8 +192,8 @@ class Model(Engine):
     ) -> Iterator[Score]:
         """As ``score``, one by one."""
         self._check_masked_lm()
-        named = self.read(sequences, **reading)
-        return _shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
+        named = self._checked(sequences, progress, **reading)
+        return self._shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
 
     def variants(
         self,
@@ -217,16 +218,31 @@ class Model(Engine):
         Returns:
             In the order of the records. Alleles that are not one changed base have no score, and say why.
         """
+        return list(self.iter_variants(
+            variants, store, both_strands=both_strands, aliases=aliases, skip_invalid=skip_invalid, progress=progress
+        ))  # fmt: skip
+
+    def iter_variants(
+        self,
+        variants: str | Path | Sequence[Variant],
+        store: Store,
+        *,
+        both_strands: bool = False,
+        aliases: str | Path | None = None,
+        skip_invalid: bool | Invalid = False,
+        progress: bool = False,
+    ) -> Iterator[Allele]:
+        """As ``variants``, one by one."""
         self._check_masked_lm()
         contigs = Contigs.of(store, aliases)
-        with _judged(skip_invalid) as invalid:
-            is_file = isinstance(variants, str | Path)
-            records = read_vcf(Path(variants), invalid) if isinstance(variants, str | Path) else variants
-            alleles = check_variants(records, contigs, invalid)
-        if not alleles:
-            raise invalid.none_left("variants", variants if is_file else "")
-        with _watched("scoring", len(alleles), "variants", progress) as advance:
-            return score_alleles(self, alleles, contigs, both_strands=both_strands, advance=advance)
+        alleles = checked_alleles(variants, contigs, skip_invalid, progress and self.world.is_main)
+        return self._shown(
+            "scoring",
+            alleles,
+            progress,
+            lambda advance: score_alleles(self, alleles, contigs, both_strands=both_strands, advance=advance),
+            unit="variants",
+        )
 
     def attention(
         self,
@@ -247,8 +263,9 @@ class Model(Engine):
             **reading: As ``Reading``.
         """
         reader = self.attention_reader(layer, head)
-        named = self.read(sequences, **reading)
-        return list(_shown("reading", named, progress, lambda advance: reader.bases(named, advance)))
+        named = self._checked(sequences, progress, **reading)
+        found = self._shown("reading", named, progress, lambda advance: reader.bases(named, advance))
+        return [values_L for _, values_L in found]
 
     def attention_maps(self, sequence: str, *, layer: int = -1) -> AttentionMaps:
         """The attention of every token to every token, of one sequence that fits the model in one window."""
@@ -283,10 +300,13 @@ class Model(Engine):
             **reading: As ``Reading``.
         """
         check_answer(self, label)
-        named = self.read(sequences, **reading)
-        asked = answers(self, named, label)
+        named, alone = self._checked(sequences, progress, **reading), replace(self, world=ALONE)
+
+        def work(_: int, some: list[NamedSequence], advance: Advance) -> list[Values]:
+            return list(importance(alone, some, answers(alone, some, label), advance))
+
         return list(
-            _shown("hiding", named, progress, lambda advance: importance(self, named, asked, advance))
+            self._shown("hiding", named, progress, lambda advance: self.in_groups(named, work, advance))
         )
 
     def iter_explain(
@@ -319,14 +339,20 @@ class Model(Engine):
         reader = self.attention_reader(layer, head)
         if with_importance:
             check_answer(self, label)
-        named = self.read(sequences, **reading)
-        asked = answers(self, named, label) if with_importance else None
-        return _shown(
+        named, alone = self._checked(sequences, progress, **reading), replace(self, world=ALONE)
+        reader = replace(reader, engine=alone)
+
+        def work(first: int, some: list[NamedSequence], advance: Advance) -> list[ExplainedSequence]:
+            asked = answers(alone, some, label) if with_importance else None
+            return list(explain(reader, some, asked, mapped - first, advance))
+
+        passes = 1 + with_importance
+        return self._shown(
             "explaining",
             named,
             progress,
-            lambda advance: explain(reader, named, asked, mapped, advance),
-            passes=1 + with_importance,
+            lambda advance: self.in_groups(named, work, advance, passes, pass_a_base=with_importance),
+            passes=passes,
         )
 
     def attention_reader(self, layer: int = -1, head: int | None = None) -> AttentionReader:
@@ -358,42 +384,16 @@ class Model(Engine):
                 fix="give the pretrained model",
             )
 
-
-def label_without_importance() -> CmgemsError:
-    """The error for a label where only attention is asked for."""
-    return CmgemsError(
-        "a label without importance",
-        why="attention is not of one answer",
-        fix="leave the label out, or ask for importance",
-    )
-
-
-@contextmanager
-def _judged(skip_invalid: bool | Invalid) -> Iterator[Invalid]:
-    """What judges records; warns at the end of those it left out, unless the caller has brought it."""
-    if isinstance(skip_invalid, Invalid):
-        yield skip_invalid
-        return
-    invalid = Invalid("skip_invalid=True", skip_invalid)
-    yield invalid
-    if invalid.skipped:
-        where, reason = invalid.skipped[0]
-        count = f"{len(invalid.skipped):,} left out that cannot be used"
-        warnings.warn(f"{count}; the first: {where}: {reason}", stacklevel=4)
-
-
-def _watched(label: str, total: float, unit: str, show: bool) -> AbstractContextManager[Advance]:
-    return show_progress(label, total, unit) if show else nullcontext(ignore)
-
-
-def _shown(
-    label: str,
-    named: Sequence[NamedSequence],
-    show: bool,
-    work: Callable[[Advance], Iterator[T]],
-    passes: int = 1,
-) -> Iterator[T]:
-    """What ``work`` yields, with its progress over the bases of the sequences, each counted ``passes`` times."""
-    total = passes * sum(len(sequence.codes) for sequence in named)
-    with _watched(label, total, "bp", show) as advance:
-        yield from work(advance)
+    def _shown(
+        self,
+        label: str,
+        records: Checked[Any],
+        show: bool,
+        work: Callable[[Advance], Iterator[T]],
+        *,
+        unit: str = "bp",
+        passes: int = 1,
+    ) -> Iterator[T]:
+        """What ``work`` yields, with its progress over the records, each counted ``passes`` times."""
+        with watched(label, passes * records.size, unit, show and self.world.is_main) as advance:
+            yield from work(advance)

@@ -44,18 +44,17 @@ class Prediction:
 
 
 def predictions(
-    engine: Engine, sequences: Sequence[NamedSequence], advance: Advance = ignore
+    engine: Engine, sequences: Iterable[NamedSequence], advance: Advance = ignore
 ) -> Iterator[Prediction]:
     """The prediction of each sequence in turn.
 
     Args:
         engine: Of a fine-tuned model.
-        sequences: Checked ones (``usable_sequences``).
+        sequences: Checked ones (``usable_sequences``), any number.
         advance: Told the number of bases done.
     """
-    of_bases = engine.head == "token_classification"
-    logits = (base_logits if of_bases else class_logits)(engine, sequences, advance)
-    for sequence, found in zip(sequences, logits, strict=True):
+    logits = base_logits if engine.head == "token_classification" else class_logits
+    for sequence, found in logits(engine, sequences, advance):
         values = activate(found, engine.head)
         yield Prediction(sequence.name, sequence.bases, _labels(values, engine.head, engine.labels), values)
 

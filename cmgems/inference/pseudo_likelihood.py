@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
+from torch import Tensor
 
 from cmgems.genome.alphabet import BASES, Codes
+from cmgems.inference.cutter import Piece, own_bases
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
 from cmgems.inference.tables import open_csv
@@ -115,59 +116,65 @@ def score_sequences(
 
     Args:
         engine: Of a masked language model.
-        sequences: Checked ones (``usable_sequences``).
+        sequences: Checked ones (``usable_sequences``), any number.
         advance: Told the number of bases done.
     """
     order = [BASES.index(base) for base in "ACGT"]
-    for sequence in sequences:
-        probabilities_L4 = base_probabilities(engine, sequence.codes, advance)
+    for sequence, probabilities_L4 in base_probabilities(engine, sequences, advance):
         found_L = log_likelihoods(probabilities_L4, sequence.codes)
         yield Score(sequence.name, sequence.bases, found_L, probabilities_L4[:, order])
 
 
-def base_probabilities(engine: Engine, codes_L: Codes, advance: Advance = ignore) -> Probabilities:
-    """p(base | all others) of one sequence: float64 (L, 4), NaN at bases without a known token.
+def base_probabilities(
+    engine: Engine, sequences: Iterable[NamedSequence], advance: Advance = ignore
+) -> Iterator[tuple[NamedSequence, Probabilities]]:
+    """Each sequence in turn with p(base | all others): float64 (L, 4), NaN at bases without a known token.
 
     Long sequences are read in windows; each base is asked for in the one in which it is farthest from a cut.
 
     Args:
         engine: Of a masked language model.
-        codes_L: A checked sequence (``check_sequences``).
+        sequences: Checked ones (``usable_sequences``), any number.
         advance: Told the number of bases done.
     """
-    sums_L4, counts_L = np.zeros((len(codes_L), 4)), np.zeros(len(codes_L))
-    for rows in _batches(_rows(engine, codes_L), engine.batch_size):
-        bases_E = np.concatenate([row.bases_E for row in rows])
-        np.add.at(sums_L4, bases_E, ask(engine, rows))
+    for sequence, windows in engine.through(sequences, partial(_answers, engine), advance, pass_a_base=True):
+        found_L4 = np.full((len(sequence.codes), 4), np.nan)
+        for piece, own_L4 in windows:
+            found_L4[piece.window.own_start : piece.window.own_end] = own_L4
+        yield sequence, found_L4
+
+
+def _answers(engine: Engine, pieces: Sequence[Piece], advance: Advance) -> list[Probabilities]:
+    """p(base | all others) of the own bases of each window; all of them, one window after the other, are L bases."""
+    ends = np.cumsum([own_bases([piece.window]) for piece in pieces])
+    rows: list[MaskedRow] = []
+    for piece, end in zip(pieces, ends.tolist(), strict=True):
+        window = piece.window
+        start = end - window.own_end + window.start  # so that the own bases end at ``end``
+        rows += masked_rows(engine.cutter.tokens, piece.ids_S, start, end - own_bases([window]), end)
+    sums_L4, counts_L = np.zeros((ends[-1], 4)), np.zeros(ends[-1])
+    for chosen, answers_E4 in ask(engine, rows):
+        bases_E = np.concatenate([rows[i].bases_E for i in chosen])
+        np.add.at(sums_L4, bases_E, answers_E4)
         np.add.at(counts_L, bases_E, 1)
         advance(len(np.unique(bases_E)))
     advance(int(np.count_nonzero(counts_L == 0)))
     with np.errstate(invalid="ignore"):
-        mean_L4: Probabilities = sums_L4 / counts_L[:, None]
-    return mean_L4
+        return np.split(sums_L4 / counts_L[:, None], ends[:-1])
 
 
-@torch.no_grad()
-def ask(engine: Engine, rows: Sequence[MaskedRow]) -> Probabilities:
-    """p_j(b) of every pair asked, in the order of the rows: float64 (E, 4)."""
-    ids_BS, attention_BS = engine.inputs([row.ids_S for row in rows])
-    width = ids_BS.shape[1]
-    positions_E = np.concatenate([b * width + row.positions_E for b, row in enumerate(rows)])
-    candidates_E4 = np.concatenate([row.candidates_E4 for row in rows])
-    device = engine.compute.device
-    with engine.compute.autocast():
-        logits_EV = engine.network(ids_BS, attention_BS, torch.from_numpy(positions_E).to(device))
-    logits_E4 = logits_EV.gather(1, torch.from_numpy(candidates_E4).to(device).long())
-    probabilities: Probabilities = logits_E4.double().softmax(-1).cpu().numpy()
-    return probabilities
+def ask(engine: Engine, rows: Sequence[MaskedRow]) -> Iterator[tuple[list[int], Probabilities]]:
+    """(numbers of its rows, p_j(b) of every pair they ask for, in that order: float64 (E, 4)) of each batch."""
 
+    def call(chosen: list[int], ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
+        width = ids_BS.shape[1]
+        positions_E = np.concatenate([b * width + rows[i].positions_E for b, i in enumerate(chosen)])
+        candidates_E4 = np.concatenate([rows[i].candidates_E4 for i in chosen])
+        move = engine.compute.move
+        logits_EV: Tensor = engine.network(ids_BS, attention_BS, move(positions_E))
+        return logits_EV.gather(1, move(candidates_E4).long()).double().softmax(-1)
 
-def _rows(engine: Engine, codes_L: Codes) -> Iterator[MaskedRow]:
-    for piece in engine.cutter.pieces(0, codes_L):
-        window = piece.window
-        yield from masked_rows(
-            engine.cutter.tokens, piece.ids_S, window.start, window.own_start, window.own_end
-        )
+    return engine.passes([row.ids_S for row in rows], call)
 
 
 def log_likelihoods(probabilities_L4: Probabilities, codes_L: Codes) -> npt.NDArray[np.float64]:
@@ -176,12 +183,6 @@ def log_likelihoods(probabilities_L4: Probabilities, codes_L: Codes) -> npt.NDAr
     found_L = np.full(len(codes_L), np.nan)
     found_L[known_L] = np.log(probabilities_L4[known_L, codes_L[known_L]])
     return found_L
-
-
-def _batches(rows: Iterable[MaskedRow], size: int) -> Iterator[list[MaskedRow]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,11 @@ class ScoreTotals:
     bases: int
     scored: int
     mean: float
+
+    def text(self) -> str:
+        """In words: "2 sequences, 108 of 109 bases scored, -1.4021 nats a base"."""
+        counts = f"{self.sequences:,} sequences, {self.scored:,} of {self.bases:,} bases scored"
+        return f"{counts}, {self.mean:.4f} nats a base"
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> ScoreTotals:

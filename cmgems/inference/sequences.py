@@ -28,6 +28,7 @@ from cmgems.reading import TABLE_FORMATS, Invalid, split_name
 
 BED = ".bed"
 SEQUENCE = "sequence"
+COMPARED_NAMES = 100_000  # so many names are remembered, to tell of those used more than once
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,8 @@ def named_sequences(
     contigs: Contigs | None = None,
     invalid: Invalid | None = None,
     column: str = SEQUENCE,
+    *,
+    quiet: bool = False,
 ) -> Iterator[NamedSequence]:
     """Whatever holds sequences, as named sequences.
 
@@ -67,6 +70,7 @@ def named_sequences(
         contigs: What the intervals of a BED file lie in.
         invalid: What to do about a sequence that cannot be used; None to stop there.
         column: Which column of a table holds the sequences.
+        quiet: Do not warn of what is odd.
 
     Raises:
         DataError: as ``iter_sequences``.
@@ -75,7 +79,7 @@ def named_sequences(
     if isinstance(given, str):
         given = [given] if given.isalpha() else Path(given)
     if isinstance(given, Path):
-        yield from iter_sequences(given, contigs, invalid, column)
+        yield from iter_sequences(given, contigs, invalid, column, quiet=quiet)
         return
     invalid = invalid or Invalid()
     for number, item in enumerate(given, start=1):
@@ -106,7 +110,12 @@ def read_sequences(
 
 
 def iter_sequences(
-    path: Path, contigs: Contigs | None = None, invalid: Invalid | None = None, column: str = SEQUENCE
+    path: Path,
+    contigs: Contigs | None = None,
+    invalid: Invalid | None = None,
+    column: str = SEQUENCE,
+    *,
+    quiet: bool = False,
 ) -> Iterator[NamedSequence]:
     """The sequences of a file, one by one, plain or compressed; warns at its end of names used more than once.
 
@@ -116,14 +125,16 @@ def iter_sequences(
         contigs: What the intervals of a BED file lie in.
         invalid: What to do about a record that cannot be used; None to stop there.
         column: Which column of a table holds the sequences.
+        quiet: Do not warn.
 
     Raises:
         DataError: if the file is missing or of another kind.
         RecordError: if a record cannot be used.
     """
     names: Counter[str] = Counter()
-    for sequence in _records(path, contigs, invalid or Invalid(), column):
-        names[sequence.name] += 1
+    for sequence in _records(path, contigs, invalid or Invalid(), column, quiet):
+        if not quiet and (len(names) < COMPARED_NAMES or sequence.name in names):
+            names[sequence.name] += 1
         yield sequence
     if repeated := [name for name, count in names.items() if count > 1]:
         plural = "names are" if len(repeated) > 1 else "name is"
@@ -154,7 +165,9 @@ def usable_sequences(
     return (sequence for sequence in sequences if invalid.judge(usable, sequence))
 
 
-def _records(path: Path, contigs: Contigs | None, invalid: Invalid, column: str) -> Iterator[NamedSequence]:
+def _records(
+    path: Path, contigs: Contigs | None, invalid: Invalid, column: str, quiet: bool
+) -> Iterator[NamedSequence]:
     first = first_line(path)
     is_fasta = first.startswith((">", ";"))
     is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
@@ -166,7 +179,7 @@ def _records(path: Path, contigs: Contigs | None, invalid: Invalid, column: str)
             fix="give a BED file with its genome store (--store), or FASTA or a table without",
         )
     if contigs is not None:
-        for interval in read_bed(path, invalid):
+        for interval in read_bed(path, invalid, quiet=quiet):
             if sequence := invalid.judge(_from_interval, interval, contigs):
                 yield sequence
     elif is_fasta:

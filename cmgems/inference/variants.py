@@ -8,13 +8,15 @@ different numbers of terms, and a longer sequence is less likely for its length 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from cmgems.distributed import in_turns
 from cmgems.errors import RecordError
 from cmgems.genome import AMBIGUOUS, Contigs, decode, encode
 from cmgems.genome.alphabet import IUPAC, Codes
@@ -22,6 +24,7 @@ from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
 from cmgems.inference.tables import open_csv
 from cmgems.inference.vcf import Variant
+from cmgems.iteration import batched
 from cmgems.reading import Invalid
 
 SYMBOLIC = frozenset("<>[].")  # <DEL>, and breakends such as A[chr2:9[ and A.
@@ -47,14 +50,18 @@ class Allele:
     offset: int = 0
     score: float = float("nan")
 
+    def with_score(self, score: float) -> Allele:
+        """The allele and what came of it; NaN if the model knew no token around it."""
+        return replace(self, score=score, skipped="ambiguous neighbours" if math.isnan(score) else "")
+
 
 def check_variants(
     variants: Iterable[Variant], contigs: Contigs, invalid: Invalid | None = None
-) -> list[Allele]:
+) -> Iterator[Allele]:
     """Compare the records with the genome, and sort out what cannot be scored.
 
     Args:
-        variants: The records.
+        variants: The records, any number.
         contigs: The genome.
         invalid: What to do about a record that cannot be used; None to stop there.
 
@@ -63,65 +70,78 @@ def check_variants(
             reference base is not the store's.
     """
     invalid = invalid or Invalid()
-    of_each = (invalid.judge(_alleles, variant, contigs) or [] for variant in variants)
-    return [allele for alleles in of_each for allele in alleles]
+    for variant in variants:
+        yield from invalid.judge(_alleles, variant, contigs) or []
 
 
 def score_alleles(
     engine: Engine,
-    alleles: Sequence[Allele],
+    alleles: Iterable[Allele],
     contigs: Contigs,
     *,
     both_strands: bool = False,
     advance: Advance = ignore,
-) -> list[Allele]:
-    """The alleles with their scores, in the same order.
+) -> Iterator[Allele]:
+    """The alleles with their scores, in the same order; several processes take turns at them, see ``Engine.through``.
 
     Args:
         engine: Of a masked language model.
-        alleles: Of ``check_variants``.
+        alleles: Of ``check_variants``, any number.
         contigs: The genome.
         both_strands: Read the reverse complement too, and take the mean of the two scores.
         advance: Told the number of alleles done.
     """
-    done = list(alleles)
     strands = (False, True) if both_strands else (False,)
-    for first in range(0, len(alleles), engine.batch_size):
-        batch = range(first, min(first + engine.batch_size, len(alleles)))
-        asked = [i for i in batch if not alleles[i].skipped]
-        scores = [_log_ratios(engine, [alleles[i] for i in asked], contigs, reverse) for reverse in strands]
-        for i, score in zip(asked, np.mean(scores, axis=0).tolist(), strict=True):
-            skipped = "ambiguous neighbours" if np.isnan(score) else ""
-            done[i] = replace(alleles[i], score=score, skipped=skipped)
-        advance(len(batch))
-    return done
+
+    def score(chunk: list[Allele]) -> list[Allele]:
+        asked = [allele for allele in chunk if not allele.skipped]
+        scores = np.mean([_log_ratios(engine, asked, contigs, reverse) for reverse in strands], axis=0)
+        coming = iter(scores.tolist())
+        return [allele if allele.skipped else allele.with_score(next(coming)) for allele in chunk]
+
+    size = max(1, engine.chunk_tokens // engine.cutter.max_positions)
+    for chunk, scored in in_turns(engine.world, batched(alleles, size), score):
+        advance(len(chunk))
+        yield from scored
 
 
-def count_skipped(alleles: Iterable[Allele]) -> str:
-    """What was skipped and how often: "2 deletion, 1 symbolic"; empty if nothing was."""
-    reasons = Counter(allele.skipped for allele in alleles if allele.skipped)
-    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+@dataclass
+class AlleleTotals:
+    """What was scored.
+
+    Attributes:
+        alleles: How many there were.
+        skipped: How many of them have no score, by the reason.
+    """
+
+    alleles: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def text(self) -> str:
+        """In words: "5 of 8 alleles scored, skipped 2 deletion, 1 symbolic"."""
+        scored = f"{self.alleles - self.skipped.total():,} of {self.alleles:,} alleles scored"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.most_common())
+        return f"{scored}, skipped {reasons}" if reasons else scored
 
 
-def write_variants(path: Path, alleles: Iterable[Allele]) -> None:
-    """Write alleles as CSV, whole or not at all: a row each, without a score if it was skipped."""
+def write_variants(path: Path, alleles: Iterable[Allele]) -> AlleleTotals:
+    """Write alleles as CSV, whole or not at all: a row each, without a score if it was skipped.
+
+    Args:
+        path: File to write.
+        alleles: Written as they come.
+    """
+    totals = AlleleTotals()
     with open_csv(path, ["contig", "position", "id", "ref", "alt", "score", "skipped"]) as writerows:
         for allele in alleles:
             variant = allele.variant
             score = "" if allele.skipped else f"{allele.score:.6f}"
-            writerows(
-                [
-                    [
-                        variant.contig,
-                        variant.position,
-                        variant.id,
-                        variant.ref,
-                        allele.alt,
-                        score,
-                        allele.skipped,
-                    ]
-                ]
-            )
+            place = [variant.contig, variant.position, variant.id, variant.ref, allele.alt]
+            writerows([[*place, score, allele.skipped]])
+            totals.alleles += 1
+            if allele.skipped:
+                totals.skipped[allele.skipped] += 1
+    return totals
 
 
 def _alleles(variant: Variant, contigs: Contigs) -> list[Allele]:
@@ -186,14 +206,13 @@ def _log_ratios(engine: Engine, alleles: Sequence[Allele], contigs: Contigs, rev
         rows += asked
         owners += [i] * len(asked)
     ratios = [float("nan")] * len(alleles)
-    if not rows:
-        return ratios
-    ends = np.cumsum([len(row.bases_E) for row in rows])
-    for i, answers_E4 in zip(owners, np.split(ask(engine, rows), ends[:-1]), strict=True):
-        allele = alleles[i]
-        alleles_2 = encode((allele.alt[allele.offset] + allele.variant.ref[allele.offset]).encode())
-        alt, ref = answers_E4.mean(0)[COMPLEMENT[alleles_2] if reverse else alleles_2]
-        ratios[i] = float(np.log(alt) - np.log(ref))
+    for chosen, answers_E4 in ask(engine, rows):
+        ends = np.cumsum([len(rows[r].bases_E) for r in chosen])
+        for r, answers_4 in zip(chosen, np.split(answers_E4, ends[:-1]), strict=True):
+            allele = alleles[owners[r]]
+            alleles_2 = encode((allele.alt[allele.offset] + allele.variant.ref[allele.offset]).encode())
+            alt, ref = answers_4.mean(0)[COMPLEMENT[alleles_2] if reverse else alleles_2]
+            ratios[owners[r]] = float(np.log(alt) - np.log(ref))
     return ratios
 
 

@@ -39,8 +39,8 @@ class Variant:
     where: str
 
 
-def read_vcf(path: Path, invalid: Invalid | None = None) -> list[Variant]:
-    """Read the records of a VCF file, plain or compressed (told by content).
+def read_vcf(path: Path, invalid: Invalid | None = None) -> Iterator[Variant]:
+    """Read the records of a VCF file, plain or compressed (told by content), one by one.
 
     Args:
         path: The file. Blank lines and all lines of the header but that of the columns are passed over.
@@ -51,10 +51,13 @@ def read_vcf(path: Path, invalid: Invalid | None = None) -> list[Variant]:
         RecordError: if a record cannot be read.
     """
     invalid = invalid or Invalid()
-    variants = [variant for line in _records(path) if (variant := invalid.judge(_variant, line))]
-    if not variants:
+    found = False
+    for line in _records(path):
+        if variant := invalid.judge(_variant, line):
+            found = True
+            yield variant
+    if not found:
         raise invalid.none_left("variants", path)
-    return variants
 
 
 def _records(path: Path) -> Iterator[Line]:

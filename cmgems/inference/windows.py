@@ -15,8 +15,8 @@ log-likelihood of anything; and where each base costs a forward pass, overlap be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +40,13 @@ class Window:
     own_start: int
     own_end: int
 
+    @property
+    def own(self) -> slice:
+        """The bases it answers for, counted from its start."""
+        return slice(self.own_start - self.start, self.own_end - self.start)
 
-def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> list[Window]:
+
+def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> Iterator[Window]:
     """Cut a sequence into as few windows as the overlap allows, evenly spread, all of the same length.
 
     Args:
@@ -52,14 +57,15 @@ def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> list[W
             side every window cuts tokens where the unsplit sequence does. Only the last window may be shorter than
             the others, by less than ``unit``.
 
-    Returns:
-        The windows from left to right. Their own parts tile ``[0, length)``.
+    Yields:
+        The windows from left to right: a chromosome has a million. Their own parts tile ``[0, length)``.
 
     Raises:
         CmgemsError: if the overlap leaves no room to move on.
     """
     if length <= window_bp:
-        return [Window(0, length, 0, length)]
+        yield Window(0, length, 0, length)
+        return
     whole, wide, shared = -(-length // unit), window_bp // unit, -(-overlap_bp // unit)
     if not 0 <= shared < wide:
         raise CmgemsError(
@@ -68,32 +74,34 @@ def split(length: int, window_bp: int, overlap_bp: int, unit: int = 1) -> list[W
             fix=f"give 0 to {(wide - 1) * unit} bp (--overlap)",
         )
     steps = -(-(whole - wide) // (wide - shared))
-    starts = [i * (whole - wide) // steps for i in range(steps + 1)]
-    seams = [0, *((left + wide + right) // 2 for left, right in pairwise(starts)), whole]
-    return [
-        Window(
-            start * unit,
-            min((start + wide) * unit, length),
-            seams[i] * unit,
-            min(seams[i + 1] * unit, length),
+    start, own_start = 0, 0
+    for i in range(steps + 1):
+        following = (i + 1) * (whole - wide) // steps
+        own_end = whole if i == steps else (start + wide + following) // 2
+        yield Window(
+            start * unit, min((start + wide) * unit, length), own_start * unit, min(own_end * unit, length)
         )
-        for i, start in enumerate(starts)
-    ]
+        start, own_start = following, own_end
 
 
-def merge_means(
-    values_WC: npt.NDArray[np.float32], groups_W: npt.NDArray[np.int64], weights_W: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """Weighted mean of the windows of each sequence: float32[G, C], summed in float64.
+class WindowMean:
+    """One answer for a sequence, the weighted mean of its windows': summed in float64, held as one row."""
 
-    Args:
-        values_WC: float32, one answer a window.
-        groups_W: int64, the sequence of each window, 0..G-1, none left out.
-        weights_W: float64: 1 for the plain mean; the tokens a window owns, to count every token of the sequence
-            once. Those of a sequence must not all be 0.
-    """
-    groups = int(groups_W.max()) + 1
-    sums_GC = np.zeros((groups, values_WC.shape[1]))
-    np.add.at(sums_GC, groups_W, values_WC * weights_W[:, None])
-    totals_G = np.bincount(groups_W, weights_W, groups)
-    return (sums_GC / totals_G[:, None]).astype(np.float32)
+    def __init__(self) -> None:
+        self._sum_C: npt.NDArray[np.float64] | float = 0.0
+        self._weight = 0.0
+
+    def add(self, row_C: npt.NDArray[np.float32], weight: float = 1.0) -> None:
+        """The answer of one more window.
+
+        Args:
+            row_C: float32.
+            weight: 1 for the plain mean; the tokens a window owns, to count every token of the sequence once. Those of
+                a sequence must not all be 0.
+        """
+        self._sum_C = self._sum_C + row_C.astype(np.float64) * weight
+        self._weight += weight
+
+    def value(self) -> npt.NDArray[np.float32]:
+        """The mean so far, float32 (C,)."""
+        return np.asarray(self._sum_C / self._weight, np.float32)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Unpack
 
-from cmgems.inference.explain import check_answer, commonest
-from cmgems.inference.model import Model, Reading, label_without_importance
+from cmgems.errors import CmgemsError
+from cmgems.inference.explain import check_answer, commonest, label_without_importance
+from cmgems.inference.model import Model
 from cmgems.inference.sequences import NamedSequence, Sequences
+from cmgems.inference.source import Reading
 from cmgems.motifs.motif import Motif, MotifConfig
 from cmgems.motifs.search import find_motifs
 
@@ -61,9 +63,12 @@ def discover_motifs(
         **reading: As ``cmgems.inference.Reading``, of both.
 
     Raises:
-        CmgemsError: for a label without importance, or a model without the signal.
+        CmgemsError: for a label without importance, a model without the signal, or several processes.
         DataError: for sequences that cannot be read or have no region of high signal.
     """
+    if model.world.size > 1:
+        why = "all sequences are compared with all others"
+        raise CmgemsError("motifs are found in one process", why=why, fix="start it without torchrun")
     config = config or MotifConfig()
     if by == "importance":
         model.check_fine_tuned()

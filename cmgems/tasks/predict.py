@@ -8,21 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
 from cmgems.models import Head
+from cmgems.tasks.forward import TokenBudget, forward_passes
 from cmgems.tokenization import Tokenizer
 from cmgems.training.compute import Compute
 
 
-@torch.no_grad()
 def predict_logits(
     model: nn.Module,
     rows: Sequence[np.ndarray],
     tokenizer: Tokenizer,
     max_positions: int,
     compute: Compute,
-    batch_size: int = 64,
+    batch_tokens: int | None = None,
     advance: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Logits float32 (N, C) in the order of ``rows``; similar lengths share a batch.
@@ -34,21 +33,23 @@ def predict_logits(
         tokenizer: For padding.
         max_positions: Widest row the model takes.
         compute: Device and precision.
-        batch_size: Sequences in a forward pass.
+        batch_tokens: Tokens in a forward pass, to begin with; None for what suits the device.
         advance: Told the number of sequences done.
 
     Raises:
-        CmgemsError: if an answer is not finite.
+        CmgemsError: if an answer is not finite, or memory is too short for one row.
     """
     model.eval()
-    order = np.argsort([len(row) for row in rows], kind="stable")
     found: list[np.ndarray] = [np.empty(0)] * len(rows)
-    for first in range(0, len(order), batch_size):
-        chosen = order[first : first + batch_size]
-        ids_BS = pad_rows([rows[r] for r in chosen], tokenizer.pad_id, max_positions)
-        with compute.autocast():
-            logits = model(*model_inputs(ids_BS, tokenizer.pad_id, compute))
-        for row, answer in zip(chosen, logits.float().cpu().numpy(), strict=True):
+    for chosen, answers in forward_passes(
+        rows,
+        lambda _, ids_BS, attention_BS: model(ids_BS, attention_BS).float(),
+        tokenizer,
+        max_positions,
+        compute,
+        TokenBudget(compute, batch_tokens),
+    ):
+        for row, answer in zip(chosen, answers, strict=True):
             found[row] = answer[None] if answer.ndim == 1 else answer[: len(rows[row])]
         if advance is not None:
             advance(len(chosen))
@@ -68,11 +69,3 @@ def activate(logits_NC: np.ndarray, head: Head) -> np.ndarray:
         return logits_NC
     logits = torch.from_numpy(logits_NC)
     return (logits.sigmoid() if head == "multi_label" else logits.softmax(-1)).numpy()
-
-
-def model_inputs(
-    ids_BS: np.ndarray, pad_id: int, compute: Compute
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(ids int64, attention bool) on the device; no attention, the models' fast case, if no token is padding."""
-    real_BS = ids_BS != pad_id
-    return compute.move(ids_BS).long(), None if real_BS.all() else compute.move(real_BS)

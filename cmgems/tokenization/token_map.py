@@ -76,8 +76,10 @@ class TokenMap:
 
     def body(self, ids_S: Ids) -> Positions:
         """int64 (T,), positions in the row of the tokens made of bases, [UNK] included."""
-        around = (self.tokenizer.pad_id, self.tokenizer.cls_id, self.tokenizer.sep_id)
-        return np.flatnonzero(~np.isin(ids_S, around))
+        tokenizer = self.tokenizer
+        # Several times faster than np.isin, for each of a million short sequences.
+        is_body_S = (ids_S != tokenizer.pad_id) & (ids_S != tokenizer.cls_id) & (ids_S != tokenizer.sep_id)
+        return np.flatnonzero(is_body_S)
 
     def spans(self, ids_T: Ids) -> Positions:
         """First base and one past the last of each token, int64 (T, 2), from the row's first base on (bp).

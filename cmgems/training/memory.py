@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,6 +37,16 @@ def passes() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise TooManyRowsError((str(error).splitlines() or [""])[0]) from error
+
+
+def halved(number: int, unit: str) -> int:
+    """Half of ``number``, rounded up, which a line on stderr says; what the failed attempt held is given back."""
+    half = -(-number // 2)
+    print(f"memory is short: {half:,} {unit} at a time from here on", file=sys.stderr)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return half
 
 
 def is_out_of_memory(error: BaseException) -> bool:

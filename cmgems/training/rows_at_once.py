@@ -6,17 +6,13 @@ may go on with another number.
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from typing import TypeVar
-
-import torch
 
 from cmgems.distributed import ALONE, World
 from cmgems.errors import CmgemsError
 from cmgems.training.compute import Compute
-from cmgems.training.memory import TooManyRowsError
+from cmgems.training.memory import TooManyRowsError, halved
 
 T = TypeVar("T")
 
@@ -64,14 +60,7 @@ class RowsAtOnce:
             except TooManyRowsError as error:
                 if self._fixed or self.rows == 1:
                     raise self._too_little(error, what) from error
-            self._halve()
-
-    def _halve(self) -> None:
-        self.rows = -(-self.rows // 2)
-        print(f"memory is short: {self.rows} sequences at a time from here on", file=sys.stderr)
-        gc.collect()  # what the failed attempt held
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            self.rows = halved(self.rows, "sequences")
 
     def _too_little(self, error: TooManyRowsError, what: str) -> CmgemsError:
         fix = "set compute.recompute=true, shorten the sequences or choose a smaller model"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cmgems.genome import GenomeStore
-from cmgems.inference import Cutter, Engine, base_probabilities, log_likelihoods
+from cmgems.inference import Cutter, Engine, NamedSequence, base_probabilities, log_likelihoods
 from cmgems.models import MODELS
 from cmgems.tokenization import KmerTokenizer, TokenMap
 from cmgems.training import Compute
@@ -29,7 +29,7 @@ def engine():
     for parameter in model.parameters():  # an untrained model says next to nothing
         torch.nn.init.normal_(parameter, std=0.2)
     compute = Compute(torch.device("cpu"), bf16=False, compiled=False)
-    return Engine(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute, 4)
+    return Engine(model, Cutter(TokenMap(KmerTokenizer(6)), 40), compute)
 
 
 def test_the_plain_mean_is_the_score(benchmark, engine, small_genome):
@@ -37,7 +37,7 @@ def test_the_plain_mean_is_the_score(benchmark, engine, small_genome):
     nats = benchmark.estimates(engine, store, 9, seed=3)
     expected = []
     for codes in benchmark.windows(store, engine.cutter.window_bp, 9, seed=3):
-        found = base_probabilities(engine, codes)
+        ((_, found),) = base_probabilities(engine, [NamedSequence("s", codes, "s")])
         expected.append(log_likelihoods(found, codes)[len(codes) // 2])
     assert nats.shape == (9, len(benchmark.ESTIMATES))
     assert nats[:, benchmark.MEAN] == pytest.approx(expected, abs=1e-5)
@@ -54,9 +54,9 @@ def test_all_kmers_with_the_base_there(benchmark, engine, small_genome):
     rows = list(benchmark.masked_rows(tokens, engine.cutter.encode(codes), 0, middle, middle + 1))
     letters_Vk = torch.tensor([[-1] * 6] * 5 + [["ATCG".index(x) for x in w] for w in tokens.vocabulary[5:]])
     ((_, all_J4),) = benchmark.ask(engine, rows, letters_Vk)
-    ids_BS, attention_BS = engine.inputs([rows[0].ids_S])
+    ids_BS = torch.from_numpy(rows[0].ids_S).long()[None]
     with torch.no_grad():
-        logits_JV = engine.network(ids_BS, attention_BS, torch.from_numpy(rows[0].positions_E))
+        logits_JV = engine.network(ids_BS, None, torch.from_numpy(rows[0].positions_E))
     by_hand = torch.zeros(6, 4)
     for j in range(6):
         for i, p in enumerate(logits_JV[j].softmax(-1).tolist()):

@@ -68,7 +68,10 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.parametrize("head", ["classification", "masked_lm"])
 def test_explain(models, place, capsys, head):
     out = place / "out"
-    assert run(["explain", str(models / head), str(place / "s.fa"), "-o", str(out), "--batch-size", "7"]) == 0
+    assert (
+        run(["explain", str(models / head), str(place / "s.fa"), "-o", str(out), "--batch-tokens", "200"])
+        == 0
+    )
     assert capsys.readouterr().out == f"{out}: 2 sequences, 113 bases\n"
     assert files(out) == [
         "bases.csv", "explain.html", "figures/1_bases.png", "figures/2_bases.png", "figures/2_maps.png",

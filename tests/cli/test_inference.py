@@ -80,7 +80,7 @@ def test_the_same_sequences_from_csv_and_bed(model, tmp_path, small_genome):
 
 def test_score(model, fasta, tmp_path, capsys):
     out = tmp_path / "scores.csv"
-    assert run(["score", model, fasta, "-o", str(out), "--batch-size", "7"]) == 0
+    assert run(["score", model, fasta, "-o", str(out), "--batch-tokens", "200"]) == 0
     found = rows(out)
     assert "".join(r["base"] for r in found) == CONTIG + "ACGTNACGT"
     assert [int(r["position"]) for r in found[-9:]] == list(range(1, 10))

@@ -43,9 +43,9 @@ class Headed(torch.nn.Module):
         self.encoder = encoder
 
 
-def reader_of(encoder, compute, positions=200, batch_size=4, **options):
+def reader_of(encoder, compute, positions=200, batch_tokens=99, **options):
     cutter = Cutter(TokenMap(KmerTokenizer(3)), positions)
-    return AttentionReader(Engine(Headed(encoder), cutter, compute, batch_size), **options)
+    return AttentionReader(Engine(Headed(encoder), cutter, compute, batch_tokens), **options)
 
 
 def whole(sequence, name="s"):
@@ -57,7 +57,7 @@ def whole(sequence, name="s"):
 def test_layers_and_heads_by_hand(hand_made, compute, layer, at, head):
     reader = reader_of(hand_made, compute, layer=layer, head=head)
     reader.check()
-    (found,) = reader.bases([whole("ACGTA")])
+    ((_, found),) = reader.bases([whole("ACGTA")])
     ids = KmerTokenizer(3).encode("ACGTA")  # [CLS] ACG CGT GTA [SEP]
     shares_HS = hand_made.weights_NHV[at][:, ids].numpy()
     shares_HS /= shares_HS.sum(1, keepdims=True)
@@ -70,17 +70,17 @@ def test_even_attention_is_one_everywhere_however_long(compute):
     encoder = HandMade(np.ones((1, 2, 69)))
     rng = np.random.default_rng(1)
     sequences = [whole("".join(rng.choice(list("ACGT"), n)), str(n)) for n in (8, 30, 90)]
-    for found in reader_of(encoder, compute, positions=25, batch_size=2).bases(sequences):
+    for _, found in reader_of(encoder, compute, positions=25, batch_tokens=50).bases(sequences):
         assert found == pytest.approx(1)
 
 
 def test_windows_give_the_unsplit_profile_in_their_own_units(hand_made, compute):
     sequence = whole("".join(np.random.default_rng(2).choice(list("ACGT"), 100)))
     # One head: every window has its own sum to divide a head's attention by.
-    (unsplit,) = reader_of(hand_made, compute, head=1).bases([sequence])
+    ((_, unsplit),) = reader_of(hand_made, compute, head=1).bases([sequence])
     short = reader_of(hand_made, compute, positions=30, head=1)
     done = []
-    (split,) = short.bases([sequence], done.append)
+    ((_, split),) = short.bases([sequence], done.append)
     assert sum(done) == 100
     windows = [piece.window for piece in short.engine.cutter.pieces(0, sequence.codes)]
     assert len(windows) > 4
@@ -94,7 +94,7 @@ def test_windows_give_the_unsplit_profile_in_their_own_units(hand_made, compute)
 
 def test_a_window_without_a_known_token_has_none(hand_made, compute):
     sequence = whole("ACGTTGCA" * 4 + "N" * 80 + "ACGTTGCA" * 4)
-    (found,) = reader_of(hand_made, compute, positions=30).bases([sequence])
+    ((_, found),) = reader_of(hand_made, compute, positions=30).bases([sequence])
     assert np.isnan(found).any()
     assert np.isfinite(found[sequence.codes < 4]).all()
 
@@ -105,7 +105,7 @@ def test_every_family_agrees_with_a_plain_reading(family, two_sequences, compute
     reader = AttentionReader(Engine(Headed(encoder), family.cutter, compute, 2), layer=-1)
     reader.check()
     tokens = family.cutter.tokens
-    for sequence, found in zip(two_sequences, reader.bases(two_sequences), strict=True):
+    for sequence, found in reader.bases(two_sequences):
         ids = tokens.tokenizer.encode(sequence.bases)
         (_, last) = encoder.outputs(torch.from_numpy(ids).long()[None], attentions=True).attentions
         looks = last[0].mean(0)[0].double().numpy()

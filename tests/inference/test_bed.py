@@ -29,7 +29,7 @@ def test_intervals(write):
     path = write(
         "browser position x\ntrack name=x\n#c\n\n \nchr1\t0\t4\nchr1\t2\t6\tpeak\t0\t-\nchr2\t0\t5\t.\t0\t.\n"
     )
-    assert read_bed(path) == [
+    assert list(read_bed(path)) == [
         Interval("chr1", 0, 4, "", ".", f"{path}:6"),
         Interval("chr1", 2, 6, "peak", "-", f"{path}:7"),
         Interval("chr2", 0, 5, "", ".", f"{path}:8"),
@@ -54,7 +54,7 @@ def test_what_the_field_writes(write, line, expected):
 
 @pytest.mark.parametrize("name", ["regions.bed.gz", "regions.bed"])
 def test_compressed_is_told_by_content(write, name):
-    assert len(read_bed(write(gzip.compress(b"chr1\t0\t4\n" * 3), name))) == 3
+    assert len(list(read_bed(write(gzip.compress(b"chr1\t0\t4\n" * 3), name)))) == 3
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,16 @@ def test_compressed_is_told_by_content(write, name):
 )
 def test_files_that_are_no_bed(write, content, message):
     with pytest.raises(DataError, match=message) as caught:
-        read_bed(write(content))
+        list(read_bed(write(content)))
     assert "\n" not in caught.value.line()
     assert len(caught.value.line()) < 400
 
 
 def test_a_folder_and_a_missing_file(write, tmp_path):
     with pytest.raises(DataError, match="not a file"):
-        read_bed(tmp_path)
+        list(read_bed(tmp_path))
     with pytest.raises(DataError, match="no such file"):
-        read_bed(tmp_path / "none.bed")
+        list(read_bed(tmp_path / "none.bed"))
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"# caf\xe9\n"], ids=["UTF-8 mark", "comment in Latin-1"])
@@ -111,7 +111,7 @@ def test_bad_records_are_left_out_by_name(write):
     assert [interval.contig for interval in read_bed(path, invalid)] == ["chr1", "chr2"]
     assert [where for where, _ in invalid.skipped] == [f"{path}:2", f"{path}:3"]
     with pytest.raises(DataError, match="; --skip-invalid leaves such records out"):
-        read_bed(path, Invalid("--skip-invalid"))
+        list(read_bed(path, Invalid("--skip-invalid")))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_bad_records_are_left_out_by_name(write):
     ],
 )
 def test_a_strand_in_another_column(write, recwarn, lines, column):
-    read_bed(write("\n".join(lines)))
+    list(read_bed(write("\n".join(lines))))
     assert [f"column {column} seems to hold the strand" in str(w.message) for w in recwarn] == [True] * bool(
         column
     )

@@ -18,12 +18,11 @@ class Counter(nn.Module):
         return torch.stack([real.sum(1).float(), (ids_BS * real).sum(1) / real.sum(1)], dim=1)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_the_mean_of_the_windows_in_the_order_of_the_sequences(short, compute, named, batch_size):
+@pytest.mark.parametrize("batch_tokens", [1, 60, None])
+def test_the_mean_of_the_windows_in_the_order_of_the_sequences(short, compute, named, batch_tokens):
     done = []
-    logits_NC = np.stack(
-        list(class_logits(Engine(Counter(), short, compute, batch_size), named, done.append))
-    )
+    engine = Engine(Counter(), short, compute, batch_tokens)
+    logits_NC = np.stack([row_C for _, row_C in class_logits(engine, named, done.append)])
     assert logits_NC.dtype == np.float32
     for sequence, row_C in zip(named, logits_NC, strict=True):
         rows = [piece.ids_S for piece in short.pieces(0, sequence.codes)]
@@ -33,7 +32,7 @@ def test_the_mean_of_the_windows_in_the_order_of_the_sequences(short, compute, n
 
 
 def test_one_window_is_the_model_itself(whole, compute, named):
-    logits_NC = np.stack(list(class_logits(Engine(Counter(), whole, compute, 8), named)))
+    logits_NC = np.stack([row_C for _, row_C in class_logits(Engine(Counter(), whole, compute, 8), named)])
     ids_1S = torch.from_numpy(whole.encode(named[0].codes)).long()[None]
     assert torch.equal(torch.from_numpy(logits_NC[:1]), Counter()(ids_1S))
 
@@ -56,11 +55,12 @@ def ids_of_bases(tokens, codes_L):
     return np.array(ids_L)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
+@pytest.mark.parametrize("batch_tokens", [1, 60, None])
 @pytest.mark.parametrize("cutter", ["whole", "short"])
-def test_every_base_gets_the_token_that_speaks_for_it(request, tokens, compute, named, batch_size, cutter):
+def test_every_base_gets_the_token_that_speaks_for_it(request, tokens, compute, named, batch_tokens, cutter):
     cutter, done = request.getfixturevalue(cutter), []
-    found = list(base_logits(Engine(Echo(), cutter, compute, batch_size), named, done.append))
+    engine = Engine(Echo(), cutter, compute, batch_tokens)
+    found = [logits_LC for _, logits_LC in base_logits(engine, named, done.append)]
     assert [len(logits_LC) for logits_LC in found] == [len(s.codes) for s in named]
     for sequence, logits_LC in zip(named, found, strict=True):
         assert logits_LC[:, 0].tolist() == ids_of_bases(tokens, sequence.codes).tolist()
@@ -70,7 +70,7 @@ def test_every_base_gets_the_token_that_speaks_for_it(request, tokens, compute, 
 def test_a_base_is_answered_by_the_window_it_belongs_to(short, compute, named):
     length = 198  # a multiple of the tokens' lengths, for windows of one length
     sequence = NamedSequence("s", named[0].codes[:length], "s")
-    (logits_LC,) = base_logits(Engine(Echo(), short, compute, 4), [sequence])
+    ((_, logits_LC),) = base_logits(Engine(Echo(), short, compute, 4), [sequence])
     for window in short.windows(length):
         # Positions count up within the part of a window and start anew in the next.
         steps = np.diff(logits_LC[window.own_start : window.own_end, 1])
@@ -82,7 +82,7 @@ def test_a_base_is_answered_by_the_window_it_belongs_to(short, compute, named):
 def test_pieces_of_any_length(pieces, compute):
     cutter = Cutter(TokenMap(pieces), 10)
     sequence = NamedSequence("s", encode(b"ACGTACNTTGACGTTTTTACGT" * 4), "s")
-    (logits_LC,) = base_logits(Engine(Echo(), cutter, compute, 4), [sequence])
+    ((_, logits_LC),) = base_logits(Engine(Echo(), cutter, compute, 4), [sequence])
     vocabulary = pieces.vocabulary()
     for base, index in zip(sequence.bases, logits_LC[:, 0], strict=True):
         token = vocabulary[int(index)]
@@ -92,7 +92,7 @@ def test_pieces_of_any_length(pieces, compute):
 def test_windows_of_nothing_but_n_have_no_answer(compute):
     cutter = Cutter(TokenMap(KmerTokenizer(3)), 12)
     sequence = NamedSequence("s", encode(b"ACGTACGTAC" + b"N" * 60 + b"ACGTACGTAC"), "s")
-    (logits_LC,) = base_logits(Engine(Echo(), cutter, compute, 4), [sequence])
+    ((_, logits_LC),) = base_logits(Engine(Echo(), cutter, compute, 4), [sequence])
     missing = np.isnan(logits_LC).all(1)
     assert missing[30:50].all()
     assert not missing[:10].any()

@@ -9,8 +9,8 @@ from cmgems.genome import decode
 from cmgems.inference import Embedder, Engine
 
 
-def embedder(local_lm, cutter, compute, layer=-1, pool="mean", batch_size=4):
-    return Embedder(Engine(local_lm, cutter, compute, batch_size), layer, pool)
+def embedder(local_lm, cutter, compute, layer=-1, pool="mean", batch_tokens=60):
+    return Embedder(Engine(local_lm, cutter, compute, batch_tokens), layer, pool)
 
 
 def run(embedder, named):
@@ -57,12 +57,12 @@ def test_one_vector_a_token(local_lm, whole, compute, named):
 
 
 @pytest.mark.parametrize("pool", ["mean", "none"])
-@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("batch_tokens", [1, 100])
 def test_windows_change_nothing_for_a_model_that_sees_no_further(
-    local_lm, whole, short, compute, named, pool, batch_size
+    local_lm, whole, short, compute, named, pool, batch_tokens
 ):
     unsplit = run(embedder(local_lm, whole, compute, pool=pool), named)
-    split = run(embedder(local_lm, short, compute, pool=pool, batch_size=batch_size), named)
+    split = run(embedder(local_lm, short, compute, pool=pool, batch_tokens=batch_tokens), named)
     assert split[0] == unsplit[0]
     assert split[1] == pytest.approx(unsplit[1], abs=1e-5)
 

@@ -60,7 +60,7 @@ def ids_of(cutter, sequence):
 def test_classes(family, sequences, compute):
     config, cutter = family
     model = config.classifier(3).eval()
-    logits_NC = list(class_logits(Engine(model, cutter, compute, 2), sequences))
+    logits_NC = [row_C for _, row_C in class_logits(Engine(model, cutter, compute, 100), sequences)]
     for sequence, row_C in zip(sequences[:2], logits_NC, strict=False):
         assert row_C == pytest.approx(model(ids_of(cutter, sequence))[0].numpy(), abs=1e-5)
     rows = [torch.from_numpy(p.ids_S).long()[None] for p in cutter.pieces(0, sequences[2].codes)]
@@ -72,7 +72,7 @@ def test_classes(family, sequences, compute):
 def test_classes_of_bases(family, sequences, compute):
     config, cutter = family
     model = config.token_classifier(3).eval()
-    found = list(base_logits(Engine(model, cutter, compute, 2), sequences))
+    found = [logits_LC for _, logits_LC in base_logits(Engine(model, cutter, compute, 100), sequences)]
     assert [logits_LC.shape for logits_LC in found] == [(len(s.codes), 3) for s in sequences]
     assert all(np.isfinite(logits_LC).all() for logits_LC in found)
     for sequence, logits_LC in zip(sequences[:2], found, strict=False):
@@ -124,5 +124,5 @@ def test_scores(family, sequences, compute):
         pytest.skip("single bases of tokens that differ in length have no probabilities; test_token_map.py")
     engine = Engine(config.masked_lm().eval(), cutter, compute, 16)
     for sequence in sequences:
-        found = base_probabilities(engine, sequence.codes)
+        ((_, found),) = base_probabilities(engine, [sequence])
         assert found.sum(1) == pytest.approx(1)

@@ -46,7 +46,7 @@ def model():
         saved = SavedModel(
             network, "logo_tiny", config, head, "kmer3", tokens, list(labels), {}, Path("runs/x")
         )
-        return Model.of(saved, device="cpu", **{"batch_size": 7, **options})
+        return Model.of(saved, **{"batch_tokens": 200, "device": "cpu", **options})
 
     return make
 
@@ -57,7 +57,7 @@ def test_predict(model, head):
     found = loaded.predict(SEQUENCES)
     assert [p.name for p in found] == ["1", "2"]
     assert [p.bases for p in found] == BASES
-    for prediction, logits_C in zip(found, class_logits(loaded, loaded.read(SEQUENCES)), strict=True):
+    for prediction, (_, logits_C) in zip(found, class_logits(loaded, loaded.read(SEQUENCES)), strict=True):
         values_C = activate(logits_C, head)
         assert np.array_equal(prediction.values, values_C)
         assert prediction.values.dtype == np.float32
@@ -71,7 +71,7 @@ def test_predict(model, head):
 
 def test_predict_bases(model):
     loaded = model("token_classification", "exon", "intron")
-    for prediction, logits_LC in zip(
+    for prediction, (_, logits_LC) in zip(
         loaded.predict(SEQUENCES), base_logits(loaded, loaded.read(SEQUENCES)), strict=True
     ):
         assert np.array_equal(prediction.values, activate(logits_LC, "token_classification"))
@@ -100,8 +100,8 @@ def test_embed_tokens(model):
 
 def test_score(model):
     loaded = model()
-    for score, sequence in zip(loaded.score(SEQUENCES), loaded.read(SEQUENCES), strict=True):
-        expected_L4 = base_probabilities(loaded, sequence.codes)
+    expected = base_probabilities(loaded, loaded.read(SEQUENCES))
+    for score, (sequence, expected_L4) in zip(loaded.score(SEQUENCES), expected, strict=True):
         for column, base in enumerate("ACGT"):
             assert np.array_equal(
                 score.probabilities[:, column], expected_L4[:, "ATCG".index(base)], equal_nan=True
@@ -128,7 +128,7 @@ def test_variants_are_the_ratio_of_two_scores(model, small_genome):
 
 def test_attention(model):
     loaded = model("classification", "a", "b")
-    expected = list(AttentionReader(loaded, 1, 2).bases(loaded.read(SEQUENCES)))
+    expected = [found_L for _, found_L in AttentionReader(loaded, 1, 2).bases(loaded.read(SEQUENCES))]
     for found_L, expected_L in zip(loaded.attention(SEQUENCES, layer=1, head=2), expected, strict=True):
         assert np.array_equal(found_L, expected_L, equal_nan=True)
     maps = loaded.attention_maps("ACGTNACGTTGCA", layer=1)
@@ -138,11 +138,11 @@ def test_attention(model):
 def test_importance(model):
     loaded = model("classification", "a", "b")
     named = loaded.read(SEQUENCES)
-    for found_L, sequence in zip(loaded.importance(SEQUENCES, label="b"), named, strict=True):
-        assert np.array_equal(found_L, occlude(loaded, sequence.codes, 1), equal_nan=True)
     likeliest = [loaded.labels.index(p.label) for p in loaded.predict(SEQUENCES)]
-    for found_L, sequence, output in zip(loaded.importance(SEQUENCES), named, likeliest, strict=True):
-        assert np.array_equal(found_L, occlude(loaded, sequence.codes, output), equal_nan=True)
+    for label, outputs in (("b", [1, 1]), (None, likeliest)):
+        expected = occlude(loaded, named, outputs)
+        for found_L, expected_L in zip(loaded.importance(SEQUENCES, label=label), expected, strict=True):
+            assert np.array_equal(found_L, expected_L, equal_nan=True)
 
 
 def test_explain_is_both_signals(model):
@@ -186,15 +186,15 @@ def test_every_kind_of_input_is_the_same(model, tmp_path, small_genome):
 
 
 def test_iterators_compute_as_they_are_read(model, monkeypatch):
-    loaded = model(batch_size=1)
+    loaded = model(batch_tokens=1)
     seen, ask = [], pseudo_likelihood.ask
     monkeypatch.setattr(
         pseudo_likelihood, "ask", lambda engine, rows: seen.append(len(rows)) or ask(engine, rows)
     )
-    scores = loaded.iter_score(["ACGTAC", "ACGTACGT"])
+    scores = loaded.iter_score(["ACGTAC", "ACGTACGT", "ACGTACGTAC"])
     assert seen == []
     next(scores)
-    assert sum(seen) == 6
+    assert seen == [6, 8]  # where a sequence ends is known when the next one comes
 
 
 def test_progress_is_shown_only_if_wanted(model, capfd, monkeypatch):
@@ -325,6 +325,34 @@ def test_a_misspelt_argument_is_not_passed_over(model):
         model().embed("ACGT", skip_invlid=True)
 
 
-def test_a_batch_without_rows(model):
-    with pytest.raises(CmgemsError, match="`batch_size` must be 1 or more, but is 0"):
-        model(batch_size=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_tokens": 0}, "`batch_tokens` must be 1 or more, but is 0"),
+        ({"device": "cuda"}, "no GPU in device: PyTorch sees no CUDA device; give auto or cpu"),
+    ],
+)
+def test_options_out_of_range(model, options, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(CmgemsError, match=message):
+        model(**options)
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
+def test_precision(model, precision):
+    torch.set_float32_matmul_precision("high")
+    try:
+        found = model(precision=precision)
+        seen = []
+        found.network.register_forward_pre_hook(
+            lambda *_: seen.append((torch.get_float32_matmul_precision(), torch.is_autocast_enabled("cpu")))
+        )
+        (score,) = found.score("ACGTACGTAC")
+        assert set(seen) == {("highest" if precision == "fp32" else "high", precision == "bf16")}
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    (exact,) = model().score("ACGTACGTAC")
+    assert score.log_likelihoods == pytest.approx(
+        exact.log_likelihoods, abs=0.1 if precision == "bf16" else 1e-6
+    )

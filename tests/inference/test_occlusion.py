@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cmgems.genome import encode
-from cmgems.inference import Cutter, Engine, occlude
+from cmgems.inference import Cutter, Engine, NamedSequence, occlude
 from cmgems.inference.occlusion import answer
 from cmgems.tokenization import KmerTokenizer, TokenMap
 
@@ -15,10 +15,10 @@ def test_the_answer_to_a_class_is_its_log_odds():
     logits_BC = torch.tensor([[0.3, -1.0, 2.0], [5.0, 5.0, -5.0]])
     p = logits_BC.softmax(1)[:, 1].numpy()
     for shift in (0, 7):
-        found = answer(logits_BC + shift, 1, "classification").numpy()
+        found = answer(logits_BC + shift, torch.tensor([1, 1]), "classification").numpy()
         assert found == pytest.approx(np.log(p / (1 - p)), abs=1e-5)
     for head in ("multi_label", "regression"):
-        assert answer(logits_BC, 1, head).tolist() == [-1, 5]
+        assert answer(logits_BC, torch.tensor([1, 1]), head).tolist() == [-1, 5]
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def test_every_family_agrees_with_brute_force(family, two_sequences, compute):
         weights.data.normal_(std=0.3)  # a fresh head answers next to nothing
     engine = Engine(model, family.cutter, compute, 7, "classification")
     for sequence in two_sequences:
-        found = occlude(engine, sequence.codes, 1)
+        (found,) = occlude(engine, [sequence], [1])
         expected = brute_force(model, family.cutter.tokens, sequence, 1)
         assert found == pytest.approx(expected, abs=1e-5, nan_ok=True)
         assert np.nanmax(np.abs(found)) > 1e-3
@@ -73,9 +73,11 @@ def test_windows_change_nothing_for_a_model_that_sees_no_further(compute):
     codes = np.random.default_rng(0).integers(0, 4, 150).astype(np.uint8)
     codes[60:64] = 255
     model = Local(tokens.tokenizer.vocab_size).eval()
-    unsplit = occlude(Engine(model, Cutter(tokens, 500), compute, 64, "multi_label"), codes, 1)
+    sequence = [NamedSequence("s", codes, "s")]
+    (unsplit,) = occlude(Engine(model, Cutter(tokens, 500), compute, None, "multi_label"), sequence, [1])
     done = []
-    split = occlude(Engine(model, Cutter(tokens, 40), compute, 5, "multi_label"), codes, 1, done.append)
+    short = Engine(model, Cutter(tokens, 40), compute, 200, "multi_label")
+    (split,) = occlude(short, sequence, [1], done.append)
     assert split == pytest.approx(unsplit, abs=1e-5, nan_ok=True)
     assert np.isnan(split).tolist() == (codes == 255).tolist()
     assert sum(done) == 150
@@ -91,7 +93,8 @@ def test_a_base_that_decides_speaks_for_its_class_and_against_the_other(compute)
 
     tokens = TokenMap(KmerTokenizer(4))
     codes = encode(b"TTTTTTTTGATCTTTTTTTT")
-    engine = Engine(Reader(), Cutter(tokens, 50), compute, 64, "classification")
+    engine = Engine(Reader(), Cutter(tokens, 50), compute, None, "classification")
     for output, sign in ((1, 1), (0, -1)):
         expected = [4.0 * sign if 8 <= i < 12 else 0.0 for i in range(20)]
-        assert occlude(engine, codes, output) == pytest.approx(expected)
+        (found,) = occlude(engine, [NamedSequence("s", codes, "s")], [output])
+        assert found == pytest.approx(expected)

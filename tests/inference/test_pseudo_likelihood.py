@@ -7,11 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.genome import BASES, decode, encode
-from cmgems.inference import Cutter, Engine, base_probabilities, log_likelihoods
+from cmgems.inference import Cutter, Engine, NamedSequence, base_probabilities, log_likelihoods
 from cmgems.inference.pseudo_likelihood import masked_rows
 from cmgems.tokenization import TOKENIZERS, KmerTokenizer, TokenMap
 
 REGISTERED = [name for name in TOKENIZERS.names() if TOKENIZERS.get(name).k]
+
+
+def probabilities(engine, codes, *advance):
+    ((_, found_L4),) = base_probabilities(engine, [NamedSequence("s", codes, "s")], *advance)
+    return found_L4
 
 
 def rows_of(tokens, sequence):
@@ -66,8 +71,8 @@ def test_bases_without_a_known_token_are_not_asked():
 def test_the_mean_over_the_tokens_by_hand(known_lm, compute):
     by_offset = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.4, 0.1]])
     tokens = TokenMap(KmerTokenizer(3))
-    engine = Engine(known_lm(tokens.tokenizer, by_offset), Cutter(tokens, 50), compute, batch_size=4)
-    found = base_probabilities(engine, encode(b"ACGTAC"))
+    engine = Engine(known_lm(tokens.tokenizer, by_offset), Cutter(tokens, 50), compute, 40)
+    found = probabilities(engine, encode(b"ACGTAC"))
     # Base 0 is only in the token that starts with it, base 1 second and first, ...
     expected = [by_offset[[0]], by_offset[[1, 0]], by_offset, by_offset, by_offset[[2, 1]], by_offset[[2]]]
     assert found == pytest.approx(np.array([rows.mean(0) for rows in expected]), abs=1e-6)
@@ -80,8 +85,8 @@ def test_the_mean_over_the_tokens_by_hand(known_lm, compute):
 def test_one_masked_token_by_hand(known_lm, compute, side_by_side):
     by_offset = np.array([[0.7, 0.1, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.4, 0.1]])
     tokens = TokenMap(side_by_side)
-    engine = Engine(known_lm(side_by_side, by_offset), Cutter(tokens, 50), compute, batch_size=4)
-    found = base_probabilities(engine, encode(b"ACGTN"))
+    engine = Engine(known_lm(side_by_side, by_offset), Cutter(tokens, 50), compute, 40)
+    found = probabilities(engine, encode(b"ACGTN"))
     # ACG is one token; T stands by itself, at offset 0; N is not asked.
     assert found[:4] == pytest.approx(by_offset[[0, 1, 2, 0]], abs=1e-6)
     assert np.isnan(found[4]).all()
@@ -89,8 +94,8 @@ def test_one_masked_token_by_hand(known_lm, compute, side_by_side):
 
 
 def test_probabilities_sum_to_one_whatever_the_batch(local_lm, whole, compute, named):
-    one = base_probabilities(Engine(local_lm, whole, compute, 1), named[2].codes)
-    many = base_probabilities(Engine(local_lm, whole, compute, 37), named[2].codes)
+    one = probabilities(Engine(local_lm, whole, compute, 1), named[2].codes)
+    many = probabilities(Engine(local_lm, whole, compute, 37), named[2].codes)
     known = ~np.isnan(one[:, 0])
     assert known.sum() >= len(one) - 6 - 2 * whole.tokens.tokenizer.k
     assert one[known].sum(1) == pytest.approx(1)
@@ -99,14 +104,14 @@ def test_probabilities_sum_to_one_whatever_the_batch(local_lm, whole, compute, n
 
 def test_windows_change_nothing_for_a_model_that_sees_no_further(local_lm, whole, short, compute, named):
     for sequence in named:
-        unsplit = base_probabilities(Engine(local_lm, whole, compute, 64), sequence.codes)
-        split = base_probabilities(Engine(local_lm, short, compute, 64), sequence.codes)
+        unsplit = probabilities(Engine(local_lm, whole, compute, 64), sequence.codes)
+        split = probabilities(Engine(local_lm, short, compute, 64), sequence.codes)
         assert split == pytest.approx(unsplit, abs=1e-5, nan_ok=True)
 
 
 def test_progress_counts_every_base_once(local_lm, short, compute, named):
     done = []
-    base_probabilities(Engine(local_lm, short, compute, 5), named[2].codes, done.append)
+    probabilities(Engine(local_lm, short, compute, 5), named[2].codes, done.append)
     assert sum(done) == len(named[2].codes)
 
 
@@ -125,5 +130,5 @@ def test_a_model_that_reads_neighbours_finds_nothing_left_to_read(compute):
 
     tokens = TokenMap(KmerTokenizer(3))
     codes = np.random.default_rng(1).integers(0, 4, 20).astype(np.uint8)
-    found = base_probabilities(Engine(Reader(), Cutter(tokens, 50), compute, 64), codes)
+    found = probabilities(Engine(Reader(), Cutter(tokens, 50), compute), codes)
     assert found == pytest.approx(np.full((20, 4), 0.25)), decode(codes)

@@ -10,8 +10,8 @@ from cmgems.inference import (
     Engine,
     Variant,
     check_variants,
-    count_skipped,
     score_alleles,
+    write_variants,
 )
 from cmgems.tokenization import KmerTokenizer, TokenMap
 
@@ -33,9 +33,8 @@ def variant(position, ref, *alts, contig="chr1"):
 
 def scores(variants, contigs, scorer, both_strands=False):
     done = []
-    alleles = score_alleles(
-        scorer, check_variants(variants, contigs), contigs, both_strands=both_strands, advance=done.append
-    )
+    checked = check_variants(variants, contigs)
+    alleles = list(score_alleles(scorer, checked, contigs, both_strands=both_strands, advance=done.append))
     assert sum(done) == len(alleles)
     return alleles
 
@@ -43,7 +42,7 @@ def scores(variants, contigs, scorer, both_strands=False):
 @pytest.fixture
 def scorer(known_lm, compute):
     tokens = TokenMap(KmerTokenizer(3))
-    return Engine(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, batch_size=3)
+    return Engine(known_lm(tokens.tokenizer, BY_OFFSET), Cutter(tokens, 12), compute, 40)
 
 
 def test_by_hand(contigs, scorer):
@@ -78,12 +77,12 @@ def test_one_changed_base_of_a_longer_allele(contigs, scorer):
 
 def test_tokens_side_by_side(contigs, known_lm, compute, side_by_side):
     tokens = TokenMap(side_by_side)
-    scorer = Engine(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, batch_size=3)
+    scorer = Engine(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, 40)
     (found,) = scores([variant(5, "T", "C")], contigs, scorer)  # ACG TTG: the second base of its token
     assert found.score == pytest.approx(np.log(0.3 / 0.2), abs=1e-6)
 
 
-def test_skips_are_named_and_counted(contigs, scorer):
+def test_skips_are_named_and_counted(contigs, scorer, tmp_path):
     variants = [
         variant(5, "T"),
         variant(5, "T", "TA", "<DEL>", "*", "T[chr1:9["),
@@ -108,8 +107,11 @@ def test_skips_are_named_and_counted(contigs, scorer):
         "",
     ]
     assert [np.isnan(a.score) for a in found] == [bool(a.skipped) for a in found]
-    assert count_skipped(found).startswith("2 symbolic, 2 ambiguous base, 2 ambiguous neighbours, 1 ")
-    assert count_skipped(found[-1:]) == ""
+    totals = write_variants(tmp_path / "out.csv", found).text()
+    assert totals.startswith(
+        "1 of 13 alleles scored, skipped 2 symbolic, 2 ambiguous base, 2 ambiguous neighbours, 1 "
+    )
+    assert write_variants(tmp_path / "out.csv", found[-1:]).text() == "1 of 1 alleles scored"
 
 
 def test_the_batch_changes_nothing(contigs, scorer):
@@ -138,7 +140,7 @@ def test_the_batch_changes_nothing(contigs, scorer):
 )
 def test_records_that_do_not_fit_the_store_are_refused(contigs, record, message):
     with pytest.raises(DataError, match=message):
-        check_variants([variant(5, "T", "C"), record], contigs)
+        list(check_variants([variant(5, "T", "C"), record], contigs))
 
 
 def test_an_unknown_reference_base_agrees_with_any(contigs):

@@ -29,7 +29,7 @@ def write(tmp_path):
 
 def test_records(write, recwarn):
     path = write(HEADER + RECORDS)
-    assert read_vcf(path) == [
+    assert list(read_vcf(path)) == [
         Variant("chr1", 5, "rs1;x", "A", ("C", "<DEL>", "*"), f"{path}:4"),
         Variant("chr2", 7, "", "AC", ("A",), f"{path}:5"),
         Variant("chr2", 9, "", "g", (), f"{path}:6"),
@@ -39,12 +39,12 @@ def test_records(write, recwarn):
 
 @pytest.mark.parametrize("name", ["calls.vcf.gz", "calls.vcf"])
 def test_compressed_is_told_by_content(write, name):
-    assert len(read_vcf(write(gzip.compress((HEADER + RECORDS).encode()), name))) == 3
+    assert len(list(read_vcf(write(gzip.compress((HEADER + RECORDS).encode()), name)))) == 3
 
 
 def test_genotypes_are_passed_over(write):
     header = HEADER.replace("INFO\n", "INFO\tFORMAT\ts1\n")
-    assert len(read_vcf(write(header + "chr1\t5\t.\tA\tC\t.\tPASS\t.\tGT\t0/1\n"))) == 1
+    assert len(list(read_vcf(write(header + "chr1\t5\t.\tA\tC\t.\tPASS\t.\tGT\t0/1\n")))) == 1
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_genotypes_are_passed_over(write):
 )
 def test_files_that_are_no_vcf(write, content, message):
     with pytest.raises(DataError, match=message) as caught:
-        read_vcf(write(content))
+        list(read_vcf(write(content)))
     assert "\n" not in caught.value.line()
 
 
 def test_a_folder_and_a_missing_file(write, tmp_path):
     with pytest.raises(DataError, match="not a file"):
-        read_vcf(tmp_path)
+        list(read_vcf(tmp_path))
     with pytest.raises(DataError, match="no such file"):
-        read_vcf(tmp_path / "none.vcf")
+        list(read_vcf(tmp_path / "none.vcf"))
 
 
 @pytest.mark.parametrize(
@@ -98,26 +98,26 @@ def test_lines_that_do_not_matter(write, odd, at):
     lines = (HEADER + RECORDS).splitlines()
     lines.insert(at, odd)
     for end in ("\n", "\r\n"):
-        found = read_vcf(write((end.join(lines) + end).encode("latin-1")))
+        found = list(read_vcf(write((end.join(lines) + end).encode("latin-1"))))
         assert [(v.contig, v.position) for v in found] == [("chr1", 5), ("chr2", 7), ("chr2", 9)]
 
 
 def test_bytes_in_unused_columns_and_a_mark_do_not_matter(write):
     record = b"chr1\t5\t.\tA\tC\t.\t.\tname=caf\xe9\n"
-    assert len(read_vcf(write(b"\xef\xbb\xbf" + HEADER.encode() + record))) == 1
+    assert len(list(read_vcf(write(b"\xef\xbb\xbf" + HEADER.encode() + record)))) == 1
 
 
 def test_bad_records_are_left_out_by_name(write):
     path = write(HEADER + "chr1\tx\t.\tA\tC\n" + RECORDS + "chr1 5 . A C\n")
     invalid = Invalid("--skip-invalid", skip=True)
-    assert len(read_vcf(path, invalid)) == 3
+    assert len(list(read_vcf(path, invalid))) == 3
     assert [where for where, _ in invalid.skipped] == [f"{path}:4", f"{path}:8"]
     with pytest.raises(DataError, match="; --skip-invalid leaves such records out"):
-        read_vcf(path, Invalid("--skip-invalid"))
+        list(read_vcf(path, Invalid("--skip-invalid")))
     with pytest.raises(
         DataError, match=r"no variants left in .*: all 1 were left out, the first, .*:4, for this"
     ):
-        read_vcf(write(HEADER + "chr1\tx\t.\tA\tC\n"), Invalid("--skip-invalid", skip=True))
+        list(read_vcf(write(HEADER + "chr1\tx\t.\tA\tC\n"), Invalid("--skip-invalid", skip=True)))
 
 
 alleles = st.text("ACGTN", min_size=1, max_size=4)

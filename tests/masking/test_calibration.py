@@ -50,7 +50,7 @@ STRATEGY = {
 
 @pytest.mark.parametrize("k", [3, 6])
 @pytest.mark.parametrize("name", STRATEGY)
-@pytest.mark.parametrize("target", [0.15, 0.3])
+@pytest.mark.parametrize("target", [0.15, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_other_windows_are_masked_as_wanted(name, k, target):
     args = KmerTokenizer(k), ranks_of(k), target
     rate = Calibration([windows(k, 0)], *args, seed=0).rate(name, STRATEGY[name])

@@ -48,7 +48,7 @@ def batches(draw):
 
 @pytest.mark.parametrize("name", SHIPPED)
 @given(batch=batches())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_equals_the_straight_line_reference(name, batch):
     check_against_reference(name, batch, batch.ranks_BS.tolist())
 

@@ -31,18 +31,18 @@ class Learnt:
     negatives: list[NamedSequence]
 
     def engine(self, compute):
-        return Engine(self.model, self.cutter, compute, 64, "classification", ("other", "motif"))
+        return Engine(self.model, self.cutter, compute, None, "classification", ("other", "motif"))
 
     def attention(self, compute):
-        return list(AttentionReader(self.engine(compute)).bases(self.positives))
+        return [found_L for _, found_L in AttentionReader(self.engine(compute)).bases(self.positives)]
 
     def importance(self, compute):
-        return [occlude(self.engine(compute), s.codes, 1) for s in self.positives]
+        return list(occlude(self.engine(compute), self.positives, [1] * len(self.positives)))
 
     def accuracy(self, compute):
         sequences = self.positives + self.negatives
         labels = np.arange(len(sequences)) < len(self.positives)
-        logits_NC = np.stack(list(class_logits(self.engine(compute), sequences)))
+        logits_NC = np.stack([row_C for _, row_C in class_logits(self.engine(compute), sequences)])
         return (logits_NC.argmax(1) == labels).mean()
 
     def motifs(self, signals, **options):

@@ -114,6 +114,7 @@ def test_a_signal_in_the_last_step_leaves_the_scoring_for_later(
     assert summary(out) == summary(finished)
 
 
+@pytest.mark.slow  # tests/runs/test_signals.py shows it without a recipe
 def test_a_second_signal_exits_at_once(small_labelled, tmp_path):
     """In a process of its own: it ends without a word."""
     program = f"""

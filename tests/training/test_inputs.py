@@ -19,9 +19,7 @@ from cmgems.training.step import MaskedLMLoss
 COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
 PRESETS = ["dnabert_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny"]
 # nt_tiny is built from the parts of the others, and dnabert_tiny takes longest to compile.
-COMPILED = [pytest.param(p, marks=[pytest.mark.slow] * (p in ("nt_tiny", "dnabert_tiny"))) for p in PRESETS]
-
-PACKED_COMPILED = [pytest.param(p, marks=[pytest.mark.slow] * (p != "dnabert2_tiny")) for p in PRESETS]
+COMPILED = [pytest.param(p, marks=[pytest.mark.slow] * (p != "dnabert2_tiny")) for p in PRESETS]
 
 
 def batch_of(lengths, columns, seed=0):
@@ -156,7 +154,7 @@ def test_steps_after_warm_up_compile_nothing(preset, compiling):
     assert graphs_made() == warm
 
 
-@pytest.mark.parametrize("preset", PACKED_COMPILED)
+@pytest.mark.parametrize("preset", COMPILED)
 def test_packed_rows_as_on_a_gpu_compile_once_a_shape(preset, compiling, monkeypatch):
     monkeypatch.setattr(Packing, "of", partial(Packing.of, fused=True))
     config = dataclasses.replace(MODELS.get(preset), layers=1, attention_dropout=0.0)
