@@ -88,6 +88,14 @@ def shipped_configs() -> dict[str, Path]:
     return {f"{path.parent.name}/{path.stem}": path for path in paths}
 
 
+def fairseq2_files() -> dict[str, Path]:
+    """The recipes and configs of our plugin for fairseq2 by name: "fairseq2_pretrain", "fairseq2/tiny"."""
+    folder = _PACKAGE / "integrations" / "fairseq2"
+    recipes = {f"fairseq2_{name}": folder / f"{name}.py" for name in ("finetune", "pretrain")}
+    configs = sorted((folder / "configs").glob("*.yaml"))
+    return recipes | {f"fairseq2/{path.stem}": path for path in configs}
+
+
 def shipped_tokenizers() -> dict[str, Path]:
     """Tokenizer folders by name."""
     files = sorted((_root() / "tokenizers").glob("*/tokenizer.json"))
@@ -143,7 +151,7 @@ def find_shipped(name: str) -> Path:
     Raises:
         CmgemsError: if there is none, or several of that name; the message lists near misses.
     """
-    recipes, configs = shipped_recipes(), shipped_configs()
+    recipes, configs = shipped_recipes() | fairseq2_files(), shipped_configs()
     if name in recipes:
         return recipes[name]
     if name in configs or any(key.endswith(f"/{name}") for key in configs):

@@ -87,5 +87,6 @@ def test_descriptions(shipped: Path) -> None:
 
 
 def test_every_shipped_recipe_and_config_says_what_it_is() -> None:
-    for path in [*recipes.shipped_recipes().values(), *recipes.shipped_configs().values()]:
+    shipped = recipes.shipped_recipes() | recipes.shipped_configs() | recipes.fairseq2_files()
+    for path in shipped.values():
         assert recipes.describe(path), path

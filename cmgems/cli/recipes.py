@@ -24,11 +24,11 @@ def ls() -> None:
 
     Example: cmgems ls
     """
-    from cmgems.recipes import describe, shipped_configs, shipped_recipes
+    from cmgems.recipes import describe, fairseq2_files, shipped_configs, shipped_recipes
 
-    recipes, configs = shipped_recipes(), shipped_configs()
-    width = max(map(len, [*recipes, *configs]), default=0)
-    for title, paths in (("Recipes", recipes), ("Configs", configs)):
+    shipped = {"Recipes": shipped_recipes(), "Configs": shipped_configs(), "For fairseq2": fairseq2_files()}
+    width = max(len(name) for paths in shipped.values() for name in paths)
+    for title, paths in shipped.items():
         typer.echo(f"{title}:")
         for name, path in paths.items():
             typer.echo(f"  {name:<{width}}  {describe(path)}".rstrip())

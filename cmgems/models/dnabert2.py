@@ -153,6 +153,10 @@ class DNABERT2Encoder(Encoder):
         self.slopes_H: Tensor
         self.register_buffer("slopes_H", torch.tensor(alibi_slopes(config.heads)), persistent=False)
 
+    def reset_non_persistent_buffers(self) -> None:
+        """Compute the slopes again, which no checkpoint has; for toolkits that make a model without memory first."""
+        self.slopes_H = torch.tensor(alibi_slopes(len(self.slopes_H)), device=self.slopes_H.device)
+
     def forward(self, ids_BS: Tensor, layout: Layout = None, trace: Trace = NO_TRACE) -> Tensor:
         """Hidden states of the last layer.
 

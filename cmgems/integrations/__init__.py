@@ -1,0 +1,1 @@
+"""Plugins that offer cmgems inside other toolkits."""
