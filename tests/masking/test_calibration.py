@@ -48,7 +48,7 @@ STRATEGY = {
 }
 
 
-@pytest.mark.parametrize("k", [3, 6])
+@pytest.mark.parametrize("k", [pytest.param(3, marks=pytest.mark.slow), 6])
 @pytest.mark.parametrize("name", STRATEGY)
 @pytest.mark.parametrize("target", [0.15, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_other_windows_are_masked_as_wanted(name, k, target):

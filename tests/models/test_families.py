@@ -73,7 +73,12 @@ def assert_equal_states(ours, theirs):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.parametrize("name", MODELS.names())
+LARGE = ("nt_2b5", "nt_500m", "nt_v2_250m", "nt_v2_500m")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in MODELS.names()]
+)
 def test_every_preset_builds_every_head(name):
     config = MODELS.get(name)
     with torch.device("meta"):

@@ -86,7 +86,10 @@ def test_workers_keep_the_order_of_batches_that_take_their_time(small_genome):
 
 # 40 kbp in windows of 100 bp is about 45 batches of 8: 120 batches cross two ends of an epoch.
 @pytest.mark.parametrize("done", [0, 1, 44, 45, 46, 100])
-@pytest.mark.parametrize(("prefetch", "workers"), [(0, 0), (4, 0), (4, 2), (0, 3)])
+@pytest.mark.parametrize(
+    ("prefetch", "workers"),
+    [(0, 0), (4, 2), pytest.param(4, 0, marks=pytest.mark.slow), pytest.param(0, 3, marks=pytest.mark.slow)],
+)
 def test_resume_at_any_batch(small_genome, done, prefetch, workers):
     expected = take(stream_of(small_genome)[0], 120)
     stream, _ = stream_of(small_genome, prefetch=prefetch, workers=workers)

@@ -74,6 +74,7 @@ def test_the_same_command_again_repeats_nothing(finished, small_genome, small_la
     assert (finished / "report.md").read_text() == report
 
 
+@pytest.mark.slow
 def test_one_more_seed_runs_only_that(finished, small_genome, small_labelled):
     before = summaries(finished)
     assert run(command(small_genome, small_labelled, finished, "--seeds", "3")) == 0

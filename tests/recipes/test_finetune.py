@@ -62,9 +62,8 @@ def test_the_best_dev_epoch_is_the_one_kept(finished):
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-@pytest.mark.parametrize(
-    "every", [4, pytest.param(1000, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("every", [4, 1000, 1])
+@pytest.mark.slow  # that of pretraining is quick
 def test_kill_9_continues_to_the_bit(every, finished, small_labelled, tmp_path, kill_after):
     out = tmp_path / "killed"
     saving = command(small_labelled, out, f"checkpoint.every={every}")
@@ -135,7 +134,7 @@ run({command(small_labelled, tmp_path / "run")!r})
     assert "still here" not in done.stderr
 
 
-@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("background", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_lora_stopped_and_resumed_is_not_stopped(background, small_labelled, tmp_path, at_step, monkeypatch):
     runs = []
     for name in ("whole", "stopped"):

@@ -136,7 +136,7 @@ def test_predictions_are_those_of_the_test_scores(finished, data, tmp_path):
         assert right == pytest.approx(scores["test_accuracy"])
 
 
-@pytest.mark.parametrize("step", [7, 40])
+@pytest.mark.parametrize("step", [7, pytest.param(40, marks=pytest.mark.slow)])
 def test_stopped_in_an_epoch_and_resumed_is_the_same_to_the_bit(
     step, finished, data, tmp_path, at_step, monkeypatch
 ):
@@ -168,7 +168,7 @@ def test_few_rows_at_once_give_the_same_steps(task, data, tmp_path, monkeypatch,
     assert losses["short"] == pytest.approx(losses["whole"], rel=1e-4)
 
 
-@pytest.mark.parametrize("metric", ["mse", "r2"])
+@pytest.mark.parametrize("metric", ["mse", pytest.param("r2", marks=pytest.mark.slow)])
 def test_the_best_epoch_by_a_metric(data, tmp_path, metric):
     # A learning rate at which the last epoch is not the best.
     out = tmp_path / "run"

@@ -22,7 +22,15 @@ def losses(out):
     return [record["loss"] for record in read_metric_log(out / "metrics.jsonl") if "loss" in record]
 
 
-@pytest.mark.parametrize("masking", ["uniform", "random_span", "genemask", "global_pmi"])
+@pytest.mark.parametrize(
+    "masking",
+    [
+        "random_span",
+        "genemask",
+        pytest.param("uniform", marks=pytest.mark.slow),
+        pytest.param("global_pmi", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", ["nt_v1", "nt_v2"])
 def test_nucleotide_transformer(small_genome, tmp_path, name, masking):
     overrides = [f"tokenizer={name}", f"masking.curriculum.masking={masking}"]

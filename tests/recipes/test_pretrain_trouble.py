@@ -147,7 +147,7 @@ def test_a_hopeless_run_gives_up(small_genome, tmp_path, capfd):
     assert "and at the 2 steps before it" in capfd.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("background", ["false", "true"])
+@pytest.mark.parametrize("background", ["false", pytest.param("true", marks=pytest.mark.slow)])
 def test_a_full_disk_keeps_the_last_checkpoint(
     background, undisturbed, small_genome, tmp_path, monkeypatch, capfd
 ):

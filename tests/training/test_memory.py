@@ -32,7 +32,9 @@ def fits(most: int, error: Exception = KINDS[0]):
     return take, tried
 
 
-@pytest.mark.parametrize("error", KINDS)
+@pytest.mark.parametrize(
+    "error", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+)
 def test_half_as_many_rows_until_they_fit_and_then_for_good(error, capsys):
     at_once = RowsAtOnce(CPU, 25)
     take, tried = fits(4, error)
