@@ -44,8 +44,8 @@ class World:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
-    def sum(self, value: float, device: torch.device | str = "cpu") -> float:
-        """The sum of ``value`` over all ranks; through main memory, unless ``device`` says otherwise."""
+    def sum(self, value: float) -> float:
+        """The sum of ``value`` over all ranks, through main memory."""
         return value
 
     def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -73,7 +73,7 @@ def packs(batch: MaskedBatch, compute: Compute, *, packable: bool, static: bool)
         )
     on_cpu = compute.device.type == "cpu"
     if compute.packing == "auto":
-        worth = 1 - batch.attention_BS.mean() > WORTH_PACKING
+        worth = batch.attention_BS.sum() < (1 - WORTH_PACKING) * batch.attention_BS.size
         return packable and on_cpu and not compute.compiled and bool(worth)
     return compute.packing == "on" and (on_cpu or static)
 

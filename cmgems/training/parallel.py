@@ -97,7 +97,7 @@ def compile_layers(model: Any) -> None:
 def exchanging(called: nn.Module, *, last: bool) -> AbstractContextManager[object]:
     """Around a pass of what ``prepare_model`` returned: the ranks sum gradients in the last one of a step only."""
     model: Any = getattr(called, "model", called)
-    if is_sharded_model(model):
+    if hasattr(model, "set_requires_gradient_sync"):  # FSDP2's
         model.set_requires_gradient_sync(last)
     elif isinstance(model, DistributedDataParallel) and not last:
         return model.no_sync()

@@ -76,7 +76,7 @@ def check_exchange(world: World) -> None:
     assert world.gather_rows(rows)[:, 0].tolist() == [
         rank for rank in range(world.size) for _ in range(rank + 1)
     ]
-    assert world.sum(world.rank + 1, torch.device("cpu")) == world.size * (world.size + 1) / 2
+    assert world.sum(world.rank + 1) == world.size * (world.size + 1) / 2
 
 
 def check_sums(world: World) -> None:

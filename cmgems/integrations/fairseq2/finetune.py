@@ -123,12 +123,12 @@ class FinetuneRecipe(Recipe):
         """The trainer, with the training set and, where there is one, the dev set."""
         config, gangs = context.get_config_as(Config), context.gangs
         check_start(context, config.model, config.trainer, config.gang)
-        settings = context.get_dataset_as(LabelledSequences).settings
+        dataset = context.get_dataset_as(LabelledSequences)
+        settings = dataset.settings
         tokenizer, model = context.get_tokenizer_as(DnaTokenizer), context.get_model()
         check_tokenizer(model, tokenizer.own)
         origin: Origin = model.origin
         limit, seed = origin.config.max_positions, config.common.seed
-        dataset = context.get_dataset_as(LabelledSequences)
         train, dev = dataset.read(tokenizer.own, limit, seed, context.output_dir / SKIPPED)
         task = settings.task.build(tasks.TASKS).fit(train.targets)
         check_labels(origin, task, len(train.names))
