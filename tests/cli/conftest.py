@@ -6,13 +6,15 @@ import gzip
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from cmgems.export import export_huggingface
 from cmgems.genome import GenomeStore
-from cmgems.models import MODELS, load_model, save_model
+from cmgems.models import MODELS, Head, build_model, load_model, save_model
 from cmgems.pmi import PMITable
 from cmgems.tokenization import TOKENIZERS
 
@@ -209,6 +211,28 @@ def write_stores(folder: Path, store: Path) -> None:
     codes = bytearray((folder / "g_flipped" / "codes.bin").read_bytes())
     codes[7] ^= 1
     (folder / "g_flipped" / "codes.bin").write_bytes(codes)
+
+
+@pytest.fixture(scope="session")
+def save_tiny() -> Callable[[Path, Head, list[str]], None]:
+    """``save_tiny(folder, "classification", ["a", "b"])``: the same tiny LOGO of 3-mers, for 30 bp at once."""
+
+    def save(folder: Path, head: Head, labels: list[str]) -> None:
+        torch.manual_seed(0)
+        config = MODELS.build("logo_tiny", vocab_size=69, max_positions=30)
+        folder.mkdir(exist_ok=True)
+        save_model(
+            folder,
+            build_model(config, head, len(labels)),
+            model_name="logo_tiny",
+            config=config,
+            head=head,
+            tokenizer_name="kmer3",
+            tokenizer=TOKENIZERS.get("kmer3"),
+            labels=labels,
+        )
+
+    return save
 
 
 @pytest.fixture(scope="session")

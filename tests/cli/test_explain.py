@@ -7,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cmgems.cli.main import run
-from cmgems.models import MODELS, build_model, save_model
-from cmgems.tokenization import TOKENIZERS
 
 LONG = "ACGTTGCAACGGATTCCAGT" * 5
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models(tmp_path_factory, save_tiny):
     """The same tiny encoder with several heads; takes 30 bp at once."""
     folder = tmp_path_factory.mktemp("models")
     heads = {
@@ -26,19 +23,7 @@ def models(tmp_path_factory):
         "token_classification": ["exon", "intron"],
     }
     for head, labels in heads.items():
-        torch.manual_seed(0)
-        config = MODELS.build("logo_tiny", vocab_size=69, max_positions=30)
-        (folder / head).mkdir()
-        save_model(
-            folder / head,
-            build_model(config, head, len(labels)),
-            model_name="logo_tiny",
-            config=config,
-            head=head,
-            tokenizer_name="kmer3",
-            tokenizer=TOKENIZERS.get("kmer3"),
-            labels=labels,
-        )
+        save_tiny(folder / head, head, labels)
     return folder
 
 

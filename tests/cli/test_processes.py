@@ -9,16 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 from cmgems.cli import launch
 from cmgems.cli.main import run
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError
 from cmgems.genome import GenomeStore, decode
-from cmgems.models import MODELS, build_model, save_model
 from cmgems.motifs import discover_motifs
-from cmgems.tokenization import TOKENIZERS
 
 COMMANDS = {
     "predict": "predict labels s.fa -o {}.csv --batch-tokens 40",
@@ -31,22 +28,11 @@ OUTPUTS = {"predict": "{}.csv", "embed": "{}.npy", "explain": "{}/bases.csv"}
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, small_genome) -> Path:
+def place(tmp_path_factory, save_tiny, small_genome) -> Path:
     """Two models, a store, and sequences and variants for many batches."""
     folder = tmp_path_factory.mktemp("place")
     for name, head, labels in (("lm", "masked_lm", []), ("labels", "classification", ["a", "b"])):
-        torch.manual_seed(0)
-        config = MODELS.build("logo_tiny", vocab_size=69, max_positions=30)
-        save_model(
-            folder / name,
-            build_model(config, head, len(labels)),
-            model_name="logo_tiny",
-            config=config,
-            head=head,
-            tokenizer_name="kmer3",
-            tokenizer=TOKENIZERS.get("kmer3"),
-            labels=labels,
-        )
+        save_tiny(folder / name, head, labels)
     (folder / "store").symlink_to(small_genome.store)
     letters = decode(GenomeStore.open(small_genome.store).codes[:400])
     lengths = np.random.default_rng(0).integers(5, 90, 12)

@@ -6,34 +6,19 @@ import csv
 from pathlib import Path
 
 import pytest
-import torch
 
 from cmgems.cli.main import run
 from cmgems.genome import GenomeStore
-from cmgems.models import MODELS, build_model, save_model
-from cmgems.tokenization import TOKENIZERS
 
 CONTIG = "ACGTTGCAACGGATTCCAGT" * 2
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
+def place(tmp_path_factory, save_tiny) -> Path:
     """Two models, a store, and files in which two records of four cannot be used."""
     folder = tmp_path_factory.mktemp("place")
     for head, labels in (("masked_lm", []), ("classification", ["a", "b"])):
-        torch.manual_seed(0)
-        config = MODELS.build("logo_tiny", vocab_size=69, max_positions=30)
-        (folder / head).mkdir()
-        save_model(
-            folder / head,
-            build_model(config, head, len(labels)),
-            model_name="logo_tiny",
-            config=config,
-            head=head,
-            tokenizer_name="kmer3",
-            tokenizer=TOKENIZERS.get("kmer3"),
-            labels=labels,
-        )
+        save_tiny(folder / head, head, labels)
     (folder / "g.fa").write_text(f">chr1\n{CONTIG}\n")
     GenomeStore.build(folder / "g.fa", folder / "store")
     (folder / "s.fa").write_text(">a\nACGTACGT\n>bad1\nAC\n>bad2\nACGUACGU\n>d\nGGATTCCA\n")
