@@ -137,7 +137,7 @@ class Comparison:
         """The defined test scores by the titles of the datasets for which the metric is reported; AUC is for all."""
         found: dict[str, list[Score]] = {}
         for run in self.finetuned:
-            value = run.record.score(metric, clean=self.exclude_leaks)
+            value = run.record.score(metric, "clean" if self.exclude_leaks else "all")
             if metric in (run.record.metric, "auc") and not math.isnan(value):
                 score = Score(run.strategy, run.seed, run.record.repeat, value)
                 found.setdefault(run.record.title, []).append(score)

@@ -13,7 +13,16 @@ from cmgems.errors import DataError
 from cmgems.evaluation.repeats import Repeat
 from cmgems.evaluation.statistics import MeanSD
 from cmgems.files import write_json
-from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED, METRIC_LABELS, SEQUENCES_CUT, metric_key
+from cmgems.runs.summary import (
+    CLASSES_PREDICTED,
+    LEAKED,
+    METRIC_LABELS,
+    NOVEL,
+    SEQUENCES_CUT,
+    TEST_SEQUENCES,
+    Part,
+    metric_key,
+)
 
 FILE = "results.json"
 # Metrics of a table, which are shown in percent: all but the mean squared error, in this order.
@@ -51,10 +60,16 @@ class Record:
         """'seed0', 'draw3-seed0'."""
         return Repeat(self.seed, self.draw).name
 
-    def score(self, metric: str, *, clean: bool = False) -> float:
-        """A test metric ("mcc"), ``clean`` without the test rows that are in train; NaN if undefined or missing."""
-        value = self.summary.get(metric_key(metric, clean=clean and bool(self.summary.get(LEAKED))))
+    def score(self, metric: str, part: Part = "all") -> float:
+        """A test metric ("mcc") of all test rows or of a part; NaN if undefined or missing."""
+        value = self.summary.get(metric_key(metric, "all" if self._is_all(part) else part))
         return math.nan if value is None else float(value)
+
+    def _is_all(self, part: Part) -> bool:
+        """Whether a part is all test rows: then the summary does not repeat their scores."""
+        if part == "novel":
+            return NOVEL in self.summary and self.summary[NOVEL] == self.summary.get(TEST_SEQUENCES)
+        return part == "clean" and not self.summary.get(LEAKED)
 
 
 @dataclass(frozen=True)
@@ -113,9 +128,10 @@ class Line:
     def metric(self) -> str:
         return self.records[0].metric
 
-    def score(self, metric: str, *, clean: bool = False) -> MeanSD:
+    def score(self, metric: str, part: Part = "all") -> MeanSD:
         """Over the runs, in percent; undefined scores are left out."""
-        values = [100 * record.score(metric, clean=clean or self.exclude_leaks) for record in self.records]
+        part = "clean" if part == "all" and self.exclude_leaks else part
+        values = [100 * record.score(metric, part) for record in self.records]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
     def counts(self, key: str) -> list[int]:
