@@ -11,10 +11,10 @@ from typing import Any
 
 from cmgems.errors import DataError
 from cmgems.evaluation.models import Model
-from cmgems.evaluation.results import METRICS, Record, read_json, without_nan
+from cmgems.evaluation.results import METRICS, Record
 from cmgems.evaluation.runs import Evaluation
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
-from cmgems.files import write_json
+from cmgems.files import read_json, without_nan, write_json
 from cmgems.runs import RunReader
 from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND
 

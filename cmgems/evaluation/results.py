@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 from cmgems.errors import DataError
 from cmgems.evaluation.repeats import Repeat
 from cmgems.evaluation.statistics import MeanSD
-from cmgems.files import write_json
+from cmgems.files import read_json, without_nan, write_json
 from cmgems.runs.summary import (
     CLASSES_PREDICTED,
     LEAKED,
@@ -171,27 +170,3 @@ def read_results(folder: Path) -> Results:
         return Results(**{**values, "absent": tuple(values["absent"])})
     except (KeyError, TypeError) as error:
         raise DataError("not the results of an evaluation", where=folder / FILE, why=str(error)) from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file.
-
-    Raises:
-        DataError: if there is none.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError("cannot read the results", where=path, why=str(error)) from error
-    if not isinstance(values, dict):
-        raise DataError("cannot read the results", where=path, why="the file does not hold a mapping")
-    return values
-
-
-def without_nan(value: Any) -> Any:
-    """JSON values with null for every NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
