@@ -54,7 +54,7 @@ def tables(found: Audit) -> list[tuple[list[str], Cells]]:
         ]
         rows = []
         for one in found.baselines.families:
-            scores = (one.chosen_by, one.test[metric], one.novel.get(metric, math.nan))
+            scores = (one.chosen_by, one.score(metric), one.score(metric, "novel"))
             rows.append([one.family, one.name, *map(_number, scores)])
         made.append((header, rows))
     return made
@@ -70,8 +70,7 @@ def remarks(found: Audit) -> list[str]:
             f"{found.twin_rules['same']:.3f}; the one they do not have: {found.twin_rules['other']:.3f}"
         )
     if found.baselines is not None:
-        best = found.baselines.best
-        lines.append(f"best baseline: {best.family}, {best.name}")
+        lines.append(f"best baseline: {found.baselines.best.title}")
     return lines
 
 
