@@ -42,7 +42,7 @@ from cmgems.runs import (
     stop_signals,
     summary,
 )
-from cmgems.tasks import TASKS, loss_weight, predict_logits
+from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.forward import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
@@ -171,7 +171,7 @@ class Learner:
         self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute, world: World
     ) -> None:
         self.config, self.source, self.world, self.names = config, source, world, train.names
-        self.task = config.task.build(TASKS).fit(train.targets)
+        self.task = config.task.build(TASKS).fit(train.targets, train.names)
         self.model = source.with_head(self.task.head, len(train.names))
         if config.lora is not None:
             add_lora(self.model, config.lora)
@@ -220,9 +220,9 @@ class Learner:
                 with self.compute.autocast():
                     logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
                 share = logits.sum() * 0
-                if weight := loss_weight(labels[part]):
+                if weight := self.task.loss_weight(labels[part]):
                     mean = self.task.loss(logits, self.compute.move(labels[part]))
-                    share = mean * (weight / loss_weight(labels))
+                    share = mean * (weight / self.task.loss_weight(labels))
                 share.backward()
                 total += share.detach()
         return self.world.sum_tensor(total)
