@@ -12,11 +12,13 @@ import numpy as np
 from cmgems.config import input_path
 from cmgems.data.columns import Columns
 from cmgems.data.encoder import End, RowEncoder
+from cmgems.data.intervals import check_intervals, open_intervals
 from cmgems.data.label_files import Row, RowReader, labels_content
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError
-from cmgems.genome import alphabet
+from cmgems.files import sha256_of
+from cmgems.genome import alphabet, store_content
 from cmgems.genome.letters import check_sequence
 from cmgems.masking.random import turned_rows
 from cmgems.reading import Invalid
@@ -29,6 +31,9 @@ class LabelledConfig:
 
     Attributes:
         dir: Folder with train, dev and test files.
+        store: Genome store of which the rows are intervals; None if they hold sequences.
+        aliases: Table of other names of its contigs.
+        window: Intervals are widened or cut to this many bp around their middle; None for as they are.
         sequence: Column that holds the bases.
         labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
         invalid: What to do about a row that cannot be used: `stop`, or `skip` it and name it in the run's skipped.csv.
@@ -44,6 +49,9 @@ class LabelledConfig:
     """
 
     dir: Path = input_path(labels_content)
+    store: Path | None = input_path(store_content, None)
+    aliases: Path | None = input_path(sha256_of, None)
+    window: int | None = None
     sequence: str = "sequence"
     labels: tuple[str, ...] = ("label",)
     invalid: Literal["stop", "skip"] = "stop"
@@ -62,8 +70,18 @@ class LabelledConfig:
             raise CmgemsError("`draw` must be 0 or more, and needs shots: the rows of a class in one draw")
         if self.max_tokens is not None and self.max_tokens < 3:
             raise CmgemsError(f"`max_tokens` must be 3 or more, but is {self.max_tokens}")
+        check_intervals(self.store, self.aliases, self.window)
         if not 0 <= self.reverse_complement <= 1:
             raise CmgemsError(f"`reverse_complement` must be from 0 to 1, but is {self.reverse_complement}")
+
+    def columns(self) -> Columns:
+        """What the columns of the files hold.
+
+        Raises:
+            DataError: if the genome or the table of names cannot be read.
+        """
+        intervals = open_intervals(self.store, self.aliases, self.window)
+        return Columns(self.sequence, self.labels, intervals=intervals)
 
     def unusable_rows(self) -> Invalid:
         """What to do about rows that cannot be used."""
@@ -155,8 +173,7 @@ def read_splits(
         check_sequence(alphabet.encode(row.bases.encode()), least_bases, row.where)
         kind.check(row)
 
-    columns = Columns(config.sequence, config.labels)
-    rows = RowReader(columns, invalid, kind.may_be_empty, check).read(find_layout(config.dir))
+    rows = RowReader(config.columns(), invalid, kind.may_be_empty, check).read(find_layout(config.dir))
     names = kind.names(rows["train"], config.labels)
     tokens = min(config.max_tokens or max_positions, max_positions)
     encoder = RowEncoder(tokenizer, tokens, len(names))
