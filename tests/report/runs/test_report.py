@@ -19,8 +19,8 @@ from cmgems.report.runs.report import write_report
 from cmgems.report.theme import THEME
 
 FIGURES = [
-    "run1-loss", "run1-perplexity", "run1-right", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi", "run1-masked",
-    "run1-embedding-gc", "run1-embedding-rank", "finetuning-loss", "finetuning-dev",
+    "run1-loss", "run1-perplexity", "run1-right", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi",
+    "run1-masked", "run1-embedding-gc", "run1-embedding-rank", "finetuning-loss", "finetuning-dev",
 ]  # fmt: skip
 TAB, ENTER = "\ue004", "\ue007"
 
