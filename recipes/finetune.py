@@ -178,7 +178,7 @@ class Learner:
         self._saved_form = copy.deepcopy(self.model)
         self.model.to(compute.device)
         rows = math.ceil(config.batch_size / world.size)  # some ranks have one less
-        tokens = rows * max(map(len, train.ids))
+        tokens = rows * train.longest
         self.compute = choose_graphs(compute, self.model, source.config, tokens, world)
         self._called = prepare_model(self.model, config.parallel, self.compute, world)
         self.optimizer = build_optimizer(self.model, config.optim)

@@ -6,7 +6,9 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from cmgems.data.copies import find_copies
 from cmgems.data.labelled import LabelledSet
+from cmgems.data.twins import count_twins
 
 
 def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
@@ -18,6 +20,24 @@ def leaked_rows(train: LabelledSet, test: LabelledSet) -> np.ndarray:
     """
     train_rows, test_rows = _comparable(train, test)
     return found_in(test_rows, train_rows)
+
+
+def novel_rows(test: LabelledSet, known: Sequence[LabelledSet]) -> np.ndarray:
+    """Which test rows have no copy, near copy or twin among ``known``, whatever their labels: bool (N,).
+
+    Args:
+        test: N sequences.
+        known: What a model was trained and chosen on. Of sets without ``bases`` equal ids are looked for, no more.
+    """
+    if not all(len(one.bases) == len(one) for one in (test, *known)):
+        return ~np.any([leaked_rows(one, test) for one in known], axis=0)
+    return are_novel(test.bases, [bases for one in known for bases in one.bases])
+
+
+def are_novel(rows: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """As ``novel_rows``, of sequences in capitals."""
+    twins = count_twins(rows, known, np.zeros(len(known), np.int64))
+    return ~(find_copies(rows, known).copied | twins.any(1))
 
 
 def excluded_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:

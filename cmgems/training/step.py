@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from cmgems.distributed import World
 from cmgems.masking import MaskedBatch
 from cmgems.models.base import Layout
+from cmgems.models.packing import Kernel
 from cmgems.tokenization import IGNORE
 from cmgems.training.compute import Compute
 from cmgems.training.cuda_graphs import begin_pass
@@ -74,7 +76,7 @@ class MaskedLMLoss(nn.Module):
         self.model = model
         # A plugin's encoder may be no `Encoder`, and know padded rows only.
         encoder = getattr(model, "module", model).encoder
-        self.packable = bool(getattr(encoder, "packs", False))
+        self.packed_by: tuple[Kernel, ...] = getattr(encoder, "packed_by", ())
 
     def forward(
         self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
@@ -97,8 +99,9 @@ def loss_sum(loss: nn.Module, batch: MaskedBatch, compute: Compute, *, training:
         training: False for a model that is not compiled.
     """
     with compute.autocast():
-        static, packable = training and compute.compiled, bool(loss.packable)
-        total: torch.Tensor = loss(*loss_inputs(batch, compute, static=static, packable=packable))
+        packed_by = cast(tuple[Kernel, ...], loss.packed_by)
+        static = training and compute.compiled
+        total: torch.Tensor = loss(*loss_inputs(batch, compute, static=static, packed_by=packed_by))
     return total
 
 

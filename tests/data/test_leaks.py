@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmgems.data import LabelledConfig, LabelledSet, leaked_rows, read_splits
+from cmgems.data import LabelledConfig, LabelledSet, leaked_rows, novel_rows, read_splits
 from cmgems.data.leaks import repeats
 from cmgems.tokenization import TOKENIZERS
 
@@ -56,3 +56,22 @@ def test_repeats():
 def test_known_leaks_of_gue(shared_data, name, rows):
     splits = read_splits(LabelledConfig(shared_data / f"gue/GUE/prom/prom_{name}"), KMER6, 512)
     assert leaked_rows(splits["train"], splits["test"]).sum() == rows
+
+
+def of_bases(*bases):
+    return LabelledSet(
+        [np.zeros(3, np.int32)] * len(bases), np.zeros(len(bases), np.int64), ("0", "1"), bases=bases
+    )
+
+
+def test_novel_rows_have_no_copy_and_no_twin():
+    train, dev = of_bases("ACGTTGCAAC", "ACCAGATTTT"), of_bases("GGGGGTGGGG")
+    test = of_bases("ACGTTGCAAC", "GTTGCAACGT", "AGACCATTTT", "GGGGGAGGGG", "CATCATCATC")
+    assert novel_rows(test, [train, dev]).tolist() == [False, False, False, False, True]
+    assert novel_rows(test, [train]).tolist() == [False, False, False, True, True]
+
+
+def test_novel_rows_of_sets_without_bases_are_those_with_other_ids():
+    ids = [np.array([1, n, 2], np.int32) for n in (5, 6, 7)]
+    one, other = (LabelledSet(some, np.zeros(2, np.int64), ("0", "1")) for some in (ids[:2], ids[1:]))
+    assert novel_rows(other, [one]).tolist() == [False, True]

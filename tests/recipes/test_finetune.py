@@ -99,6 +99,19 @@ def test_a_signal_stops_in_order_and_the_run_goes_on_to_the_bit(
     assert summary(out) == summary(finished)
 
 
+def test_a_run_on_both_strands_goes_on_to_the_bit(small_labelled, tmp_path, at_step, monkeypatch):
+    both = ["data.reverse_complement=0.5", "max_steps=8"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert run(command(small_labelled, whole, *both)) == 0
+    at_step(3, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        run(command(small_labelled, stopped, *both))
+    monkeypatch.undo()
+    assert run(command(small_labelled, stopped, *both)) == 0
+    assert figures(stopped) == figures(whole)
+    assert summary(stopped) == summary(whole)
+
+
 def test_a_signal_in_the_last_step_leaves_the_scoring_for_later(
     finished, small_labelled, tmp_path, at_step, monkeypatch
 ):

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from cmgems import tasks
 from cmgems.errors import CmgemsError
+from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.integrations.fairseq2.fixed_mask import OnceReader
 from cmgems.integrations.fairseq2.labelled import DevUnit, LabelledReader, LabelledRows, LabelledSequences
 from cmgems.integrations.fairseq2.model_folders import ModelFolders
@@ -135,7 +136,8 @@ class FinetuneRecipe(Recipe):
 
         trained = context.get_data_parallel_model()
         parts = config.trainer.grad_accumulation.num_batches
-        reader = LabelledReader(train, settings.sequences, parts, tokenizer.own, limit, seed, gangs)
+        beginning = Beginning(settings, seed)
+        reader = LabelledReader(train, settings.sequences, parts, tokenizer.own, limit, beginning, gangs)
         units: list[EvalUnit[Any]] = []
         readers: list[DataReader[Any]] = []
         if dev is not None:

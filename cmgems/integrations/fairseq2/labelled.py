@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from cmgems.config import Component, component, load_config
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
+from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.integrations.fairseq2.fixed_mask import Once
 from cmgems.tasks import TASKS, Task, loss_weight, predict_logits
 from cmgems.tokenization import Tokenizer
@@ -131,7 +132,7 @@ class LabelledReader(DataReader[LabelledRows]):
         parts: Into how many batches this process' share of a step is cut.
         tokenizer: For padding.
         max_positions: Widest row.
-        seed: Of the orders.
+        beginning: The data set's settings, and the seed of the orders.
         gangs: The processes.
 
     Raises:
@@ -145,11 +146,12 @@ class LabelledReader(DataReader[LabelledRows]):
         parts: int,
         tokenizer: Tokenizer,
         max_positions: int,
-        seed: int,
+        beginning: Beginning,
         gangs: Gangs,
     ) -> None:
         self._train, self._sequences, self._parts = train, sequences, parts
-        self._tokenizer, self._max_positions, self._seed, self._dp = tokenizer, max_positions, seed, gangs.dp
+        self._tokenizer, self._max_positions = tokenizer, max_positions
+        self._beginning, self._dp = beginning, gangs.dp
         shares = parts * self._dp.size
         if min(sequences, len(train)) < shares:
             raise CmgemsError(
@@ -165,7 +167,7 @@ class LabelledReader(DataReader[LabelledRows]):
         self._batches = islice(self._of_epoch(epoch), taken, None)
 
     def _of_epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = (self._seed, epoch)
+        order = (self._beginning.seed, epoch)
         return labelled_batches(self._train, self._sequences, self._tokenizer, self._max_positions, order)
 
     def __iter__(self) -> Self:
@@ -191,13 +193,17 @@ class LabelledReader(DataReader[LabelledRows]):
         self._start(self._epoch, 0)
 
     def state_dict(self) -> dict[str, object]:
-        """Epoch, steps taken of it, and the seed."""
-        return {"epoch": self._epoch, "taken": self._taken, "seed": self._seed}
+        """Epoch, steps taken of it, and what the run began with: plain values."""
+        return {"epoch": self._epoch, "taken": self._taken, **self._beginning.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Go to where ``state_dict`` was called."""
+        """Go to where ``state_dict`` was called.
+
+        Raises:
+            CheckpointError: if the run began with other data or another seed.
+        """
         state: dict[str, Any] = state_dict
-        self._seed = state["seed"]
+        self._beginning.check(state)
         self._start(state["epoch"], state["taken"])
 
     @property

@@ -1,0 +1,109 @@
+"""Rows of one split that another holds too: the same letters, the other strand, or nearly the same.
+
+Two rows are near copies if 10 % of the longer one's length in bases put in, left out or changed makes the one of the
+other (edit distance), on either strand. Candidates share words of k bases: each edit spoils at most k of the words of a
+row, so a near copy shares all but k times the edits. Of long rows a share of the words stands for all, chosen by a hash
+of the word: the same words in every row. Among rows of about one length, up to 250 bp, no near copy is missed, but for
+words that more than 2,000 rows hold (the first 2,000 are looked at) and rows of which 16 better candidates have failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cmgems.data.kernels import have_near_copy
+from cmgems.data.words import PackedRows, Words
+from cmgems.genome import alphabet
+
+SHARE = 0.1
+WORDS_A_ROW = 250
+LONGEST_LIST = 2_000
+TRIED = 16
+# Bases of a word by the usual length of a row (bp): chance puts a word of theirs into few other rows, and where it
+# can, every near copy has some whole.
+WORD_LENGTHS = ((30, 4), (50, 6), (2_000, 8))
+LONG_WORD = 11
+HASH = np.uint32(2_654_435_769)  # Knuth's multiplicative hash: 2^32 / golden ratio, odd
+
+Rows = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """Which rows are copies of other rows; a row is of one kind at most.
+
+    Attributes:
+        exact_N: The same letters.
+        reverse_N: The letters of the other strand.
+        near_N: Nearly the same, of either strand.
+    """
+
+    exact_N: Rows
+    reverse_N: Rows
+    near_N: Rows
+
+    @property
+    def copied(self) -> Rows:
+        """Those of any kind: bool (N,)."""
+        return self.exact_N | self.reverse_N | self.near_N
+
+
+def find_copies(rows: Sequence[str], others: Sequence[str]) -> Copies:
+    """Which of ``rows`` are copies of ``others``.
+
+    Args:
+        rows: N sequences, in capitals.
+        others: Sequences, in capitals.
+    """
+    known = set(others)
+    exact_N = _found(rows, known)
+    opposite = [reverse_complement(bases) for bases in rows]
+    reverse_N = ~exact_N & _found(opposite, known)
+    near_N = exact_N | reverse_N  # those need no search
+    _search(rows, opposite, others, near_N)
+    return Copies(exact_N, reverse_N, near_N & ~exact_N & ~reverse_N)
+
+
+def reverse_complement(bases: str) -> str:
+    """The other strand, read 5' to 3'; what is no base becomes N."""
+    return alphabet.decode(alphabet.reverse_complement(alphabet.encode(bases.encode())))
+
+
+def _found(rows: Sequence[str], known: set[str]) -> Rows:
+    return np.array([bases in known for bases in rows], np.bool_)
+
+
+def _search(rows: Sequence[str], opposite: Sequence[str], others: Sequence[str], found_N: Rows) -> None:
+    """Set ``found_N`` where a row or its other strand is a near copy."""
+    packed = PackedRows.of(others)
+    typical = int(np.median(packed.lengths))
+    k = next((k for length, k in WORD_LENGTHS if typical <= length), LONG_WORD)
+    share = min(1.0, WORDS_A_ROW / max(typical, 1))
+    theirs = _words(packed, k, share)
+    by_word = np.argsort(theirs.numbers_W, kind="stable")
+    holders = theirs.rows_W[by_word]
+    holder_ends = np.searchsorted(theirs.numbers_W[by_word], np.arange(4**k + 1))
+    for strand in (rows, opposite):
+        mine = PackedRows.of(strand)
+        own = _words(mine, k, share)
+        word_ends = np.searchsorted(own.rows_W, np.arange(len(mine) + 1))
+        have_near_copy(
+            mine.codes_T, mine.ends, own.numbers_W, word_ends, k,
+            packed.codes_T, packed.ends, holders, holder_ends, LONGEST_LIST, TRIED, SHARE, found_N,
+        )  # fmt: skip
+
+
+def _words(packed: PackedRows, k: int, share: float) -> Words:
+    """The different words of each row, ordered by row, as far as the hash of a word is below ``share``."""
+    numbers, rows, _ = packed.words(k)
+    if share < 1:
+        kept = numbers.astype(np.uint32) * HASH < share * 2**32
+        numbers, rows = numbers[kept], rows[kept]
+    pairs = np.unique(rows.astype(np.int64) << 32 | numbers)
+    return Words(
+        (pairs & (2**32 - 1)).astype(np.int32), (pairs >> 32).astype(np.int32), np.empty(0, np.int32)
+    )
