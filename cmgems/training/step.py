@@ -181,7 +181,7 @@ def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute,
 def _nats_and_right(loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute) -> torch.Tensor:
     """Summed cross-entropy of the masked tokens of one batch, and how many are the first guess: float64 (2,)."""
     with compute.autocast():
-        *inputs, labels_M = loss_inputs(batch, compute, static=False, packable=loss.packable)
+        *inputs, labels_M = loss_inputs(batch, compute, static=False, packed_by=loss.packed_by)
         logits_MV = loss.model(*inputs)
         nats = loss.of_logits(logits_MV, labels_M)
     right = (logits_MV.argmax(-1) == labels_M).sum()
