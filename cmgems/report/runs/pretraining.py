@@ -33,6 +33,7 @@ SETTINGS = {
     "peak learning rate": "optim.lr",
     "nominal masking rate": "masking.rate",
     "target masking rate": "masking.target_rate",
+    "masking rate schedule": "masking.rate_schedule",
     "seed": "seed",
 }
 
