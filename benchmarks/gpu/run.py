@@ -1,4 +1,4 @@
-"""One of the three runs on a GPU, within a deadline: parts one after the other, each killed when its time is over.
+"""One of the runs on a GPU, within a deadline: parts one after the other, each killed when its time is over.
 
     python benchmarks/gpu/run.py 1 --out OUT            README.md says what must be there before
 
@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bare import install, unpack
 from plan import RUNS, Part
 from results import RESULTS, append, read
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+SITE, TRITON = "site", "triton"  # folders of the work folder: packages, Triton's cache
 GRACE = 3.0  # seconds between asking a part to stop and killing it
 TAIL = 12  # lines shown of a part that went wrong
 
@@ -177,9 +179,9 @@ def _state(code: int | None) -> str:
 
 def environment(out: Path, work: Path) -> dict[str, str]:
     """Of the parts: this checkout and the wheels are found, and every cache lies in ``work``."""
-    paths = [work / "site", ROOT, ROOT / "benchmarks", HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [work / SITE, ROOT, ROOT / "benchmarks", HERE, *filter(None, [os.environ.get("PYTHONPATH")])]
     caches = {
-        "TRITON_CACHE_DIR": work / "triton",
+        "TRITON_CACHE_DIR": work / TRITON,
         "TORCHINDUCTOR_CACHE_DIR": work / "inductor",
         "NUMBA_CACHE_DIR": work / "numba",
     }
@@ -212,6 +214,9 @@ def main(words: Sequence[str] | None = None) -> None:
         shared = ["--work", str(work), "--prepared", str(options.prepared.resolve())]
         shared += ["--quick"] * options.quick
         work.mkdir(parents=True, exist_ok=True)
+        wheels = install(options.prepared / "wheels", work / SITE)
+        unpack(options.prepared / "triton.tar", work / TRITON)
+        print(f"[{clock.now:4.0f} s] installed: {', '.join(wheels) or 'nothing was missing'}", flush=True)
         runner = Runner(out, options.run, clock, options.stretch, shared, environment(out, work))
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the part under way is stopped too
         runner.go(parts)

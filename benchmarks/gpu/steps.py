@@ -29,18 +29,21 @@ from cmgems.training.step import MaskedLMLoss, loss_sum
 Batches = list[MaskedBatch]  # the micro-batches of a step
 Loss = Callable[[], float]  # waits for a step's loss, in nats a masked token
 Step = Callable[[Batches], Loss]
-FULL, MASKED, MIXED = "507", "507 in 512 with a mask", LENGTHS[1]
+FULL, MASKED, NEARLY, MIXED = "507", "507 in 512 with a mask", "507, two rows shorter", LENGTHS[1]
 WARM_UP, DISTINCT = 4, 8
 
 
 def rows_of(lengths: str, rows: int, count: int) -> list[Batches]:
-    """``count`` steps of ``rows`` sequences: 510 bp each, with or without padding to 512, or of mixed lengths."""
+    """``count`` steps of ``rows`` sequences: 510 bp each, with or without padding to 512, or of mixed lengths.
+
+    Of those that are nearly all of 510 bp two are of half that, as where a contig ends.
+    """
     if lengths == MIXED:
         return [[batch] for batch in batches(rows, MIXED, count)]
     made = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        real_BS = np.zeros((rows, 512 if lengths == MASKED else 507), bool)
+        real_BS = np.zeros((rows, 507 if lengths == FULL else 512), bool)
         real_BS[:, :507] = True
         # The same tokens and positions whatever the width.
         ids_BS = np.zeros(real_BS.shape, np.int32)
@@ -48,6 +51,11 @@ def rows_of(lengths: str, rows: int, count: int) -> list[Batches]:
         chosen = np.sort(rng.choice(rows * 507, round(0.15 * rows * 507), replace=False))
         positions_M = chosen // 507 * real_BS.shape[1] + chosen % 507
         labels_M = rng.integers(5, 4101, len(chosen))
+        if lengths == NEARLY:
+            real_BS[:2, 256:] = False
+            ids_BS[~real_BS] = 0
+            kept_M = real_BS.reshape(-1)[positions_M]
+            positions_M, labels_M = positions_M[kept_M], labels_M[kept_M]
         made.append([MaskedBatch(ids_BS, real_BS, positions_M, labels_M, "uniform")])
     return made
 
@@ -135,7 +143,9 @@ def compiled_graphs() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def say_kernels(step: Step, made: Sequence[Batches], steps: int = 3, rows: int = 15, **names: object) -> None:
+def say_kernels(
+    step: Step, made: Sequence[Batches], steps: int = 3, shown: int = 15, **names: object
+) -> None:
     """The costliest kernels of a step, in ms, and their share of the time that the GPU worked."""
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as running:
         seconds = timed(step, made, steps)
@@ -152,7 +162,7 @@ def say_kernels(step: Step, made: Sequence[Batches], steps: int = 3, rows: int =
             "ms": event.self_device_time_total / 1000 / steps,
             "calls": event.count / steps,
         }
-        for event in kernels[:rows]
+        for event in kernels[:shown]
     ]
     launches = sum(event.count for event in kernels) / steps
     say("kernels", **names, step_ms=1000 * seconds, busy_ms=busy, launches=launches, top=top)

@@ -9,9 +9,9 @@ from plan import RUNS
 from results import Line
 
 ABSENT = "not measured"
-FULL, MASKED, MIXED = "507", "507 in 512 with a mask", "reference lengths"
+FULL, MASKED, NEARLY, MIXED = "507", "507 in 512 with a mask", "507, two rows shorter", "reference lengths"
 OURS, PACKED, GRAPHS, EAGER = "cmgems, compiled", "cmgems, packed", "cmgems, CUDA graphs", "cmgems, eager"
-AUTOTUNED = "cmgems, autotuned"
+AUTOTUNED, FLEX = "cmgems, autotuned", "cmgems, packed by flex_attention"
 THEIRS, THEIRS_EAGER = "Hugging Face, compiled", "Hugging Face, eager"
 # Part, lengths, side, and what else tells two of them apart.
 TRAINING: list[tuple[str, str, str, Line]] = [
@@ -23,16 +23,26 @@ TRAINING: list[tuple[str, str, str, Line]] = [
     ),
     ("autotune", FULL, AUTOTUNED, {}),
     *(("huggingface", FULL, side, {}) for side in (THEIRS, THEIRS_EAGER)),
-    *(("huggingface", MIXED, side, {}) for side in (OURS, PACKED, THEIRS, THEIRS_EAGER)),
+    ("huggingface", NEARLY, PACKED, {}),
+    *(("huggingface", MIXED, side, {}) for side in (OURS, FLEX, PACKED, THEIRS, THEIRS_EAGER)),
     *(("dnabert", FULL, side, {"attention_dropout": 0.1}) for side in (OURS, THEIRS, THEIRS_EAGER)),
     ("dnabert", FULL, OURS, {"attention_dropout": 0.0}),
-    ("dnabert", MASKED, OURS, {"attention_dropout": 0.1}),
-    ("dnabert", MIXED, PACKED, {"attention_dropout": 0.0}),
-    *(("dnabert", MIXED, side, {"attention_dropout": 0.1}) for side in (OURS, THEIRS)),
+    *(("dnabert", MIXED, side, {"attention_dropout": 0.1}) for side in (PACKED, THEIRS)),
 ]
 FAMILIES = ("logo", "dnabert2", "nt_500m", "nt_v2_50m")
-KERNELS = [(name, "bf16") for name in ("default", "cuDNN", "flash", "efficient", "math")] + [
-    ("efficient", "fp32")
+KERNELS = [
+    *((name, "bf16") for name in ("default", "packed", "cuDNN", "flash", "efficient", "math")),
+    ("efficient", "fp32"),
+]
+WITH_A_MASK = [
+    ("default", "bf16"),
+    ("packed", "bf16"),
+    ("efficient", "fp32"),
+]  # the others would be the default
+WITHOUT = [kernel for kernel in KERNELS if kernel[0] != "packed"]
+PROFILED = [
+    *(("logo", lengths) for lengths in (MASKED, FULL, NEARLY, MIXED)),
+    *(("dnabert", lengths) for lengths in (FULL, MIXED)),
 ]
 SETS = {
     "logo": [("Prom-core", 10), ("Prom-core", 100), ("Splice-40", 10), ("Splice-40", 100), ("Silencer", 10)],
@@ -78,27 +88,24 @@ def machine(lines: list[Line]) -> str:
 def agreement(lines: list[Line]) -> str:
     """Errors of the gradients, by family and kernel."""
 
-    def text(line: Line, error: str) -> str:
+    def text(line: Line) -> str:
         if line.get("not_finite"):
             return f"**not finite** at {', '.join(map(str, line['not_finite']))}"
         if line.get("refused"):
             return "refused"
         wrong = line.get("agrees") is False
-        return cell(line, error, lambda x: f"**{x:.1e}**" if wrong else f"{x:.1e}")
+        return cell(line, "gradient_error", lambda x: f"**{x:.1e}**" if wrong else f"{x:.1e}")
 
-    rows = []
-    for family in FAMILIES:
-        for mask in (True, False):
-            of = [
-                find(lines, what="agreement", family=family, mask=mask, backend=b, precision=p)
-                for b, p in KERNELS
-            ]
-            rows.append(
-                [f"`{family}`", "yes" if mask else "no", *(text(one, "gradient_error") for one in of)]
-            )
-    for mask in (True, False):
-        of = [find(lines, what="low scores", mask=mask, backend=backend) for backend, _ in KERNELS[:-1]]
-        rows.append(["very low scores", "yes" if mask else "no", *(text(one, "error") for one in of), "-"])
+    def row(name: str, mask: bool, ways: Sequence[tuple[str, str]], **fields: object) -> list[str]:
+        found = {(b, p): text(find(lines, mask=mask, backend=b, precision=p, **fields)) for b, p in ways}
+        return [name, "yes" if mask else "no", *(found.get(way, "-") for way in KERNELS)]
+
+    rows = [
+        row(f"`{family}`", mask, ways, what="agreement", family=family)
+        for family in FAMILIES
+        for mask, ways in ((True, WITH_A_MASK), (False, WITHOUT))
+    ]
+    rows += [row("very low scores", mask, WITHOUT[:-1], what="low scores") for mask in (True, False)]
     heads = " | ".join(f"{name}, {precision}" for name, precision in KERNELS)
     chosen = [
         f"{line['kernel']} for {line['width']} tokens with{'' if line['mask'] else 'out'} a mask"
@@ -125,7 +132,9 @@ def speed(lines: list[Line]) -> str:
                 cell(line, "seconds", lambda x: f"{1000 * x:.2f}"),
                 cell(line, "mfu", "{:.1%}".format),
                 cell(line, "tflops", lambda x: f"{x / reached:.1%}" if reached else "-"),
-                cell(line, "memory_gb", "{:.1f}".format),
+                "-"
+                if side == GRAPHS
+                else cell(line, "memory_gb", "{:.1f}".format),  # a graph's is not counted
                 cell(line, "ready", "{:.0f}".format),
                 cell({**line, "ratio": ratio} if line else {}, "ratio", "{:.2f}".format),
                 " to ".join(f"{loss:.4f}" for loss in (line["losses"][0], line["losses"][-1]))
@@ -151,16 +160,16 @@ def losses(lines: list[Line]) -> str:
 
 
 def kernels(lines: list[Line]) -> str:
-    """Where LOGO's step goes."""
+    """Where a step goes: the costliest kernels."""
     parts = []
-    for lengths in (MASKED, FULL):
-        line = find(lines, what="kernels", lengths=lengths)
+    for model, lengths in PROFILED:
+        line = find(lines, what="kernels", model=model, lengths=lengths)
         if not line:
-            parts.append(f"{lengths}: {ABSENT}.")
+            parts.append(f"`{model}`, {lengths}: {ABSENT}.")
             continue
         parts.append(
-            f"{lengths}: {line['busy_ms']:.2f} ms of kernels in a step of {line['step_ms']:.2f} ms under the profiler, "
-            f"{line['launches']:.0f} launches."
+            f"`{model}`, {lengths}: {line['busy_ms']:.2f} ms of kernels, a step of {line['step_ms']:.2f} ms under the "
+            f"profiler, {line['launches']:.0f} launches."
         )
         rows = [[f"`{k['kernel'][:80]}`", f"{k['ms']:.3f}", f"{k['calls']:.0f}"] for k in line["top"]]
         parts.append(table("kernel | ms a step | launches", rows))
@@ -192,7 +201,7 @@ RUN_HEADS = (
 
 def users(lines: list[Line]) -> str:
     """Runs by `cmgems run`, and one that was killed."""
-    of = {name: find(lines, what="run", model=name, run=1) for name in ("logo", "nt_v2_50m", "dnabert2")}
+    of = {name: find(lines, what="run", model=name) for name in ("logo", "nt_v2_50m", "dnabert2")}
     rows = [run_row(line, f"`{name}`") for name, line in of.items()]
     resume, text = find(lines, what="resume"), f"Kill and resume: {ABSENT}."
     if resume:

@@ -22,6 +22,15 @@ def draw(
     ] = "10,50,100,500,1000",
     draws: Annotated[int, typer.Option(metavar="N", help="Training sets of each size.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    store: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Genome store that the rows are intervals of.")
+    ] = None,
+    aliases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of other names of its contigs.")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(metavar="BP", help="Widen or cut intervals to this around their middle.")
+    ] = None,
     sequence: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the bases.")] = "sequence",
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")] = "label",
     skip_invalid: Annotated[
@@ -37,6 +46,7 @@ def draw(
     """
     from cmgems.data.columns import Columns
     from cmgems.data.draw_files import write_draws
+    from cmgems.data.intervals import open_intervals
     from cmgems.errors import CmgemsError
     from cmgems.reading import Invalid
     from cmgems.runs.layout import SKIPPED
@@ -47,7 +57,8 @@ def draw(
         raise CmgemsError(
             "not whole numbers", where="--shots", why=repr(shots), fix="give them as 10,50,100"
         ) from None
-    columns = Columns(sequence, (label,), ("--sequence", "--label"))
+    intervals = open_intervals(store, aliases, window)
+    columns = Columns(sequence, (label,), ("--sequence", "--label"), intervals)
     invalid = Invalid("--skip-invalid", skip_invalid)
     written = write_draws(folder, out, numbers, draws, seed, columns, invalid)
     for number in written.shots:

@@ -1,12 +1,14 @@
-"""Which columns of a table hold the sequences and the labels, and what to say where they are missing."""
+"""Which columns of a table hold the sequences, or name intervals of a genome, and which the labels."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cmgems.data.intervals import Intervals, are_intervals
 from cmgems.errors import DataError
-from cmgems.genome.letters import foreign_letter
+from cmgems.genome.letters import bases_of, foreign_letter
 from cmgems.reading import Invalid, Table
 
 LABEL_NAMES = ("label", "labels", "target", "targets", "class", "y", "category")
@@ -22,34 +24,65 @@ class Columns:
         sequence: Holds the bases.
         labels: Hold the labels.
         options: How a user names the two, for messages.
+        intervals: Where the bases come from, if a row names an interval of a genome; ``sequence`` is not used then.
     """
 
     sequence: str = "sequence"
     labels: tuple[str, ...] = ("label",)
     options: tuple[str, str] = ("data.sequence", "data.labels")
+    intervals: Intervals | None = None
 
     def find(self, table: Table) -> list[int]:
-        """The indices of the sequence's and the labels' columns.
+        """The indices of the columns that say what the bases are, and of the labels'.
 
         Raises:
             DataError: if one is missing, with the columns that may be meant; or if one is there twice.
         """
-        places = [_places(table.header, name) for name in (self.sequence, *self.labels)]
-        for name, found in zip((self.sequence, *self.labels), places, strict=True):
+        if self.intervals is not None:
+            return [*self.intervals.find(table), *self._named(table, self.labels)]
+        return self._named(table, (self.sequence, *self.labels))
+
+    def bases(self, cells: Sequence[str], where: str) -> str:
+        """The bases of a row, a letter each.
+
+        Args:
+            cells: Those in front of the labels'.
+            where: File and line, for messages.
+
+        Raises:
+            RecordError: if there are none, or a letter is no nucleotide code.
+        """
+        if self.intervals is not None:
+            return self.intervals.bases(cells, where)
+        bases = bases_of(cells[0], where)
+        if problem := foreign_letter(bases.encode(), where):
+            raise problem
+        return bases
+
+    def _named(self, table: Table, names: Sequence[str]) -> list[int]:
+        places = [_places(table.header, name) for name in names]
+        for name, found in zip(names, places, strict=True):
             if len(found) > 1:
                 fix = "name every column otherwise"
                 raise DataError(f"column {name!r} appears twice", where=table.where, fix=fix)
         if not all(places):
-            raise self._missing(table, [not places[0], not all(places[1:])])
+            raise self._missing(table, [name for name, found in zip(names, places, strict=True) if not found])
         return [index for (index,) in places]
 
-    def _missing(self, table: Table, missing: list[bool]) -> DataError:
+    def _missing(self, table: Table, names: list[str]) -> DataError:
         header = table.header
+        if self.labels and self.sequence in names and are_intervals(header):
+            store = "data.store=" if self.options[0].startswith("data.") else "--store "
+            return DataError(
+                "intervals, and no genome",
+                where=table.where,
+                why=f"its columns are {', '.join(header)[:60]}",
+                fix=f"name the genome that they are of: {store}STORE (cmgems genome build)",
+            )
         if any(map(_are_bases, header)):
             fix = f"write the names of the columns above it: {','.join((self.sequence, *self.labels))}"
             return DataError("no header", where=table.where, why="the first line is a row", fix=fix)
-        names = [name for name in (self.sequence, *self.labels) if not _places(header, name)]
-        likely = self._likely(table, missing)
+        likely = self._likely(table, [self.sequence in names, any(name in names for name in self.labels)])
         return DataError(
             "columns missing",
             where=table.where,

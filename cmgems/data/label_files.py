@@ -6,17 +6,26 @@ import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from cmgems.data.columns import Columns
-from cmgems.data.layouts import SPLIT_COLUMN, SPLIT_OF, SPLITS, Layout, class_files, find_layout, is_table
+from cmgems.data.intervals import open_rows
+from cmgems.data.layouts import (
+    SPLIT_COLUMN,
+    SPLIT_OF,
+    SPLITS,
+    Layout,
+    class_files,
+    class_tables,
+    find_layout,
+    is_table,
+)
 from cmgems.errors import DataError, RecordError
 from cmgems.files import sha256_of, write_text
 from cmgems.genome import read_fasta
-from cmgems.genome.letters import bases_of, foreign_letter
-from cmgems.reading import Invalid, Record, open_table, read_lines
+from cmgems.reading import Invalid, Record, read_lines
 
 # How a missing value is written as text, in lower case.
 MISSING = frozenset(("nan", "-nan", "na", "n/a", "#n/a", "<na>", "null", "none", "missing", ".", "?"))
@@ -89,23 +98,39 @@ class RowReader:
             why = f"{', '.join(self.columns.labels)} are wanted"
             raise DataError("one label a sequence", where=path, why=why, fix="name one, or give a table")
         if path.is_dir():
-            for name, file in class_files(path):
-                record = self.invalid.judge(_of_class, name, file)
-                if record is not None:
-                    yield record
-        elif not is_table(path):
+            yield from self._of_classes(path)
+        elif is_table(path):
+            table = open_rows(path)
+            yield from table.records(self.columns.find(table), self.invalid)
+        else:
             for fasta in read_fasta(path, self.invalid):
                 where = f"{path}, record {fasta.name}"
                 record = self.invalid.judge(_of_fasta, fasta.name, fasta.sequence, where)
                 if record is not None:
                     yield record
-        else:
-            table = open_table(path)
-            yield from table.records(self.columns.find(table), self.invalid)
+
+    def _of_classes(self, folder: Path) -> Iterator[Record]:
+        """The rows of a folder that holds a table for each class, or a folder of sequences."""
+        columns = replace(self.columns, labels=())
+        for name, file in class_tables(folder):
+            table = open_rows(file)
+            if labelled := [label for label in self.columns.labels if label in table.header]:
+                raise DataError(
+                    "a folder of tables with labels",
+                    where=table.where,
+                    why=f"it has a column {labelled[0]!r}; in a folder each table is of one class, its name",
+                    fix=f"join them to one table {folder.name}{file.suffix}, or leave that column out",
+                )
+            for record in table.records(columns.find(table), self.invalid):
+                yield Record(record.where, [*record.cells, name])
+        for name, file in class_files(folder):
+            found = self.invalid.judge(_of_class, name, file)
+            if found is not None:
+                yield found
 
     def _of_one_file(self, path: Path) -> dict[str, list[Row]]:
         """The rows of each split of a table that says in a column which it is."""
-        table = open_table(path)
+        table = open_rows(path)
         column = [name.lower() for name in table.header].index(SPLIT_COLUMN)
         rows: dict[str, list[Row]] = {}
         for record in table.records([*self.columns.find(table), column], self.invalid):
@@ -122,13 +147,11 @@ class RowReader:
         return SPLIT_OF[name.lower()], self._row(path, Record(record.where, cells))
 
     def _row(self, path: Path, record: Record) -> Row:
-        text, *labels = record.cells
-        if not text or text.lower() in MISSING or ("" in labels and not self.may_be_empty):
+        count = len(self.columns.labels)
+        source, labels = record.cells[:-count], record.cells[-count:]
+        if not source[0] or source[0].lower() in MISSING or ("" in labels and not self.may_be_empty):
             raise RecordError("sequence or label missing", where=record.where, fix="correct it")
-        bases = bases_of(text, record.where)
-        if problem := foreign_letter(bases.encode(), record.where):
-            raise problem
-        row = Row(path, record.where, bases, tuple(labels))
+        row = Row(path, record.where, self.columns.bases(source, record.where), tuple(labels))
         self.check(row)
         return row
 
@@ -154,7 +177,8 @@ def _sha256(path: Path) -> str:
     """The sha256 of a file; of a folder of class folders that of the names and contents of its files."""
     if not path.is_dir():
         return sha256_of(path)
-    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in class_files(path))
+    files = [*class_tables(path), *class_files(path)]
+    lines = (f"{name}/{file.name} {sha256_of(file)}\n" for name, file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

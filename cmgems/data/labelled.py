@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,16 +11,18 @@ import numpy as np
 
 from cmgems.config import input_path
 from cmgems.data.columns import Columns
+from cmgems.data.encoder import End, RowEncoder
+from cmgems.data.intervals import check_intervals, open_intervals
 from cmgems.data.label_files import Row, RowReader, labels_content
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError
-from cmgems.genome import alphabet
+from cmgems.files import sha256_of
+from cmgems.genome import alphabet, store_content
 from cmgems.genome.letters import check_sequence
+from cmgems.masking.random import turned_rows
 from cmgems.reading import Invalid
 from cmgems.tokenization import IGNORE, Tokenizer, TokenMap
-
-ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class LabelledConfig:
 
     Attributes:
         dir: Folder with train, dev and test files.
+        store: Genome store of which the rows are intervals; None if they hold sequences.
+        aliases: Table of other names of its contigs.
+        window: Intervals are widened or cut to this many bp around their middle; None for as they are.
         sequence: Column that holds the bases.
         labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
         invalid: What to do about a row that cannot be used: `stop`, or `skip` it and name it in the run's skipped.csv.
@@ -37,15 +42,24 @@ class LabelledConfig:
         draw: Which of the draws of ``shots`` that the training file holds one after the other, from 0; None to draw
             by the seed.
         max_tokens: Rows longer than this are cut, with a warning; None for as many as the model takes.
+        cut: The end of a sequence at which its row is cut.
+        reverse_complement: Probability with which a training row is read on the other strand, drawn anew in each epoch.
+            Rows of dev and test never are. For tasks in which either strand has the same labels; those of bases are
+            turned with them.
     """
 
     dir: Path = input_path(labels_content)
+    store: Path | None = input_path(store_content, None)
+    aliases: Path | None = input_path(sha256_of, None)
+    window: int | None = None
     sequence: str = "sequence"
     labels: tuple[str, ...] = ("label",)
     invalid: Literal["stop", "skip"] = "stop"
     shots: int | None = None
     draw: int | None = None
     max_tokens: int | None = None
+    cut: End = "end"
+    reverse_complement: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.labels or len({self.sequence, *self.labels}) != len(self.labels) + 1:
@@ -56,10 +70,37 @@ class LabelledConfig:
             raise CmgemsError("`draw` must be 0 or more, and needs shots: the rows of a class in one draw")
         if self.max_tokens is not None and self.max_tokens < 3:
             raise CmgemsError(f"`max_tokens` must be 3 or more, but is {self.max_tokens}")
+        check_intervals(self.store, self.aliases, self.window)
+        if not 0 <= self.reverse_complement <= 1:
+            raise CmgemsError(f"`reverse_complement` must be from 0 to 1, but is {self.reverse_complement}")
+
+    def columns(self) -> Columns:
+        """What the columns of the files hold.
+
+        Raises:
+            DataError: if the genome or the table of names cannot be read.
+        """
+        intervals = open_intervals(self.store, self.aliases, self.window)
+        return Columns(self.sequence, self.labels, intervals=intervals)
 
     def unusable_rows(self) -> Invalid:
         """What to do about rows that cannot be used."""
         return Invalid("data.invalid=skip", self.invalid == "skip")
+
+
+@dataclass(frozen=True)
+class OtherStrand:
+    """The sequences of a set read on the other strand.
+
+    Attributes:
+        ids: As those of the set; the same bases, or nearly the same where the tokens of the strands differ in length.
+        labels: As those of the set; those of tokens in the order of these ids.
+        share: Probability with which a training row is read so.
+    """
+
+    ids: list[np.ndarray]
+    labels: Labels
+    share: float
 
 
 @dataclass(frozen=True)
@@ -73,6 +114,7 @@ class LabelledSet:
         names: What each output stands for: classes, labels or quantities.
         cut: How many sequences were longer than the model takes.
         bases: The sequences whole, in capitals; what ``leaked_rows`` compares.
+        other: The other strand, where it is trained on.
     """
 
     ids: list[np.ndarray]
@@ -80,6 +122,7 @@ class LabelledSet:
     names: tuple[str, ...]
     cut: int = 0
     bases: Sequence[str] = ()
+    other: OtherStrand | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,11 +132,19 @@ class LabelledSet:
         """``labels`` as one array, in the order of the sequences: those of tokens end to end."""
         return self.labels if isinstance(self.labels, np.ndarray) else np.concatenate(self.labels)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, on either strand."""
+        return max(map(len, self.ids + (self.other.ids if self.other else [])))
+
     def take(self, rows: np.ndarray) -> LabelledSet:
         """The set of some rows, by their indices."""
-        labels = self.labels[rows] if isinstance(self.labels, np.ndarray) else [self.labels[r] for r in rows]
         bases = [self.bases[r] for r in rows] if self.bases else ()
-        return LabelledSet([self.ids[r] for r in rows], labels, self.names, bases=bases)
+        other = self.other
+        if other is not None:
+            other = replace(other, ids=[other.ids[r] for r in rows], labels=_some(other.labels, rows))
+        ids = [self.ids[r] for r in rows]
+        return LabelledSet(ids, _some(self.labels, rows), self.names, bases=bases, other=other)
 
 
 def read_splits(
@@ -122,60 +173,28 @@ def read_splits(
         check_sequence(alphabet.encode(row.bases.encode()), least_bases, row.where)
         kind.check(row)
 
-    columns = Columns(config.sequence, config.labels)
-    rows = RowReader(columns, invalid, kind.may_be_empty, check).read(find_layout(config.dir))
+    rows = RowReader(config.columns(), invalid, kind.may_be_empty, check).read(find_layout(config.dir))
     names = kind.names(rows["train"], config.labels)
     tokens = min(config.max_tokens or max_positions, max_positions)
+    encoder = RowEncoder(tokenizer, tokens, len(names))
     splits = {}
     for split, of_split in rows.items():
         known, labels = encode_labels(kind, of_split, names, invalid)
         if not known:
             raise invalid.none_left("rows", of_split[0].path)
-        splits[split] = _labelled_set(known, labels, names, tokenizer, tokens)
+        codes = [alphabet.encode(row.bases.encode()) for row in known]
+        bases = [row.bases.upper() for row in known]
+        other = None
+        if split == "train" and config.reverse_complement:
+            other = OtherStrand(*encoder.other_strand(codes, labels, config.cut), config.reverse_complement)
+        ids, labels, cut = encoder.encode(codes, labels, config.cut)
+        splits[split] = LabelledSet(ids, labels, names, cut, bases, other)
     return splits
 
 
-def _labelled_set(
-    rows: list[Row], labels: Labels, names: tuple[str, ...], tokenizer: Tokenizer, tokens: int
-) -> LabelledSet:
-    ids = _encode_rows(rows, tokenizer)
-    long = [n for n, ids_S in enumerate(ids) if len(ids_S) > tokens]
-    if isinstance(labels, list):
-        token_map = TokenMap(tokenizer)
-        labels = [
-            token_map.labels(ids_S, classes_L, len(names))
-            for ids_S, classes_L in zip(ids, labels, strict=True)
-        ]
-        for n in long:
-            labels[n] = _cut(labels[n], tokens, ends=ids[n][-1] == tokenizer.sep_id)
-    for n in long:
-        ids[n] = _cut(ids[n], tokens, ends=ids[n][-1] == tokenizer.sep_id)
-    return LabelledSet(ids, labels, names, len(long), [row.bases.upper() for row in rows])
-
-
-def _cut(row_S: np.ndarray, tokens: int, *, ends: bool) -> np.ndarray:
-    """The first ``tokens`` of a row; the last of them is the row's last if that ``ends`` it, as [SEP] does."""
-    return np.append(row_S[: tokens - 1], row_S[-1]) if ends else row_S[:tokens]
-
-
-def _encode_rows(rows: Sequence[Row], tokenizer: Tokenizer) -> list[np.ndarray]:
-    """Token ids of each row, int32 (S,), with [CLS] and [SEP], however many."""
-    ids: list[np.ndarray] = []
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        ids += _encode_together([row.bases for row in rows[first : first + ROWS_AT_ONCE]], tokenizer)
-    return ids
-
-
-def _encode_together(sequences: list[str], tokenizer: Tokenizer) -> list[np.ndarray]:
-    lengths_B = np.array([len(bases) for bases in sequences], np.int32)
-    longest = int(lengths_B.max())
-    codes_BL = np.full((len(sequences), longest), alphabet.AMBIGUOUS, np.uint8)
-    for codes_L, bases in zip(codes_BL, sequences, strict=True):
-        codes_L[: len(bases)] = alphabet.encode(bases.encode())
-    # Ambiguous bases may become a token each, which token_count does not reckon with.
-    ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, max(tokenizer.token_count(longest), longest + 2))
-    kept_BS = ids_BS != tokenizer.pad_id
-    return np.split(ids_BS[kept_BS], np.cumsum(kept_BS.sum(1))[:-1])
+def _some(labels: Labels, rows: np.ndarray) -> Labels:
+    """The labels of some rows, by their indices."""
+    return labels[rows] if isinstance(labels, np.ndarray) else [labels[r] for r in rows]
 
 
 def pad_rows(rows: Sequence[np.ndarray], pad_id: int, max_positions: int, multiple: int = 8) -> np.ndarray:
@@ -209,20 +228,34 @@ def labelled_batches(
         batch_size: Rows in a batch; the last may hold fewer.
         tokenizer: For padding.
         max_positions: Widest row.
-        shuffle: (seed, epoch) of the order, or None for the order of the file.
+        shuffle: (seed, epoch) of the order, or None for the order of the file. They also decide which rows are read on
+            the other strand, if the set has it: a row's draw depends on its place in the training stream alone.
         multiple: Rows are padded to a multiple of so many tokens; a batch of nothing but the set's longest rows is not
             padded.
     """
-    lengths = np.array([len(row) for row in labelled.ids])
     order = np.arange(len(labelled))
+    turned_N = np.zeros(len(labelled), np.bool_)
     if shuffle is not None:
-        order = np.random.Generator(np.random.Philox(key=list(shuffle))).permutation(order)
+        seed, epoch = shuffle
+        order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(order)
+        if labelled.other is not None:
+            samples_N = np.arange(len(order), dtype=np.uint64) + np.uint64(epoch * len(order))
+            turned_N = turned_rows(seed, samples_N, labelled.other.share)
+    longest = labelled.longest
     for first in range(0, len(order), batch_size):
-        rows = order[first : first + batch_size]
-        unit = 1 if (lengths[rows] == lengths.max()).all() else multiple
-        ids_BS = pad_rows([labelled.ids[r] for r in rows], tokenizer.pad_id, max_positions, unit)
-        if isinstance(labelled.labels, np.ndarray):
-            yield ids_BS, labelled.labels[rows]
-        else:
-            of_tokens = [labelled.labels[r] for r in rows]
-            yield ids_BS, _padded(of_tokens, ids_BS.shape[1], IGNORE, np.int64)
+        rows, turned_B = order[first : first + batch_size], turned_N[first : first + batch_size]
+        ids, labels = _read(labelled, rows, turned_B)
+        unit = 1 if all(len(ids_S) == longest for ids_S in ids) else multiple
+        ids_BS = pad_rows(ids, tokenizer.pad_id, max_positions, unit)
+        if isinstance(labels, list):
+            labels = _padded(labels, ids_BS.shape[1], IGNORE, np.int64)
+        yield ids_BS, labels
+
+
+def _read(labelled: LabelledSet, rows: np.ndarray, turned_B: np.ndarray) -> tuple[list[np.ndarray], Labels]:
+    """The ids and labels of some rows, some of them on the other strand."""
+    strands = [labelled.other if is_turned and labelled.other else labelled for is_turned in turned_B]
+    ids = [strand.ids[r] for strand, r in zip(strands, rows, strict=True)]
+    if isinstance(labelled.labels, np.ndarray):
+        return ids, labelled.labels[rows]
+    return ids, [strand.labels[r] for strand, r in zip(strands, rows, strict=True)]

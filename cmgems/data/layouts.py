@@ -2,9 +2,11 @@
 
 A split (train, dev or test) is one of
 
-- a table, ``train.csv``: comma- or tab-separated text, JSON lines or Parquet (``cmgems.reading.open_table``);
+- a table, ``train.csv``: comma- or tab-separated text, JSON lines, Parquet, or BED
+  (``cmgems.data.intervals.open_rows``);
 - a FASTA file, ``train.fna``, with ``>name|label``;
-- a folder of class folders, ``train/<class>/*.txt``, with a sequence in each file (Genomic Benchmarks);
+- a folder of class folders, ``train/<class>/*.txt``, with a sequence in each file, or with a table for each class,
+  ``train/<class>.csv`` (Genomic Benchmarks);
 
 or all are in one table whose column ``split`` says which row is whose. Text and FASTA may be compressed. The dev file
 may be called valid, validation or val. ``test`` may be one folder up, as in the few-shot sets: ``10/train.tsv``,
@@ -19,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from cmgems.data.intervals import BED, open_rows
 from cmgems.errors import DataError, few
-from cmgems.reading import TABLE_FORMATS, open_table, split_name
+from cmgems.reading import TABLE_FORMATS, split_name
 
 SPLITS = ("train", "dev", "test")
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +34,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 SPLIT_OF = {name: split for split, names in NAMES.items() for name in names}
 FASTA = (".fa", ".fasta", ".fna")
 CLASS_FOLDERS, CLASS_FILE = "", ".txt"
-FORMATS = (*TABLE_FORMATS, *FASTA, CLASS_FOLDERS)  # if a split is there in several, the first is read
+TABLES = (*TABLE_FORMATS, BED)
+FORMATS = (*TABLES, *FASTA, CLASS_FOLDERS)  # if a split is there in several, the first is read
 SPLIT_COLUMN = "split"
 # "train_2", "test-00000-of-00002", "train.old": taken for a part of a split.
 LOOKS_LIKE_A_SPLIT = re.compile(rf"({'|'.join(SPLIT_OF)})[\W_\d].*", re.IGNORECASE)
@@ -57,7 +61,7 @@ class Layout:
 
     Attributes:
         folder: The one that was asked for.
-        files: A table, a FASTA file or a folder of class folders for each split that is there.
+        files: A table, a FASTA file or a folder of classes for each split that is there.
         one_file: The table that holds all splits; None if each has its own.
         unread: Files that look like splits and are not read.
     """
@@ -110,7 +114,15 @@ def find_layout(folder: Path) -> Layout:
 
 def is_table(path: Path) -> bool:
     """Whether a file is a table, not FASTA nor a folder of class folders."""
-    return split_name(path)[1] in TABLE_FORMATS
+    return split_name(path)[1] in TABLES
+
+
+def class_tables(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The classes of a folder that has a table for each, and the tables."""
+    for path in _visible(folder):
+        name, ending = split_name(path)
+        if ending in TABLES and ending != CLASS_FILE and path.is_file():
+            yield name, path
 
 
 def class_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -143,8 +155,7 @@ def _of_split(split: str, entries: list[Entry], folder: Path) -> list[Entry]:
     found = [
         entry
         for entry in entries
-        if entry.name.lower() in NAMES[split]
-        and (entry.format or next(class_files(entry.path), None) is not None)
+        if entry.name.lower() in NAMES[split] and (entry.format or _has_classes(entry.path))
     ]
     if len({entry.name.lower() for entry in found}) > 1:
         raise DataError(
@@ -156,8 +167,12 @@ def _of_split(split: str, entries: list[Entry], folder: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: FORMATS.index(entry.format))
 
 
+def _has_classes(folder: Path) -> bool:
+    return next(class_files(folder), None) is not None or len(list(class_tables(folder))) > 1
+
+
 def _one_file(entries: list[Entry]) -> Path | None:
     """The only table with a column that says which split a row is of."""
-    tables = [entry.path for entry in entries if entry.format in TABLE_FORMATS and entry.format != CLASS_FILE]
-    found = [path for path in tables if SPLIT_COLUMN in map(str.lower, open_table(path).header)]
+    tables = [entry.path for entry in entries if entry.format in TABLES and entry.format != CLASS_FILE]
+    found = [path for path in tables if SPLIT_COLUMN in map(str.lower, open_rows(path).header)]
     return found[0] if len(found) == 1 else None

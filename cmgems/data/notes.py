@@ -37,7 +37,8 @@ def data_notes(config: LabelledConfig, splits: Mapping[str, LabelledSet]) -> lis
     ]
     for name, split in splits.items():
         if split.cut:
-            notes.append(f"{split.cut} {name} sequences cut to {max(map(len, split.ids))} tokens")
+            at = ", at their start" if config.cut == "start" else ""
+            notes.append(f"{split.cut} {name} sequences cut to {max(map(len, split.ids))} tokens{at}")
         notes += _of_repeats(name, split)
         notes += _of_missing(name, split)
         values = split.targets

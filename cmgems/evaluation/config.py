@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from cmgems.config import RecipeSettings
 from cmgems.config.recipe_settings import Values
+from cmgems.data import LabelledConfig
 from cmgems.data.columns import Columns
 from cmgems.errors import CmgemsError
 from cmgems.runs import LogConfig
@@ -20,10 +22,14 @@ class DatasetsConfig:
 
     Attributes:
         dir: Folder of datasets, at any depth.
-        sequence, labels, invalid: As in the finetune recipe, for every dataset; null for what it has.
+        store, aliases, window, sequence, labels, invalid: As in the finetune recipe, for every dataset; null for what
+            it has.
     """
 
     dir: Path
+    store: Path | None = None
+    aliases: Path | None = None
+    window: int | None = None
     sequence: str | None = None
     labels: tuple[str, ...] | None = None
     invalid: Literal["stop", "skip"] | None = None
@@ -31,13 +37,19 @@ class DatasetsConfig:
     @property
     def columns(self) -> Columns:
         """Those of the files."""
-        plain = Columns()
-        return Columns(self.sequence or plain.sequence, self.labels or plain.labels)
+        return LabelledConfig(self.dir, **self._given()).columns()
 
     def values(self) -> Values:
         """Those of the finetune recipe's config that are set."""
-        given = {"sequence": self.sequence, "labels": self.labels, "invalid": self.invalid}
-        return {"data": {key: value for key, value in given.items() if value is not None}}
+        return {
+            "data": {
+                key: str(value) if isinstance(value, Path) else value for key, value in self._given().items()
+            }
+        }
+
+    def _given(self) -> dict[str, Any]:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in fields.items() if name != "dir" and value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ STREAM_CENTRES = 0
 STREAM_CORRUPTION = 1
 STREAM_GUMBEL = 2
 STREAM_STEP = 3
+STREAM_STRAND = 4
 
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
@@ -87,3 +88,15 @@ def uniform(seed: int, samples_B: np.ndarray, stream: int, columns: int) -> np.n
     out_BS = np.empty((len(samples_B), columns))
     _fill_uniform(np.uint64(seed), samples_B.astype(np.uint64), np.uint64(stream), out_BS)
     return out_BS
+
+
+def turned_rows(seed: int, samples_B: np.ndarray, share: float) -> np.ndarray:
+    """Which samples are read on the other strand, each with probability ``share``: bool (B,).
+
+    Args:
+        seed: Run seed, 0 to 2**64 - 1.
+        samples_B: uint64, global position of each sample.
+        share: From 0 (none) to 1 (all).
+    """
+    turned_B: np.ndarray = uniform(seed, samples_B, STREAM_STRAND, 1)[:, 0] < share
+    return turned_B

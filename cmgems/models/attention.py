@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from cmgems.models.base import EncoderOutputs, Layout
 from cmgems.models.dot_product import Heads, attend_heads, attend_stepwise
-from cmgems.models.packing import Packing, attend_packed
+from cmgems.models.packing import Kernel, Packing, attend_packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,12 @@ class Encoder(nn.Module):
 
     Attributes:
         word: The token embedding, which a masked LM may tie its decoder to.
-        packs: Whether ``layout`` may be the packing of one row; if not, it is attention_BS or None.
+        packed_by: What may compute its attention in a packed row. If nothing, ``layout`` is attention_BS or None.
         recompute: Keep only a layer's input for the backward pass and compute the rest again: a third more work, but
             memory does not grow with the width of a layer (arXiv 1604.06174).
     """
 
-    packs: ClassVar[bool] = False
+    packed_by: ClassVar[tuple[Kernel, ...]] = ()
     word: nn.Embedding
     recompute: bool = False
 

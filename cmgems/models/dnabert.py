@@ -22,7 +22,7 @@ from cmgems.errors import CmgemsError
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, attend, key_mask, split_heads
 from cmgems.models.base import MODELS, Head, Layout
 from cmgems.models.dropout import Dropout
-from cmgems.models.packing import Packing
+from cmgems.models.packing import KERNELS, Packing
 from cmgems.models.published import (
     KeyTable,
     check_settings,
@@ -160,7 +160,7 @@ class BertLayer(nn.Module):
 class BertEncoder(Encoder):
     """Embeddings and a stack of ``BertLayer``."""
 
-    packs = True
+    packed_by = KERNELS
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()

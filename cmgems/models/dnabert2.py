@@ -140,7 +140,7 @@ class DNABERT2Layer(nn.Module):
 class DNABERT2Encoder(Encoder):
     """Embeddings and a stack of ``DNABERT2Layer``."""
 
-    packs = True
+    packed_by = ("flex", "each")  # PyTorch's FlashAttention has no backward pass with ALiBi
 
     def __init__(self, config: DNABERT2Config) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cmgems.models.attention import NO_TRACE, Encoder, Trace, key_mask
 from cmgems.models.base import MODELS, Head, Layout
 from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer, is_version_2
-from cmgems.models.packing import Packing
+from cmgems.models.packing import KERNELS, Packing
 from cmgems.models.published import KeyTable, check_settings, from_published, to_published
 
 # ESM chooses 15 % of the tokens and writes <mask> over 80 % of those.
@@ -92,7 +92,7 @@ class NTv1Config(NTConfig):
 class NTv1Encoder(Encoder):
     """Token and learned position embeddings, a stack of ``NTLayer``, a LayerNorm."""
 
-    packs = True
+    packed_by = KERNELS
 
     def __init__(self, config: NTv1Config) -> None:
         super().__init__()

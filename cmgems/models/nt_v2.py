@@ -26,6 +26,7 @@ from cmgems.models.attention import (
 )
 from cmgems.models.base import MODELS, Head, Layout
 from cmgems.models.nucleotide_transformer import NT_KEYS, UNUSED_TENSORS, NTConfig, NTLayer, is_version_2
+from cmgems.models.packing import KERNELS
 from cmgems.models.published import check_settings, from_published, to_published
 
 
@@ -107,7 +108,7 @@ class NTv2Config(NTConfig):
 class NTv2Encoder(Encoder):
     """Token embeddings, a stack of ``NTLayer`` with rotary positions, a LayerNorm."""
 
-    packs = True
+    packed_by = KERNELS
 
     def __init__(self, config: NTv2Config) -> None:
         super().__init__()

@@ -6,7 +6,8 @@ Shape suffixes: T tokens of all sequences, H heads, S tokens of one sequence, K 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,12 @@ from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from cmgems.errors import CmgemsError
 from cmgems.models.dot_product import Heads, attend_heads
+from cmgems.models.flash import attend_side_by_side
+
+# What computes attention in a packed row: FlashAttention, for bf16 on a GPU, without ALiBi; flex_attention, for
+# compiled models on a GPU, without dropout; or, on a CPU, one sequence after the other.
+Kernel = Literal["flash", "flex", "each"]
+KERNELS: tuple[Kernel, ...] = ("flash", "flex", "each")
 
 BLOCK = 128  # flex_attention's, in tokens
 
@@ -26,7 +33,9 @@ class Packing:
     Attributes:
         positions_1T: int64, the position of each token in its sequence.
         sequences_T: int64, the number of each token's sequence.
-        lengths: Tokens of each sequence, for the CPU, which takes one sequence after the other.
+        lengths: Tokens of each sequence, where one is taken after the other.
+        starts_N: int32, where each sequence starts, and the end of the last, for FlashAttention.
+        longest: Tokens of the longest sequence at most, for FlashAttention.
         blocks: Which tokens may attend to which, for flex_attention.
         slopes_H: ALiBi's, of the models that have it.
     """
@@ -34,34 +43,37 @@ class Packing:
     positions_1T: Tensor
     sequences_T: Tensor
     lengths: tuple[int, ...] = ()
+    starts_N: Tensor | None = None
+    longest: int = 0
     blocks: BlockMask | None = None
     slopes_H: Tensor | None = None
 
     def with_alibi(self, slopes_H: Tensor) -> Packing:
         """The same for a model whose scores fall by ``slopes_H`` from one token to the next."""
-        return Packing(self.positions_1T, self.sequences_T, self.lengths, self.blocks, slopes_H)
+        return replace(self, slopes_H=slopes_H)
 
     @classmethod
-    def of(cls, lengths: Sequence[int], device: torch.device, *, fused: bool | None = None) -> Packing:
+    def of(
+        cls, lengths: Sequence[int], device: torch.device, kernel: Kernel = "each", longest: int | None = None
+    ) -> Packing:
         """The packing of sequences of ``lengths``, in their order.
 
         Args:
-            lengths: Tokens of each.
+            lengths: Tokens of each; 0 is allowed.
             device: Where the tensors go.
-            fused: Whether to attend by flex_attention; None for on a GPU. On a CPU it has no backward pass.
+            kernel: What is to compute attention. flex_attention has no backward pass on a CPU.
+            longest: No sequence is longer; None for the longest's own length. A compiled model has a graph of each.
         """
-        starts_N = np.cumsum(lengths) - lengths
+        ends_N = np.cumsum(lengths)
         sequences_T = np.repeat(np.arange(len(lengths)), lengths)
-        positions_T = np.arange(len(sequences_T)) - starts_N[sequences_T]
-        on_device = to_device(sequences_T, device)
-        if fused is None:
-            fused = device.type == "cuda"
-        return cls(
-            to_device(positions_T[None], device),
-            on_device,
-            lengths=() if fused else tuple(int(length) for length in lengths),
-            blocks=_blocks(sequences_T, on_device) if fused else None,
-        )
+        positions_T = np.arange(len(sequences_T)) - (ends_N - lengths)[sequences_T]
+        packing = cls(to_device(positions_T[None], device), to_device(sequences_T, device))
+        if kernel == "flash":
+            starts_N = to_device(np.append(0, ends_N).astype(np.int32), device)
+            return replace(packing, starts_N=starts_N, longest=longest or max(lengths))
+        if kernel == "flex":
+            return replace(packing, blocks=_blocks(sequences_T, packing.sequences_T))
+        return replace(packing, lengths=tuple(int(length) for length in lengths if length))
 
     def mean_of_sequence(self, values_T: Tensor) -> Tensor:
         """For each token the mean of its sequence's values, 1T."""
@@ -122,29 +134,36 @@ def attend_packed(qkv: Heads, packing: Packing, dropout_p: float) -> Tensor:
     Raises:
         CmgemsError: if flex_attention is asked to drop probabilities.
     """
-    slopes_H = packing.slopes_H
-    if packing.blocks is None:
-        bias_HSS = None if slopes_H is None else alibi_bias(slopes_H, max(packing.lengths)).to(qkv[0].dtype)
-        alone = []
-        for q_1HSK, k_1HSK, v_1HSK in zip(*(x.split(packing.lengths, dim=2) for x in qkv), strict=True):
-            size = q_1HSK.shape[2]
-            bias = None if bias_HSS is None else bias_HSS[:, :size, :size]
-            alone.append(attend_heads((q_1HSK, k_1HSK, v_1HSK), bias, dropout_p))
-        return torch.cat(alone, dim=2)
+    if packing.starts_N is not None:
+        return attend_side_by_side(qkv, packing.starts_N, packing.longest, dropout_p)
+    if packing.blocks is not None:
+        return _attend_in_blocks(qkv, packing.blocks, packing.slopes_H, dropout_p)
+    bias_HSS = None
+    if packing.slopes_H is not None:
+        bias_HSS = alibi_bias(packing.slopes_H, max(packing.lengths)).to(qkv[0].dtype)
+    alone = []
+    for q_1HSK, k_1HSK, v_1HSK in zip(*(x.split(packing.lengths, dim=2) for x in qkv), strict=True):
+        size = q_1HSK.shape[2]
+        bias = None if bias_HSS is None else bias_HSS[:, :size, :size]
+        alone.append(attend_heads((q_1HSK, k_1HSK, v_1HSK), bias, dropout_p))
+    return torch.cat(alone, dim=2)
+
+
+def _attend_in_blocks(qkv: Heads, blocks: BlockMask, slopes_H: Tensor | None, dropout_p: float) -> Tensor:
     if dropout_p:
         raise CmgemsError(
-            "no attention dropout in packed rows on a GPU",
+            "no attention dropout in packed rows of a model with ALiBi, or in fp32, on a GPU",
             where="compute.packing",
             why="flex_attention has no dropout",
             fix="set compute.packing=off or model.attention_dropout=0",
         )
     if slopes_H is None:
-        return flex_attention(*qkv, block_mask=packing.blocks)
+        return flex_attention(*qkv, block_mask=blocks)
 
     def alibi(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return score - slopes_H[head] * (query - key).abs()
 
-    return flex_attention(*qkv, score_mod=alibi, block_mask=packing.blocks)
+    return flex_attention(*qkv, score_mod=alibi, block_mask=blocks)
 
 
 def alibi_bias(slopes_H: Tensor, tokens: int) -> Tensor:

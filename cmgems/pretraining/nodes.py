@@ -31,12 +31,14 @@ class WindowBatch:
         lengths_B: int32, bp.
         samples_B: uint64 global positions of the sequences in the training stream.
         tokens: Width S of the padded rows, the same on every rank; for tokens that do not overlap, its upper bound.
+        turned_B: bool, the rows that are read on the other strand; None for none.
     """
 
     starts_B: np.ndarray
     lengths_B: np.ndarray
     samples_B: np.ndarray
     tokens: int
+    turned_B: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs, store_content
+from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, reverse_complement, split_runs, store_content
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
+from cmgems.masking.random import turned_rows
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
 from cmgems.tokenization import Tokenizer, overlapping
 
@@ -28,6 +29,8 @@ class GenomeData:
         store: Genome store (`cmgems genome build`).
         sampler: How windows are cut from it.
         split: What is held out for validation.
+        reverse_complement: Probability with which a training window is read on the other strand, drawn for each. The
+            windows of validation never are.
         pad_multiple: Rows of different lengths are padded to a multiple of this many tokens. With 64 torch.compile sees
             at most 8 widths; in eager mode a smaller one wastes less.
         prefetch: Batches prepared ahead by a thread.
@@ -38,11 +41,14 @@ class GenomeData:
     store: Path = input_path(store_content)
     sampler: Component = component(SAMPLERS, "tiled")
     split: Split = field(default_factory=Split)
+    reverse_complement: float = 0.0
     pad_multiple: int = 64
     prefetch: int = free(4)
     workers: int = free(0)
 
     def __post_init__(self) -> None:
+        if not 0 <= self.reverse_complement <= 1:
+            raise CmgemsError(f"`reverse_complement` must be from 0 to 1, but is {self.reverse_complement}")
         if self.pad_multiple < 1:
             raise CmgemsError(f"`pad_multiple` must be 1 or more, but is {self.pad_multiple}")
         for name in ("prefetch", "workers"):
@@ -141,10 +147,18 @@ class PretrainingData:
         """Gather and tokenize a batch of windows."""
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
+        for b in [] if batch.turned_B is None else np.flatnonzero(batch.turned_B):
+            window_L = codes_BL[b, : batch.lengths_B[b]]
+            window_L[:] = reverse_complement(window_L)
         ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
         if not overlapping(self.tokenizer):
             ids_BS = self._without_empty_columns(ids_BS)
         return IdBatch(ids_BS, batch.samples_B)
+
+    def training_ids(self, batch: WindowBatch) -> IdBatch:
+        """``tokenize``, with some of the rows read on the other strand: a pure function of the seed and ``batch``."""
+        turned_B = turned_rows(self.seed, batch.samples_B, self.config.reverse_complement)
+        return self.tokenize(replace(batch, turned_B=turned_B))
 
     def _without_empty_columns(self, ids_BS: np.ndarray) -> np.ndarray:
         """Rows of the least padded width: tokens that do not overlap may need far fewer positions than allowed for."""
@@ -165,9 +179,9 @@ class PretrainingData:
                 if found >= tokens:
                     return
                 starts_B, lengths_B = starts_N[first : first + ROWS], lengths_N[first : first + ROWS]
-                samples_B = np.arange(len(starts_B), dtype=np.uint64)
+                samples_B = np.arange(first, first + len(starts_B), dtype=np.uint64)
                 width = self.padded_tokens(int(lengths_B.max()))
-                ids_BS = self.tokenize(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
+                ids_BS = self.training_ids(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
                 found += max(1, int(np.count_nonzero(np.isin(ids_BS, self.tokenizer.known_ids))))
                 yield ids_BS
             epoch += 1
@@ -187,7 +201,7 @@ class PretrainingData:
         if masker.config.target_rate is not None:
             masker.calibrate(self.sample_ids(SAMPLE_TOKENS))
         windows = WindowNode(self.epoch_windows, sequences, self.padded_tokens, rank, world)
-        return masked_stream(windows, self.tokenize, masker, self.config.prefetch, self.config.workers)
+        return masked_stream(windows, self.training_ids, masker, self.config.prefetch, self.config.workers)
 
     def validation_batches(self, config: FixedValidation) -> list[MaskedBatch]:
         """Held-out batches under the fixed mask, the same at every validation of every run with this seed.

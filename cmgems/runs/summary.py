@@ -10,6 +10,8 @@ from typing import Literal
 # Of pretraining.
 STEPS = "steps"
 VALIDATION_LOSS = "validation_loss"
+VALIDATION_ACCURACY = "validation_accuracy"
+BASELINES = "baselines"
 UNIGRAM_ENTROPY = "unigram_entropy"
 SWITCHED_AT = "switched_at"
 TOKENS = "tokens"
@@ -30,6 +32,8 @@ CLASSES_PREDICTED = "classes_predicted"
 LABELS = {
     STEPS: "steps",
     VALIDATION_LOSS: "validation loss under the fixed mask (nats)",
+    VALIDATION_ACCURACY: "masked tokens guessed right under the fixed mask (share)",
+    BASELINES: "guesses without a model under the fixed mask",
     UNIGRAM_ENTROPY: "unigram entropy of the masked tokens (nats)",
     SWITCHED_AT: "switched to the hard phase at step",
     TOKENS: "tokens seen",

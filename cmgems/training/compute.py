@@ -17,6 +17,7 @@ from torch import nn
 
 from cmgems.config import free
 from cmgems.errors import CmgemsError
+from cmgems.models.flash import has_flash
 from cmgems.models.packing import to_device
 
 # Parameters of mallopt, in malloc.h.
@@ -40,9 +41,9 @@ class ComputeConfig:
             their own. `auto`: for small models, on one GPU.
         autotune: Try several kernels for every matrix product while compiling, which takes minutes.
         packing: Whether pretraining lays the sequences of a batch side by side in one row instead of padding them to
-            the longest. The results are the same to rounding. `auto` packs on a CPU, batches with more than 1/16
-            padding, for models that can. On a GPU attention then runs by flex_attention, which knows no attention
-            dropout.
+            the longest. The results are the same to rounding. `auto` packs, for models that can, on a CPU batches with
+            more than 1/16 padding, and on a GPU in bf16 all that have padding, but for models with ALiBi and where
+            there are CUDA graphs. `on` packs those with ALiBi too, compiled and without attention dropout.
         recompute: Compute each layer again in the backward pass instead of keeping what it made: less memory, a third
             more work.
         micro_batch: Sequences that go through the model at once, on each process; the step stays the same to
@@ -82,6 +83,11 @@ class Compute:
     def autocast(self) -> AbstractContextManager[object]:
         """bf16 autocast, or nothing in fp32."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    @property
+    def flash(self) -> bool:
+        """Whether FlashAttention runs here, for models without ALiBi."""
+        return self.bf16 and has_flash(self.device)
 
     @property
     def steps_ahead(self) -> int:
@@ -129,7 +135,8 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
         local_rank: This process among those of its machine, which decides its GPU.
 
     Raises:
-        CmgemsError: if there is no GPU, or no GPU for this process, though the settings want one.
+        CmgemsError: if there is no GPU, or no GPU for this process, though the settings want one, or if they want
+            rows packed in a model that is compiled for a CPU.
     """
     has_gpu = torch.cuda.is_available()
     if config.device == "cuda" and not has_gpu:
@@ -138,8 +145,13 @@ def resolve_compute(config: ComputeConfig, local_rank: int = 0) -> Compute:
         )
     on_gpu = has_gpu and config.device != "cpu"
     compiled = config.compile == "on" or (config.compile == "auto" and on_gpu and _has_c_compiler())
-    if config.packing == "on":
-        _check_packing(on_gpu, compiled)
+    if config.packing == "on" and compiled and not on_gpu:
+        raise CmgemsError(
+            "no packed rows in a compiled model on a CPU",
+            where="compute.packing",
+            why="every batch has other lengths",
+            fix="set compute.compile=off or compute.packing=off",
+        )
     if on_gpu and local_rank >= (gpus := torch.cuda.device_count()):
         raise CmgemsError(
             "more processes than GPUs",
@@ -186,23 +198,6 @@ def _has_c_compiler() -> bool:
     """Whether Triton finds one: it builds the launcher of each GPU kernel."""
     names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
     return any(shutil.which(name) for name in names)
-
-
-def _check_packing(on_gpu: bool, compiled: bool) -> None:
-    if compiled and not on_gpu:
-        raise CmgemsError(
-            "no packed rows in a compiled model on a CPU",
-            where="compute.packing",
-            why="every batch has other lengths",
-            fix="set compute.compile=off or compute.packing=off",
-        )
-    if on_gpu and not compiled:
-        raise CmgemsError(
-            "no packed rows without torch.compile on a GPU",
-            where="compute.packing",
-            why="flex_attention would keep every pair of tokens of a row",
-            fix="set compute.compile=on or compute.packing=off",
-        )
 
 
 def _keep_freed_memory() -> None:

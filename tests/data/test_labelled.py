@@ -8,6 +8,8 @@ import pytest
 from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
 from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
 from cmgems.errors import CmgemsError, DataError
+from cmgems.genome import decode, encode, reverse_complement
+from cmgems.masking.random import turned_rows
 from cmgems.tokenization import IGNORE, TOKENIZERS, BpeTokenizer
 
 TOKENIZER = TOKENIZERS.get("kmer6")
@@ -59,6 +61,14 @@ def test_long_sequences_are_cut_and_counted(tmp_path):
     assert train.cut == 1
     assert len(train.ids[0]) == 512
     assert len(read(tmp_path, max_tokens=20)["train"].ids[0]) == 20
+
+
+@pytest.mark.parametrize(("cut", "kept"), [("end", "AAAAAACCCCCCG"), ("start", "CCCCCGGGGGGGG")])
+def test_rows_are_cut_at_the_end_asked_for(tmp_path, cut, kept):
+    text = "sequence,label\nAAAAAACCCCCCGGGGGGGG,0\nACGTACGT,1\n"
+    train = read(write(tmp_path, train_csv=text, test_csv=text), max_tokens=10, cut=cut)["train"]
+    assert [TOKENIZER.decode(ids_S) for ids_S in train.ids] == [kept, "ACGTACGT"]
+    assert [train.ids[0][0], train.ids[0][-1]] == [TOKENIZER.cls_id, TOKENIZER.sep_id]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +154,60 @@ def test_batches_cover_every_row_once(small_labelled):
     assert rows == sorted(ids.tobytes() for ids in train.ids)
     other = list(labelled_batches(train, 32, TOKENIZER, 512, shuffle=(0, 1)))
     assert not np.array_equal(batches[0][0], other[0][0])
+
+
+def turned(ids_S):
+    return TOKENIZER.encode(decode(reverse_complement(encode(TOKENIZER.decode(ids_S).encode()))))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_share_of_training_rows_asked_for_is_read_on_the_other_strand(small_labelled, share):
+    """By their place in the training stream: each epoch draws anew, and a run goes on with the rest of its batches."""
+    splits = read(small_labelled, reverse_complement=share)
+    assert splits["dev"].other is None
+    assert splits["test"].other is None
+    plain, count = read(small_labelled)["train"], 0
+    for epoch in range(8):
+        batches = [
+            [
+                ids_S
+                for ids_BS, _ in labelled_batches(train, 32, TOKENIZER, 512, (0, epoch))
+                for ids_S in ids_BS
+            ]
+            for train in (plain, splits["train"])
+        ]
+        drawn_N = turned_rows(0, np.arange(120, dtype=np.uint64) + np.uint64(120 * epoch), share)
+        for is_turned, ids_S, read_S in zip(drawn_N, *batches, strict=True):
+            expected_S = turned(ids_S) if is_turned else ids_S[ids_S != TOKENIZER.pad_id]
+            assert np.array_equal(read_S[read_S != TOKENIZER.pad_id], expected_S)
+        count += drawn_N.sum()
+    assert abs(count / 960 - share) < 0.04
+    order = [ids_BS for ids_BS, _ in labelled_batches(splits["train"], 32, TOKENIZER, 512)]
+    assert np.array_equal(order[0], next(labelled_batches(plain, 32, TOKENIZER, 512))[0])
+
+
+def test_few_examples_are_read_on_both_strands_too(small_labelled):
+    train = read(small_labelled, reverse_complement=0.5)["train"]
+    some = few_shot(train, 5, seed=0)
+    assert some.other.share == 0.5
+    for ids_S, other_S in zip(some.ids, some.other.ids, strict=True):
+        assert np.array_equal(turned(ids_S), other_S)
+    assert np.array_equal(some.labels, some.other.labels)
+
+
+def test_labels_of_tokens_are_turned_with_them(tmp_path):
+    text = "sequence,label\nAAAAACGTTTTT,000001111111\nACGTACGT,00000000\n"
+    splits = read(write(tmp_path, train_csv=text, test_csv=text), ClassPerBase(), reverse_complement=1.0)
+    ((_, labels_BS),) = labelled_batches(splits["train"], 4, TOKENIZER, 512, shuffle=(0, 0))
+    # The other strand is 111111100000, and a 6-mer stands for its third base.
+    expected = [IGNORE, 1, 1, 1, 1, 1, 0, 0, IGNORE]
+    assert expected in [row_S[: len(expected)].tolist() for row_S in labels_BS]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_out_of_range_is_refused(tmp_path, share):
+    with pytest.raises(CmgemsError, match="`reverse_complement` must be from 0 to 1"):
+        LabelledConfig(dir=tmp_path, reverse_complement=share)
 
 
 @pytest.mark.parametrize(("bases", "widths"), [((40, 40, 40), [37, 37]), ((40, 40, 36), [37, 40])])

@@ -24,6 +24,11 @@ def test_reverse_complement(sequence: str) -> None:
     assert np.array_equal(reverse_complement(reverse_complement(codes)), codes)
 
 
+def test_iupac_codes_are_ambiguous_on_either_strand() -> None:
+    codes = encode(b"ACRYSWKMBDHVNG")
+    assert decode(reverse_complement(codes)) == "CNNNNNNNNNNNGT"
+
+
 def test_reverse_complement_of_a_batch() -> None:
     batch = np.stack([encode(b"AACG"), encode(b"NTTT")])
     assert [decode(row) for row in reverse_complement(batch)] == ["CGTT", "AAAN"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from cmgems.masking.random import philox, uniform
+from cmgems.masking.random import philox, turned_rows, uniform
 
 
 @njit
@@ -59,3 +59,11 @@ def test_draws_are_uniform_in_the_open_interval():
     assert 1 - 1e-4 < draws.max() < 1
     counts = np.histogram(draws, bins=20, range=(0, 1))[0]
     assert np.abs(counts / len(draws) - 0.05).max() < 0.002
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_rows_are_turned_as_often_as_asked_and_by_their_sample_alone(share):
+    samples = np.arange(20_000, dtype=np.uint64) + np.uint64(2**40)
+    turned_B = turned_rows(7, samples, share)
+    assert abs(turned_B.mean() - share) < 0.01
+    assert np.array_equal(turned_rows(7, samples[500:600], share), turned_B[500:600])

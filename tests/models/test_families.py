@@ -290,9 +290,9 @@ def test_compiles_whole_and_once_for_all_lengths(config):
     assert not counters["graph_break"]
 
 
-def packed(ids_BS, real_BS, fused=None):
+def packed(ids_BS, real_BS, kernel="each"):
     """The batch without padding, and how it lies."""
-    return ids_BS[real_BS][None], Packing.of(real_BS.sum(1).tolist(), ids_BS.device, fused=fused)
+    return ids_BS[real_BS][None], Packing.of(real_BS.sum(1).tolist(), ids_BS.device, kernel)
 
 
 @each_family
@@ -318,7 +318,7 @@ def test_the_fused_kernel_gives_the_same(config):
     model = make(config)
     ids_BS, real_BS = batch()
     expected_TV = model(ids_BS, real_BS)[real_BS]
-    torch.testing.assert_close(model(*packed(ids_BS, real_BS, fused=True))[0], expected_TV, atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(*packed(ids_BS, real_BS, "flex"))[0], expected_TV, atol=1e-5, rtol=0)
 
 
 @each_family
@@ -329,7 +329,7 @@ def test_packed_rows_compile_whole_and_once_for_any_sequences(config):
     ids_1T = torch.randint(5, 69, (1, 40))
     positions_M = torch.arange(6)
     packings = [
-        Packing.of(lengths, ids_1T.device, fused=True)
+        Packing.of(lengths, ids_1T.device, "flex")
         for lengths in ([40], [10, 30], [1, 20, 19], [8, 8, 8, 8, 8])
     ]
     expected = [model(ids_1T, packing, positions_M) for packing in packings]

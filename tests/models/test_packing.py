@@ -22,23 +22,23 @@ def reference(qkv, packing, slopes_H):
 
 @settings(deadline=None, max_examples=25)
 @given(
-    lengths=st.lists(st.integers(1, 300), min_size=1, max_size=6),
+    lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6).filter(any),
     alibi=st.booleans(),
-    fused=st.booleans(),
+    kernel=st.sampled_from(["flex", "each"]),
     seed=st.integers(0, 2**32),
 )
-def test_every_sequence_attends_to_itself_alone(lengths, alibi, fused, seed):
+def test_every_sequence_attends_to_itself_alone(lengths, alibi, kernel, seed):
     generator = torch.Generator().manual_seed(seed)
     qkv = tuple(torch.randn(3, 1, 2, sum(lengths), 16, generator=generator))
     slopes_H = torch.tensor([0.5, 0.25]) if alibi else None
-    packing = Packing.of(lengths, CPU, fused=fused)
+    packing = Packing.of(lengths, CPU, kernel)
     if alibi:
         packing = packing.with_alibi(slopes_H)
     expected = reference(qkv, packing, slopes_H)
     torch.testing.assert_close(attend_packed(qkv, packing, 0.0), expected, atol=1e-5, rtol=0)
 
 
-@given(lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8))
+@given(lengths=st.lists(st.integers(0, 40), min_size=1, max_size=8).filter(any))
 def test_positions_start_anew_and_means_are_of_the_own_sequence(lengths):
     packing = Packing.of(lengths, CPU)
     expected = [position for length in lengths for position in range(length)]
@@ -47,10 +47,10 @@ def test_positions_start_anew_and_means_are_of_the_own_sequence(lengths):
     torch.testing.assert_close(means_1T[0], torch.tensor([(n - 1) / 2 for n in lengths for _ in range(n)]))
 
 
-def test_the_fused_kernel_refuses_dropout():
+def test_flex_attention_refuses_dropout():
     qkv = tuple(torch.randn(3, 1, 2, 7, 16))
     with pytest.raises(CmgemsError, match="no attention dropout"):
-        attend_packed(qkv, Packing.of([3, 4], CPU, fused=True), 0.1)
+        attend_packed(qkv, Packing.of([3, 4], CPU, "flex"), 0.1)
 
 
 def test_dropout_of_the_probabilities_one_sequence_at_a_time():

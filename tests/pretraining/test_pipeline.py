@@ -10,8 +10,9 @@ from torchdata.nodes import ParallelMapper
 
 from cmgems.config import Component
 from cmgems.errors import CmgemsError
-from cmgems.genome import Split, decode
+from cmgems.genome import Split, decode, encode, reverse_complement
 from cmgems.masking import Masker, MaskingConfig
+from cmgems.masking.random import turned_rows
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.pretraining.nodes import MaskNode, WindowNode
 from cmgems.tokenization import TOKENIZERS
@@ -33,8 +34,10 @@ def masker_of(small_genome, name="cm_gems", **options):
     return Masker(MaskingConfig(Component(name, options), small_genome.table), TOKENIZER, steps=50, seed=3)
 
 
-def stream_of(small_genome, *, prefetch=4, workers=0, sequences=8, rank=0, world=1, state=None, **masking):
-    data = data_of(small_genome, prefetch=prefetch, workers=workers)
+def stream_of(
+    small_genome, *, prefetch=4, workers=0, sequences=8, rank=0, world=1, state=None, turned=0.0, **masking
+):
+    data = data_of(small_genome, prefetch=prefetch, workers=workers, reverse_complement=turned)
     masker = masker_of(small_genome, **masking)
     stream = data.stream(masker, sequences, rank, world)
     stream.reset(state)
@@ -197,6 +200,54 @@ def test_batches_hold_the_windows_bases(small_genome):
         assert TOKENIZER.decode(ids[row]) == decode(window)
 
 
+def windows_of(batches):
+    """The bases of every row before it was masked."""
+    for batch in batches:
+        ids_BS = batch.ids_BS.copy()
+        ids_BS.ravel()[batch.positions_M] = batch.labels_M
+        yield from (TOKENIZER.decode(ids_S) for ids_S in ids_BS)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_the_share_of_windows_asked_for_is_read_on_the_other_strand(small_genome, share):
+    """Whole windows, shorter ones too: 120 batches cross two ends of an epoch."""
+    read = list(windows_of(take(stream_of(small_genome)[0], 120)))
+    drawn_N = turned_rows(3, np.arange(len(read), dtype=np.uint64), share)
+    assert abs(drawn_N.mean() - share) < 0.05
+    assert len({len(bases) for bases in read}) > 1
+    expected = [turned(bases) if is_turned else bases for bases, is_turned in zip(read, drawn_N, strict=True)]
+    assert list(windows_of(take(stream_of(small_genome, turned=share)[0], 120))) == expected
+
+
+def turned(bases):
+    return decode(reverse_complement(encode(bases.encode())))
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_turned_windows_resume_and_agree_among_ranks_and_threads(small_genome, world):
+    whole = take(stream_of(small_genome, turned=0.5)[0], 60)
+    for rank in range(world):
+        place = {"turned": 0.5, "rank": rank, "world": world}
+        stream, _ = stream_of(small_genome, **place, prefetch=2, workers=2)
+        take(stream, 20)
+        resumed, _ = stream_of(small_genome, **place, prefetch=0, state=stream.state_dict())
+        for batch, part in zip(whole[20:], take(resumed, 40), strict=True):
+            assert np.array_equal(batch.ids_BS[rank::world], part.ids_BS)
+
+
+def test_windows_of_validation_are_read_as_they_are(small_genome):
+    config = FixedValidation(sequences=20)
+    plain, both = (
+        data_of(small_genome, reverse_complement=share).validation_batches(config) for share in (0, 1)
+    )
+    assert same(plain, both)
+
+
+def test_rates_are_solved_for_on_windows_as_they_are_trained_on(small_genome):
+    plain, both = (next(data_of(small_genome, reverse_complement=share).sample_ids(100)) for share in (0, 1))
+    assert [turned(TOKENIZER.decode(ids_S)) for ids_S in plain] == [TOKENIZER.decode(ids_S) for ids_S in both]
+
+
 def test_fixed_validation_is_fixed(small_genome):
     config = FixedValidation(sequences=20)
     first, second = (data_of(small_genome).validation_batches(config) for _ in range(2))
@@ -212,6 +263,9 @@ def test_bad_settings(small_genome):
             512,
             seed=0,
         )
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(CmgemsError, match="`reverse_complement` must be from 0 to 1"):
+            data_of(small_genome, reverse_complement=share)
     with pytest.raises(CmgemsError, match="PMI table"):
         FixedValidation(masking="genemask")
     for rate in (-0.15, 0.0, 1.0, float("nan")):

@@ -63,12 +63,6 @@ def test_a_gpu_compiles_where_there_is_a_compiler(monkeypatch, there, variable, 
     assert not resolve_compute(ComputeConfig(precision="fp32", compile="off")).compiled
 
 
-def test_packed_rows_are_compiled_on_a_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(CmgemsError, match=r"no packed rows without torch\.compile on a GPU"):
-        start_compute(ComputeConfig(packing="on", compile="off"), seed=0)
-
-
 @pytest.mark.parametrize("max_positions", [64, 100, 512, 2048])
 def test_compiled_fine_tuning_sees_few_shapes(max_positions):
     multiple = {

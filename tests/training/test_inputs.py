@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from cmgems.distributed import World
+from cmgems.errors import CmgemsError
 from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
-from cmgems.models.packing import Packing
+from cmgems.models.packing import KERNELS, Packing
 from cmgems.tokenization import IGNORE
-from cmgems.training import ComputeConfig, OptimConfig, build_optimizer, start_compute, train_step
-from cmgems.training.inputs import loss_inputs, packs
+from cmgems.training import Compute, ComputeConfig, OptimConfig, build_optimizer, start_compute, train_step
+from cmgems.training.inputs import loss_inputs, packing_kernel
 from cmgems.training.step import MaskedLMLoss
 
 COMPUTE = start_compute(ComputeConfig(device="cpu", precision="fp32"), seed=0)
@@ -35,6 +36,11 @@ def batch_of(lengths, columns, seed=0):
 
 def inputs_of(batch, packing, static):
     return loss_inputs(batch, dataclasses.replace(COMPUTE, packing=packing), static=static)
+
+
+def pack_by(kernel, monkeypatch):
+    """Pack rows for a kernel that this machine may lack."""
+    monkeypatch.setattr("cmgems.training.inputs.packing_kernel", lambda *_, **__: kernel)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -81,6 +87,16 @@ def test_static_shapes_are_few(packing):
         assert max(max(layout.lengths) for _, layout, _, _ in inputs) <= 64
 
 
+def test_as_many_sequences_in_every_static_row(monkeypatch):
+    pack_by("flash", monkeypatch)
+    rng = np.random.default_rng(1)
+    batches = [batch_of([64, *rng.integers(5, 65, 9)], 64, seed) for seed in range(60)]
+    layouts = [inputs_of(batch, "on", static=True)[1] for batch in batches]
+    assert len({len(layout.starts_N) for layout in layouts}) == 1
+    assert {layout.longest for layout in layouts} == {64}
+    assert all(layout.starts_N.diff().max() <= 64 for layout in layouts)
+
+
 @pytest.mark.parametrize(
     ("rows", "masked", "padded"),
     [(250, 0.11, 0.165), (250, 0.164, 0.165), (250, 0.17, 0.18), (10, 0.1, 0.226), (10, 0.22, 0.226)],
@@ -101,14 +117,46 @@ def test_auto_packs_where_there_is_much_padding(lengths, packed):
     assert (layout is None) is (lengths == [20, 20])
 
 
-@pytest.mark.parametrize("static", [True, False])
-def test_on_a_gpu_only_compiled_rows_are_packed(static):
-    on_gpu = dataclasses.replace(COMPUTE, device=torch.device("cuda"), packing="on")
-    assert packs(batch_of([20, 10], 20), on_gpu, packable=True, static=static) is static
+GPU = dataclasses.replace(COMPUTE, device=torch.device("cuda"), compiled=True)
+ALIBI = MODELS.get("dnabert2_tiny").encoder().packed_by
+
+
+@pytest.mark.parametrize(
+    ("packing", "flash", "packed_by", "lengths", "static", "kernel"),
+    [
+        ("auto", True, KERNELS, [20, 19], True, "flash"),
+        ("auto", True, KERNELS, [20, 19], False, "flash"),
+        ("auto", True, KERNELS, [20, 20], True, None),
+        ("auto", True, ALIBI, [20, 10], True, None),
+        ("auto", False, KERNELS, [20, 10], True, None),
+        ("on", True, KERNELS, [20, 20], True, "flash"),
+        ("on", True, ALIBI, [20, 10], True, "flex"),
+        ("on", False, KERNELS, [20, 10], True, "flex"),
+        ("on", False, KERNELS, [20, 10], False, None),
+        ("off", True, KERNELS, [20, 10], True, None),
+    ],
+)
+def test_kernels_of_packed_rows_on_a_gpu(packing, flash, packed_by, lengths, static, kernel, monkeypatch):
+    monkeypatch.setattr(Compute, "flash", flash)
+    compute = dataclasses.replace(GPU, packing=packing)
+    batch = batch_of(lengths, 20)
+    assert packing_kernel(batch, compute, static=static, packed_by=packed_by) == kernel
+
+
+def test_a_graph_keeps_its_padded_rows(monkeypatch):
+    monkeypatch.setattr(Compute, "flash", True)
+    compute = dataclasses.replace(GPU, packing="auto", cuda_graphs="on")
+    assert packing_kernel(batch_of([20, 10], 20), compute, static=True, packed_by=KERNELS) is None
+
+
+def test_without_torch_compile_alibi_is_not_packed_on_a_gpu():
+    compute = dataclasses.replace(GPU, packing="on", compiled=False)
+    with pytest.raises(CmgemsError, match=r"without torch.compile on a GPU in compute.packing: .*compile=on"):
+        packing_kernel(batch_of([20, 10], 20), compute, static=False, packed_by=ALIBI)
 
 
 def test_auto_does_not_pack_for_a_model_that_cannot():
-    layout = loss_inputs(batch_of([20, 10], 20), COMPUTE, static=False, packable=False)[1]
+    layout = loss_inputs(batch_of([20, 10], 20), COMPUTE, static=False, packed_by=())[1]
     assert isinstance(layout, torch.Tensor)
 
 
@@ -156,7 +204,7 @@ def test_steps_after_warm_up_compile_nothing(preset, compiling):
 
 @pytest.mark.parametrize("preset", COMPILED)
 def test_packed_rows_as_on_a_gpu_compile_once_a_shape(preset, compiling, monkeypatch):
-    monkeypatch.setattr(Packing, "of", partial(Packing.of, fused=True))
+    pack_by("flex", monkeypatch)
     config = dataclasses.replace(MODELS.get(preset), layers=1, attention_dropout=0.0)
     loss = torch.compile(MaskedLMLoss(config.masked_lm()), backend="eager", dynamic=False, fullgraph=True)
     rng = np.random.default_rng(0)

@@ -1,49 +1,19 @@
-"""Installs the wheels that are missing, unpacks Triton's cache, and says what the machine is and can do at most."""
+"""Says what the machine is, and what it can do at most."""
 
 from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
+from bare import installed
 from setting import arguments, cached_files, say
 
 PACKAGES = ("torch", "triton", "transformers", "numpy", "numba", "torchdata", "xopen", "safetensors")
-
-
-def install(wheels: Path, site: Path) -> list[str]:
-    """Install those wheels whose package this Python lacks; returns their names."""
-    missing = [wheel for wheel in sorted(wheels.glob("*.whl")) if not installed(wheel.name.split("-")[0])]
-    if missing:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile"]
-        command += ["--no-cache-dir", "--target", str(site), *map(str, missing)]
-        subprocess.run(command, check=True)
-    return [wheel.name for wheel in missing]
-
-
-def installed(distribution: str) -> str:
-    """Its version, or nothing."""
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return ""
-
-
-def unpack(tar: Path, folder: Path) -> int:
-    """Files unpacked into Triton's cache; 0 without a tar, or if it has been filled before."""
-    if not tar.is_file() or cached_files():
-        return 0
-    with tarfile.open(tar) as packed:
-        packed.extractall(folder, filter="data")
-    return cached_files()
 
 
 def median_seconds(call: Callable[[], object], count: int) -> float:
@@ -80,8 +50,6 @@ def ceilings(quick: bool) -> None:
 def main() -> None:
     options = arguments(__doc__).parse_args()
     began = time.perf_counter()
-    wheels = install(options.prepared / "wheels", options.work / "site")
-    unpacked = unpack(options.prepared / "triton.tar", Path(os.environ["TRITON_CACHE_DIR"]))
     if not torch.cuda.is_available():
         sys.exit("error: no GPU: PyTorch sees no CUDA device")
     gpu = torch.cuda.get_device_properties(0)
@@ -95,8 +63,7 @@ def main() -> None:
         versions={package: installed(package) for package in PACKAGES},
         cuda=torch.version.cuda,
         cudnn=torch.backends.cudnn.version(),
-        wheels=wheels,
-        triton_files=unpacked,
+        triton_files=cached_files(),
         store=(options.prepared / "store").is_dir(),
         cmgems=find_spec("cmgems") is not None,
         seconds=time.perf_counter() - began,

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from cmgems.config import Component, component, load_config
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.errors import CmgemsError
+from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.integrations.fairseq2.fixed_mask import Once
-from cmgems.tasks import TASKS, Task, loss_weight, predict_logits
+from cmgems.tasks import TASKS, Task, predict_logits
 from cmgems.tokenization import Tokenizer
 from cmgems.training import Compute
 
@@ -108,13 +109,13 @@ class LabelledRows(SupportsDeviceTransfer):
         ids_BS: int64 token ids.
         attention_BS: bool, False on padding.
         labels: As ``labelled_batches`` gives them.
-        weight: Labels that the loss is the mean of.
+        weight: What the loss is divided by.
     """
 
     ids_BS: Tensor
     attention_BS: Tensor
     labels: Tensor
-    weight: int
+    weight: float
 
     def to(self, device: Device, *, non_blocking: bool = False) -> None:
         """Move the tensors to ``device``, in place."""
@@ -127,11 +128,12 @@ class LabelledReader(DataReader[LabelledRows]):
 
     Args:
         train: The set.
+        task: Knows how much a batch counts.
         sequences: Of a step, over all processes.
         parts: Into how many batches this process' share of a step is cut.
         tokenizer: For padding.
         max_positions: Widest row.
-        seed: Of the orders.
+        beginning: The data set's settings, and the seed of the orders.
         gangs: The processes.
 
     Raises:
@@ -141,15 +143,17 @@ class LabelledReader(DataReader[LabelledRows]):
     def __init__(
         self,
         train: LabelledSet,
+        task: Task,
         sequences: int,
         parts: int,
         tokenizer: Tokenizer,
         max_positions: int,
-        seed: int,
+        beginning: Beginning,
         gangs: Gangs,
     ) -> None:
-        self._train, self._sequences, self._parts = train, sequences, parts
-        self._tokenizer, self._max_positions, self._seed, self._dp = tokenizer, max_positions, seed, gangs.dp
+        self._train, self._task, self._sequences, self._parts = train, task, sequences, parts
+        self._tokenizer, self._max_positions = tokenizer, max_positions
+        self._beginning, self._dp = beginning, gangs.dp
         shares = parts * self._dp.size
         if min(sequences, len(train)) < shares:
             raise CmgemsError(
@@ -165,7 +169,7 @@ class LabelledReader(DataReader[LabelledRows]):
         self._batches = islice(self._of_epoch(epoch), taken, None)
 
     def _of_epoch(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        order = (self._seed, epoch)
+        order = (self._beginning.seed, epoch)
         return labelled_batches(self._train, self._sequences, self._tokenizer, self._max_positions, order)
 
     def __iter__(self) -> Self:
@@ -184,20 +188,25 @@ class LabelledReader(DataReader[LabelledRows]):
 
     def _rows(self, ids_BS: np.ndarray, labels: np.ndarray) -> LabelledRows:
         ids = torch.from_numpy(ids_BS).long()
-        return LabelledRows(ids, ids != self._tokenizer.pad_id, torch.from_numpy(labels), loss_weight(labels))
+        weight = self._task.loss_weight(labels)
+        return LabelledRows(ids, ids != self._tokenizer.pad_id, torch.from_numpy(labels), weight)
 
     def reset(self) -> None:
         """Go to the beginning of the epoch."""
         self._start(self._epoch, 0)
 
     def state_dict(self) -> dict[str, object]:
-        """Epoch, steps taken of it, and the seed."""
-        return {"epoch": self._epoch, "taken": self._taken, "seed": self._seed}
+        """Epoch, steps taken of it, and what the run began with: plain values."""
+        return {"epoch": self._epoch, "taken": self._taken, **self._beginning.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Go to where ``state_dict`` was called."""
+        """Go to where ``state_dict`` was called.
+
+        Raises:
+            CheckpointError: if the run began with other data or another seed.
+        """
         state: dict[str, Any] = state_dict
-        self._seed = state["seed"]
+        self._beginning.check(state)
         self._start(state["epoch"], state["taken"])
 
     @property

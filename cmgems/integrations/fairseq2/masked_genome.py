@@ -21,8 +21,9 @@ from fairseq2.logging import log
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from cmgems.config import changed_inputs, config_dict, config_difference, contents, load_config
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.config import load_config
+from cmgems.errors import CmgemsError
+from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.masking import MaskedBatch, Masker, MaskingConfig, micro_batches
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.runs import perplexity
@@ -161,6 +162,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
     ) -> None:
         self._settings, self._data, self._steps, self._gangs = settings, data, steps, gangs
         self._parts, self._validation_loss = parts, validation_loss
+        self._beginning = Beginning(settings, data.seed)
         shares = parts * gangs.dp.size
         if settings.sequences < shares:
             raise CmgemsError(
@@ -216,9 +218,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
             "taken": self._taken,
             "observed": self._observed,
             "stream": self._stream.state_dict(),
-            "seed": self._data.seed,
-            "settings": config_dict(self._settings),
-            "inputs": contents(self._settings),
+            **self._beginning.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
@@ -228,19 +228,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
             CheckpointError: if the run began with other data, masking or seed.
         """
         state: dict[str, Any] = state_dict
-        now = contents(self._settings)
-        changed = changed_inputs(state["inputs"], now)
-        known = state["inputs"].keys() & now.keys()
-        difference = config_difference(self._settings, state["settings"], known)
-        if state["seed"] != self._data.seed:
-            difference = f"`common.seed` is {state['seed']} there, {self._data.seed} here"
-        if changed or difference:
-            raise CheckpointError(
-                "this run began with other data",
-                where="dataset",
-                why=difference or f"{' and '.join(changed)} hold something else now",
-                fix="bring that back, or choose another output folder",
-            )
+        self._beginning.check(state)
         self._start(state)
 
     @property

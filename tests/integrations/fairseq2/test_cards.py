@@ -105,6 +105,23 @@ def test_a_card_may_name_a_folder_with_published_names(resolver, tmp_path, famil
         assert torch.equal(load(resolver, AssetCard("theirs", entry)).eval()(ids), ours.model(ids))
 
 
+def test_a_card_may_name_what_is_on_the_hub(resolver, saved, tmp_path, monkeypatch):
+    """As it lies in Hugging Face's cache after a download."""
+    folder = saved("nt_v2_tiny", "nt_v2")
+    cached = tmp_path / "hub" / "models--somebody--tiny"
+    export_huggingface(load_model(folder), cached / "snapshots" / "0123")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0123")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    entry = {"model_family": "cmgems_nt_v2", "model_arch": "nt_v2_tiny", "checkpoint": "hg://somebody/tiny"}
+    ours = load_model(folder)
+    entry["model_config_overrides"] = {"vocab_size": ours.tokenizer.vocab_size}
+    ids = torch.arange(5, 25).reshape(2, 10)
+    with torch.no_grad():
+        assert torch.equal(load(resolver, AssetCard("theirs", entry)).eval()(ids), ours.model(ids))
+
+
 def test_an_encoder_alone_has_no_card(saved):
     with pytest.raises(CmgemsError, match="an encoder without a head"):
         card_of(saved("logo_tiny", head="encoder"), "mine")

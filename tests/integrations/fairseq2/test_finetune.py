@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -22,12 +24,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import cmgems
-from cmgems.data import LabelledSet
-from cmgems.errors import CmgemsError
+from cmgems.data import LabelledConfig, LabelledSet
+from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.integrations.fairseq2.finetune import Config, FinetuneRecipe
-from cmgems.integrations.fairseq2.labelled import LabelledReader
+from cmgems.integrations.fairseq2.labelled import LabelledReader, Settings
 from cmgems.integrations.fairseq2.training import adamw, linear_decay
 from cmgems.models import MODELS, load_model, save_model
+from cmgems.tasks import TASKS
 from cmgems.tokenization import TOKENIZERS
 from tests.integrations.fairseq2.conftest import assert_same, resumed_at, run_recipe, saved
 
@@ -110,6 +114,21 @@ def test_it_learns_and_resumes_to_the_bit(settings, finetune, tmp_path):
     assert_same(saved(out, 40), saved(whole, 40))
 
 
+def test_a_run_goes_on_with_the_labels_it_began_with(settings, finetune, small_labelled, tmp_path):
+    folder = shutil.copytree(small_labelled, tmp_path / "labels")
+    finetune(settings(folder, steps=4), tmp_path / "run")
+    config = settings(folder, steps=8)
+    config.dataset.config_overrides["sequences"] = 8
+    with pytest.raises(CheckpointError, match=r"other data in dataset: `sequences` is 16 there, 8 here"):
+        finetune(config, tmp_path / "run")
+    rows = (folder / "train.csv").read_text().splitlines(keepends=True)
+    (folder / "train.csv").write_text("".join(rows[:-1]))
+    with pytest.raises(
+        CheckpointError, match=r"other data in dataset: data.dir \(train.csv\) hold something"
+    ):
+        finetune(settings(folder, steps=8), tmp_path / "run")
+
+
 def test_the_encoder_is_the_folders_and_the_result_is_a_model_of_ours(
     settings, finetune, pretrained, small_labelled, tmp_path
 ):
@@ -145,12 +164,16 @@ def test_mistakes_say_what_to_set(settings, finetune, tmp_path, changes, message
         finetune(settings(**changes), tmp_path / "run")
 
 
+BEGINNING = Beginning(Settings(data=LabelledConfig(dir=Path("labels"))), 1)
+
+
 def reader_of(rows, sequences, parts, rank=0, size=1):
     ids = [np.array([2, 5 + row, 3], np.int32) for row in range(rows)]
     alone, share = FakeGang(CPU), FakeGang(CPU, rank=rank, size=size)
     gangs = Gangs(root=share, dp=share, rdp=share, sdp=alone, tp=alone, pp=alone)
     train = LabelledSet(ids, np.arange(rows) % 2, ("no", "yes"))
-    return LabelledReader(train, sequences, parts, TOKENIZERS.get("kmer6"), 512, 1, gangs)
+    task = TASKS.get("classification")
+    return LabelledReader(train, task, sequences, parts, TOKENIZERS.get("kmer6"), 512, BEGINNING, gangs)
 
 
 def rows_of(step):
