@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cmgems.config import Component
+from cmgems.config import Component, contents
 from cmgems.data import LabelledConfig, LabelledSet, draw_shots
-from cmgems.data.columns import Columns
-from cmgems.data.label_files import labels_content
 from cmgems.errors import DataError
 from cmgems.files import is_there
 from cmgems.tasks import TASKS, Task
@@ -58,21 +56,21 @@ def _about(data: LabelledConfig, task: Task, seed: int) -> dict[str, Any]:
     values = {
         "sequence": data.sequence,
         "labels": data.labels,
+        "window": data.window,
         "invalid": data.invalid,
         "shots": data.shots,
         "draw": data.draw,
         "seed": drawn_by,
         "task": task.head,
         "metric": task.metric,
-        "sha256": labels_content(data.dir),
+        "inputs": contents(data),
     }
     return dict(json.loads(json.dumps(values)))
 
 
 def _examples(data: LabelledConfig, task: Task, seed: int) -> ExampleSet:
     """What a run with these settings trains, chooses and tests on."""
-    columns = Columns(data.sequence, data.labels)
-    whole = read_examples(data.dir, task.labels, columns, data.unusable_rows())
+    whole = read_examples(data.dir, task.labels, data.columns(), data.unusable_rows())
     if data.shots is None:
         return whole
     train, test = (
