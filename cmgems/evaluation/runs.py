@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ class FineTuning:
         draw, seed = self.repeat.draw, self.repeat.seed
         drawn = f"-draw{draw}" if draw is not None else "" if self.dataset.shots is None else f"-seed{seed}"
         return self.folder.parent / f"audit{drawn}.json"
+
+    @property
+    def vectors_path(self) -> Path:
+        """Where runs that do not train keep the vectors of the dataset's sequences for each other."""
+        return self.folder.parents[0 if self.dataset.shots is None else 1] / "vectors"
 
     @property
     def finished(self) -> bool:
@@ -183,6 +188,7 @@ class Evaluation:
                 raise
             except CmgemsError as error:
                 self._skip(run.dataset, error)
+            self._drop_vectors(run, runs)
             if not finished:
                 after()
         return busy
@@ -205,6 +211,12 @@ class Evaluation:
         audit = self._audits.get(path)
         return audit.baselines.best if audit is not None and audit.baselines is not None else None
 
+    def _drop_vectors(self, run: FineTuning, runs: Sequence[FineTuning]) -> None:
+        """Remove the kept vectors of a dataset when all of its runs have finished."""
+        path = run.vectors_path
+        if not self._config.keep_models and all(one.finished for one in runs if one.vectors_path == path):
+            shutil.rmtree(path, ignore_errors=True)
+
     def _skip(self, dataset: Dataset, error: CmgemsError) -> None:
         self.skipped[dataset.title] = error.line()
         print(f"warning: {dataset.title} skipped: {error.line()}", file=sys.stderr)
@@ -213,10 +225,15 @@ class Evaluation:
         repeat: Values = {"seed": run.repeat.seed}
         if run.repeat.draw is not None:
             repeat = {**repeat, "data": {"draw": run.repeat.draw}}
-        shared = {name: config_dict(getattr(self._config, name)) for name in ("compute", "log")}
-        own = self._config.finetune
-        layers = [run.dataset.values(), self._config.data.values(), model, repeat, shared, own.values]
-        return load_config(self._recipe.config_schema, own.config_path(), values=layers)
+        own, schema = self._config.finetune, self._recipe.config_schema
+        keys = {field.name for field in fields(schema)}
+        dataset = run.dataset.values(trains="epochs" in keys)
+        shared: Values = {
+            key: config_dict(getattr(self._config, key)) for key in ("compute", "log") if key in keys
+        }
+        vectors: Values = {"vectors": str(run.vectors_path)} if "vectors" in keys else {}
+        layers = [dataset, self._config.data.values(), model, repeat, shared, vectors, own.values]
+        return load_config(schema, own.config_path(), values=layers)
 
     def _fine_tune(self, run: FineTuning, model: Values) -> Record:
         """One run, going on with what its folder holds."""
