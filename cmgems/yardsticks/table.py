@@ -38,7 +38,7 @@ def tables(found: Audit) -> list[tuple[list[str], Cells]]:
     made = [(LIKENESS, [_likeness(one) for one in found.likeness])]
     if found.associations:
         associations = [
-            [one.property, f"{one.measure} of {one.label}", _number(one.value), _number(one.p, ".2g")]
+            [one.property, f"{one.measure} of {one.label}", _number(one.value), _chance(one.p)]
             for one in found.associations
         ]
         made.append((ASSOCIATIONS, associations))
@@ -84,6 +84,10 @@ def _share(count: int | None, rows: int) -> str:
     if count is None:
         return "–"
     return f"{count:,} ({100 * count / rows:.1f} %)" if count else "0"
+
+
+def _chance(p: float) -> str:
+    return "< 1e-300" if p < 1e-300 else _number(p, ".2g")
 
 
 def _number(value: float, how: str = ".3f") -> str:
