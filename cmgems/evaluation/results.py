@@ -22,8 +22,8 @@ from cmgems.runs.summary import (
     Part,
     metric_key,
 )
-from cmgems.yardsticks.audit import read_baseline
-from cmgems.yardsticks.baselines import Baseline
+from cmgems.yardsticks.audit import read_baselines
+from cmgems.yardsticks.baselines import Baselines, best_title
 
 FILE = "results.json"
 # Metrics of a table, which are shown in percent: all but the mean squared error, in this order.
@@ -42,8 +42,8 @@ class Record:
         seed: Of the run.
         metric: The metric reported for the dataset, which chose the epoch.
         summary: JSON values by their keys in ``cmgems.runs.summary``; a copied recipe may lack some or have others.
-        baseline: What the best of the baselines without a model, fitted on the same training rows, scores on the same
-            test rows; None if there is none.
+        baselines: What baselines without a model, fitted on the same training rows, score on the same test rows; None
+            if there are none.
     """
 
     dataset: str
@@ -52,7 +52,7 @@ class Record:
     seed: int
     metric: str
     summary: Mapping[str, Any]
-    baseline: Baseline | None = None
+    baselines: Baselines | None = None
 
     @property
     def title(self) -> str:
@@ -145,22 +145,20 @@ class Line:
         values = [100 * record.score(metric, part) for record in self.records]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
-    def baselines(self) -> list[Baseline]:
-        """The best baseline of each training set."""
-        found = {record.training_set: record.baseline for record in self.records}
-        return [baseline for baseline in found.values() if baseline is not None]
+    def baselines(self) -> list[Baselines]:
+        """Those of each training set."""
+        found = {record.training_set: record.baselines for record in self.records}
+        return [baselines for baselines in found.values() if baselines is not None]
 
     @property
     def baseline_title(self) -> str:
-        """Which baseline is best, or the families of those that are on several training sets; "" if there is none."""
-        found = self.baselines()
-        titles = dict.fromkeys(one.title for one in found)
-        return "; ".join(titles if len(titles) == 1 else dict.fromkeys(one.family for one in found))
+        """Which baseline is best; "" if there is none."""
+        return best_title(self.baselines())
 
     def baseline_score(self, metric: str, part: Part = "all") -> MeanSD:
         """Of the best baseline, over the training sets, in percent; undefined scores are left out."""
         part = "clean" if part == "all" and self.exclude_leaks else part
-        values = [100 * baseline.score(metric, part) for baseline in self.baselines()]
+        values = [100 * baselines.best(part).score(metric, part) for baselines in self.baselines()]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
     def counts(self, key: str) -> list[int]:
@@ -203,5 +201,4 @@ def read_results(folder: Path) -> Results:
 
 
 def _record(values: dict[str, Any]) -> Record:
-    baseline = values.pop("baseline", None)
-    return Record(**values, baseline=None if baseline is None else read_baseline(baseline))
+    return Record(**{**values, "baselines": read_baselines(values.get("baselines"))})

@@ -26,7 +26,7 @@ from cmgems.runs.folder import check_same
 from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
 from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED
 from cmgems.tasks import TASKS
-from cmgems.yardsticks import Audit, Baseline, read_audit
+from cmgems.yardsticks import Audit, Baselines, read_audit
 
 # Errors that are not about one dataset: the next one would fail in the same way.
 FATAL = (CheckpointError, ConfigError, DiskError)
@@ -194,22 +194,22 @@ class Evaluation:
         return busy
 
     def records(self, runs: Sequence[FineTuning]) -> list[Record]:
-        """What the finished ones of ``runs`` found, with the best baseline where the training set has been audited."""
+        """What the finished ones of ``runs`` found, with baselines where the training set has been audited."""
         found = []
         for run in runs:
             if run.folder not in self._records and (record := run.record()) is not None:
                 self._records[run.folder] = record
             if run.folder in self._records:
-                found.append(replace(self._records[run.folder], baseline=self._baseline(run)))
+                found.append(replace(self._records[run.folder], baselines=self._baselines(run)))
         return found
 
-    def _baseline(self, run: FineTuning) -> Baseline | None:
-        """The best baseline on what a run learns from, if it has been audited, here or by another process."""
+    def _baselines(self, run: FineTuning) -> Baselines | None:
+        """Those of what a run learns from, if it has been audited, here or by another process."""
         path = run.audit_path
         if path not in self._audits and is_there(path):
             self._audits[path] = read_audit(path)
         audit = self._audits.get(path)
-        return audit.baselines.best if audit is not None and audit.baselines is not None else None
+        return None if audit is None else audit.baselines
 
     def _drop_vectors(self, run: FineTuning, runs: Sequence[FineTuning]) -> None:
         """Remove the kept vectors of a dataset when all of its runs have finished."""

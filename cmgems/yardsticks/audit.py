@@ -199,25 +199,24 @@ def read_audit(path: Path) -> Audit:
     try:
         if values.pop("version") != VERSION:
             raise DataError("an audit of another version", where=path, fix="make it anew")
-        baselines = values["baselines"]
-        if baselines is not None:
-            families = tuple(read_baseline(family) for family in baselines["families"])
-            baselines = Baselines(**{**baselines, "families": families})
         return Audit(**{
             **values,
             "names": tuple(values["names"]),
             "likeness": tuple(Likeness(**one) for one in values["likeness"]),
             "associations": tuple(Association(**_with_nan(one)) for one in values["associations"]),
-            "baselines": baselines,
+            "baselines": read_baselines(values["baselines"]),
             "notes": tuple(values["notes"]),
         })  # fmt: skip
     except (KeyError, TypeError) as error:
         raise DataError("not an audit", where=path, why=str(error)) from error
 
 
-def read_baseline(values: dict[str, Any]) -> Baseline:
-    """A baseline from JSON values, with NaN for null."""
-    return Baseline(**_with_nan(values))
+def read_baselines(values: dict[str, Any] | None) -> Baselines | None:
+    """Baselines from JSON values, with NaN for null; None if there are none."""
+    if values is None:
+        return None
+    families = tuple(Baseline(**_with_nan(family)) for family in values["families"])
+    return Baselines(**{**values, "families": families})
 
 
 def _with_nan(values: Any) -> Any:

@@ -74,10 +74,25 @@ class Baselines:
     rows: int
     families: tuple[Baseline, ...]
 
-    @property
-    def best(self) -> Baseline:
-        """The best of all, by what it was chosen on."""
-        return max(self.families, key=lambda one: -math.inf if math.isnan(one.chosen_by) else one.chosen_by)
+    def best(self, part: Part = "all") -> Baseline:
+        """The best of all, by what it was chosen on; for novel rows, which have no twins, one that needs none."""
+        families = [one for one in self.families if part != "novel" or one.family != TWINS]
+        return max(families, key=lambda one: -math.inf if math.isnan(one.chosen_by) else one.chosen_by)
+
+
+def best_title(found: Sequence[Baselines]) -> str:
+    """Which baseline is best, and which on novel rows if that is another; of several training sets the families.
+
+    "" if there are none.
+    """
+    everywhere, on_novel = _best_titles(found, "all"), _best_titles(found, "novel")
+    return everywhere if everywhere == on_novel else f"{everywhere}; on novel rows: {on_novel}"
+
+
+def _best_titles(found: Sequence[Baselines], part: Part) -> str:
+    best = [baselines.best(part) for baselines in found]
+    titles = dict.fromkeys(one.title for one in best)
+    return "; ".join(titles if len(titles) == 1 else dict.fromkeys(one.family for one in best))
 
 
 class Candidate(NamedTuple):

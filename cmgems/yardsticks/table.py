@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cmgems.runs.summary import METRIC_LABELS
 from cmgems.yardsticks.audit import Audit, Likeness
+from cmgems.yardsticks.baselines import best_title
 
 Cells = list[list[str]]
 LIKENESS = ["rows of", "exact", "reverse", "near", "twins", "other label"]
@@ -70,7 +71,7 @@ def remarks(found: Audit) -> list[str]:
             f"{found.twin_rules['same']:.3f}; the one they do not have: {found.twin_rules['other']:.3f}"
         )
     if found.baselines is not None:
-        lines.append(f"best baseline: {found.baselines.best.title}")
+        lines.append(f"best baseline: {best_title([found.baselines])}")
     return lines
 
 
