@@ -347,7 +347,7 @@ def main(config: Config, out: Path) -> None:
         world.wait()  # for the best epoch to be written
         checkpoint = run.checkpoints.whole(best)
         load_weights(checkpoint, learner.model)
-        report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
+        report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test), data.dev)
         if not world.is_main:
             return
         run.keep_model(checkpoint, layout.BEST)

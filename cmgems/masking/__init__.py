@@ -6,10 +6,12 @@ from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
 from cmgems.masking.micro_batches import micro_batches
 from cmgems.masking.ranks import RankBy
+from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
 
 __all__ = [
     "CURRICULA",
+    "RATE_SCHEDULES",
     "STRATEGIES",
     "Annealed",
     "Curriculum",
@@ -21,6 +23,7 @@ __all__ = [
     "MaskingConfig",
     "RandomSpan",
     "RankBy",
+    "RateSchedule",
     "Strategy",
     "TokenBatch",
     "Uniform",

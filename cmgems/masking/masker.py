@@ -17,6 +17,7 @@ from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.ranks import RankBy
+from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import needs_ranks, needs_table
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
@@ -37,6 +38,8 @@ class MaskingConfig:
             spans overlap.
         target_rate: Share of tokens actually masked, instead of `rate`: when a run starts, the nominal rate of each
             strategy is solved for on training windows.
+        rate_schedule: How the rate, nominal or target, goes over the run's steps to the one given here: `constant`, or
+            from its `start` (0.3) on a line (`linear`) or half a cosine (`cosine`).
         rank_by: `token`, or `position` to reproduce the released code (see docs/method.md).
     """
 
@@ -44,6 +47,7 @@ class MaskingConfig:
     table: Path | None = input_path(sha256_of, None)
     rate: float = NOMINAL_RATE
     target_rate: float | None = None
+    rate_schedule: Component = component(RATE_SCHEDULES, "constant")
     rank_by: RankBy = "token"
 
     def __post_init__(self) -> None:
@@ -93,6 +97,7 @@ class Masker:
         self.config = config
         self.tokenizer = tokenizer
         self.curriculum: Curriculum = config.curriculum.build(CURRICULA)
+        self.schedule: RateSchedule = config.rate_schedule.build(RATE_SCHEDULES)
         self.steps = steps
         self.seed = seed
         self.state = CurriculumState()
@@ -111,35 +116,44 @@ class Masker:
         """Name and strategy of an optimizer step, by the validations seen so far."""
         return self.curriculum.strategy(step, self.steps, self.state, self.seed)
 
+    def scheduled_rate(self, step: int) -> float:
+        """The rate of an optimizer step by the schedule: the target, if one is set, else the nominal rate."""
+        config = self.config
+        last = config.rate if config.target_rate is None else config.target_rate
+        return self.schedule.rate(step, self.steps, last)
+
     def calibrate(self, ids: Iterable[np.ndarray]) -> None:
-        """Solve for the nominal rates that give `target_rate`, for every strategy of the curriculum.
+        """Solve for the nominal rates that give the target of each step, for every strategy of the curriculum.
 
         Args:
             ids: int32 (B, S) unmasked training windows.
 
         Raises:
-            CmgemsError: if a strategy cannot reach the target.
+            CmgemsError: if a strategy cannot reach a target.
         """
         assert self.config.target_rate is not None
+        targets = [self.scheduled_rate(step) for step in range(self.steps)]
+        ends = min(targets), max(targets)
         self._calibration = Calibration(
-            ids, self.tokenizer, self.token_ranks_V, self.config.target_rate, self.seed, self.config.rank_by
+            ids, self.tokenizer, self.token_ranks_V, ends, self.seed, self.config.rank_by
         )
+        named = [(name, STRATEGIES.get(name)) for name in self.curriculum.strategies()]
         for step in range(0, self.steps, max(1, self.steps // STEPS_CALIBRATED)):
-            self.rate(*self.strategy(step))
-        for name in self.curriculum.strategies():
-            self.rate(name, STRATEGIES.get(name))
+            for name, strategy in [self.strategy(step), *named]:
+                self.rate(name, strategy, step)
 
-    def rate(self, name: str, strategy: Strategy) -> float:
-        """The nominal rate a strategy is called with.
+    def rate(self, name: str, strategy: Strategy, step: int) -> float:
+        """The nominal rate that a strategy is called with at an optimizer step.
 
         Raises:
             ValueError: if a target rate is set and ``calibrate`` was not called.
         """
+        rate = self.scheduled_rate(step)
         if self.config.target_rate is None:
-            return self.config.rate
+            return rate
         if self._calibration is None:
             raise ValueError("a masker with a target rate must be calibrated first")
-        return self._calibration.rate(name, strategy)
+        return self._calibration.rate(name, strategy, rate)
 
     def mask(self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int) -> MaskedBatch:
         """Mask a batch of the given optimizer step."""
@@ -150,7 +164,7 @@ class Masker:
             self.tokenizer,
             self.token_ranks_V,
             named,
-            rate=self.rate(*named),
+            rate=self.rate(*named, step),
             seed=self.seed,
             rank_by=self.config.rank_by,
         )

@@ -96,9 +96,10 @@ class Trial:
     def _nominal_rate(self, name: str, rank_by: RankBy) -> float:
         if self._target_rate is None:
             return self._rate
+        target = self._target_rate
         if rank_by not in self._calibrations:
             ids = [self._ids(self.windows(CALIBRATION_WINDOWS))]
             self._calibrations[rank_by] = Calibration(
-                ids, self.tokenizer, self.token_ranks_V, self._target_rate, self.seed, rank_by
+                ids, self.tokenizer, self.token_ranks_V, (target, target), self.seed, rank_by
             )
-        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name))
+        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name), target)

@@ -45,7 +45,7 @@ def test_learns_and_scores_the_test_set(finished):
     assert scores["test_auc"] > 0.9
     assert set(scores) == {
         "train_sequences", "dev_sequences", "best_epoch", "sequences_cut", "sequences_skipped", "test_sequences",
-        "test_sequences_in_train",
+        "test_sequences_in_train", "test_sequences_novel",
         "classes_predicted", "test_accuracy", "test_macro_f1", "test_mcc", "test_auc",
     }  # fmt: skip
     assert (scores["test_sequences_in_train"], scores["classes_predicted"]) == (0, 2)

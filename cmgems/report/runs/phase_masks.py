@@ -94,9 +94,8 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
         )
 
     found = [measured("all tokens", -1, known)]
-    for label, number, strategy in _phase_strategies(run, masker):
+    for label, number, strategy, rate in _phase_strategies(run, masker):
         name = strategies(run)[number]
-        rate = masker.rate(name, strategy)
         hidden, first = [], 0
         for ids_BS in windows:
             batch = mask_batch(
@@ -115,10 +114,11 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     return found
 
 
-def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, Strategy]]:
-    """(label, number of the strategy, strategy) at the first logged step of each, and at the last if it changed."""
+def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, Strategy, float]]:
+    """(label, number of the strategy, strategy, nominal rate) at the first logged step of each, and at the last if
+    either changed."""
     taken = [step for step, _ in switches(run)]
-    found: list[tuple[str, int, Strategy]] = []
+    found: list[tuple[str, int, Strategy, float]] = []
     for number, name in enumerate(strategies(run)):
         steps = [step for step, logged in run.texts("strategy") if logged == name]
         ends = []
@@ -126,11 +126,13 @@ def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, St
             switched = max((at for at in taken if at < step), default=None)
             masker.state = CurriculumState(switched_at=switched)
             chosen, strategy = masker.strategy(step - 1)
-            ends.append(strategy if chosen == name else STRATEGIES.get(name))
+            strategy = strategy if chosen == name else STRATEGIES.get(name)
+            ends.append((strategy, masker.rate(name, strategy, step - 1)))
         if ends[0] == ends[1]:
-            found.append((name, number, ends[0]))
+            found.append((name, number, *ends[0]))
         else:
             found += [
-                (f"{name} at step {s:,}", number, e) for s, e in zip((steps[0], steps[-1]), ends, strict=True)
+                (f"{name} at step {s:,}", number, *e)
+                for s, e in zip((steps[0], steps[-1]), ends, strict=True)
             ]
     return found
