@@ -13,7 +13,7 @@ from cmgems.config import input_path
 from cmgems.data.columns import Columns
 from cmgems.data.encoder import End, RowEncoder
 from cmgems.data.intervals import check_intervals, open_intervals
-from cmgems.data.label_files import Row, RowReader, labels_content
+from cmgems.data.label_files import Row, RowReader, labels_content, spelt_out
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.errors import CmgemsError, DataError
@@ -38,6 +38,7 @@ class LabelledConfig:
         window: Intervals are widened or cut to this many bp around their middle; None for as they are.
         sequence: Column that holds the bases.
         labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
+            In a name `*` is any text: `ctcf_*`, or `*` for all columns but the sequence's, `id`, `split` and such.
         invalid: What to do about a row that cannot be used: `stop`, or `skip` it and name it in the run's skipped.csv.
         shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
             None for all.
@@ -182,11 +183,13 @@ def read_splits(
         check_sequence(alphabet.encode(row.bases.encode()), least_bases, row.where)
         kind.check(row)
 
-    rows = RowReader(config.columns(), invalid, kind.may_be_empty, check).read(find_layout(config.dir))
+    layout = find_layout(config.dir)
+    columns = spelt_out(config.columns(), layout)
+    rows = RowReader(columns, invalid, kind.may_be_empty, check).read(layout)
     drawn = "dev" not in rows and config.dev_share is not None and config.shots is None
     if drawn:
         rows = _with_dev(rows, config)
-    names = kind.names(rows["train"], config.labels)
+    names = kind.names(rows["train"], columns.labels)
     tokens = min(config.max_tokens or max_positions, max_positions)
     encoder = RowEncoder(tokenizer, tokens, len(names))
     splits = {}

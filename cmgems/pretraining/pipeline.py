@@ -10,7 +10,7 @@ import numpy as np
 
 from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, reverse_complement, split_runs, store_content
+from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs, store_content, turn_rows
 from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
@@ -147,9 +147,8 @@ class PretrainingData:
         """Gather and tokenize a batch of windows."""
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
-        for b in [] if batch.turned_B is None else np.flatnonzero(batch.turned_B):
-            window_L = codes_BL[b, : batch.lengths_B[b]]
-            window_L[:] = reverse_complement(window_L)
+        if batch.turned_B is not None:
+            turn_rows(codes_BL, batch.lengths_B, batch.turned_B)
         ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
         if not overlapping(self.tokenizer):
             ids_BS = self._without_empty_columns(ids_BS)

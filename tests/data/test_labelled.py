@@ -231,6 +231,26 @@ def test_quantities_and_label_sets(tmp_path):
         assert labels_BC.tolist() == [[0, 1], [1, 0]]
 
 
+def test_a_matrix_of_many_labels_needs_no_list_of_them(tmp_path):
+    names = [f"site{n}" for n in range(164)]
+    header = ",".join(["sequence", *names])
+    rows = [",".join(["ACGTACGA", *("01"[(n + row) % 3 == 0] for n in range(164))]) for row in range(3)]
+    write(tmp_path, train_csv="\n".join([header, *rows]), test_csv="\n".join([header, rows[0]]))
+    splits = read(tmp_path, LabelSet(), labels=("*",))
+    assert splits["train"].names == tuple(names)
+    assert splits["train"].targets.shape == (3, 164)
+    assert splits["test"].targets[0, :4].tolist() == [1, 0, 0, 1]
+    with pytest.raises(
+        CmgemsError, match=r"several label columns in data.labels: site0, .* 160 more; a class"
+    ):
+        read(tmp_path, labels=("*",))
+    write(tmp_path, test_csv="sequence,site0\nACGTACGA,1\n")
+    with pytest.raises(
+        DataError, match=r"columns missing in .*test.csv:1: no 'site1', .* \.\.\.; it has sequence"
+    ):
+        read(tmp_path, LabelSet(), labels=("*",))
+
+
 def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
     long, short = "ACGT" * 10, "ACGTACGT"
     text = f"sequence,label\n{long},{'ab' * 20}\n{short},bbaabbaa\n"
