@@ -45,7 +45,7 @@ def _table(path: Path) -> Table | None:
     except (DataError, RecordError):
         return None  # the reader of VCF says what it is
     missing = [name for name, found in _places(table).items() if found is None]
-    if len(missing) > len(NAMES) // 2:
+    if len(missing) > len(NAMES) // 2 or table.header[0].startswith("#"):  # as the header of a VCF
         return None
     if missing:
         raise DataError(

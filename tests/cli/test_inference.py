@@ -118,7 +118,7 @@ def test_variants_against_labels(model, tmp_path, small_genome, capsys):
     assert "20 positive, 20 negative; by chance AUROC is 0.500, AUPRC 0.500" in said
     assert "not ranked: 20 no label" in said
     assert re.search(r"model .* its score .* 0\.\d{3} \[0\.\d{3}, ", said)
-    assert re.search(r"effect .* AUROC of gc, cpg", said)
+    assert "AUROC of gc" in said
     found = json.loads((tmp_path / "s.labels.json").read_text())
     assert found["swapped"] == 1
     assert [found["groups"][name]["positives"] for name in "ab"] == [10, 10]
