@@ -193,6 +193,11 @@ MISTAKES = {
     "explain lm nothing.fa -o new": "nothing.fa",
     # Variants
     "variants lm s.vcf -o new.csv": "--store",
+    "variants lm s.vcf --store store -o new.csv --labels INFO/CLNSIG=a:b": "no record has INFO/CLNSIG",
+    "variants lm s.vcf --store store -o new.csv --labels INFO/CLNSIG": "--labels",
+    "variants lm s.vcf --store store -o new.csv --by INFO/MC": "--by",
+    "variants lm noheader.vcf --store store -o new.csv --labels X=1:0": "noheader.vcf",
+    "variants lm absent.vcf --store store -o new.csv --labels X=1:0": "absent.vcf",
     "variants lm noheader.vcf --store store -o new.csv": "noheader.vcf",
     "variants lm norecords.vcf --store store -o new.csv": "no variants",
     "variants lm fasta.vcf --store store -o new.csv": "fasta.vcf",
