@@ -15,7 +15,7 @@ import numpy as np
 from cmgems.errors import CmgemsError
 from cmgems.masking.batch import STRATEGIES, Strategy
 from cmgems.masking.random import STREAM_STEP, uniform
-from cmgems.masking.strategies import Annealed
+from cmgems.masking.strategies import Annealed, UniformRate
 from cmgems.registry import Registry
 
 
@@ -91,6 +91,29 @@ class Fixed(_KeepsHistory):
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
         return _named(self.masking)
+
+
+@CURRICULA.register("uniform_rate")
+@dataclass(frozen=True)
+class UniformRateCurriculum(_KeepsHistory):
+    """`uniform_rate` masking from the first step to the last, with its options.
+
+    Attributes:
+        lowest: The least rate drawn for a sequence.
+        highest: The greatest.
+    """
+
+    lowest: float = 0.0
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        UniformRate(self.lowest, self.highest)
+
+    def strategies(self) -> tuple[str, ...]:
+        return ("uniform_rate",)
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return "uniform_rate", UniformRate(self.lowest, self.highest)
 
 
 @dataclass(frozen=True)

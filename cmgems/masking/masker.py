@@ -18,7 +18,7 @@ from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.ranks import RankBy
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
-from cmgems.masking.strategies import needs_ranks, needs_table
+from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -53,6 +53,7 @@ class MaskingConfig:
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
+        self._check_own_rates()
         if self.target_rate is None:
             return
         if not 0 < self.target_rate < 1:
@@ -61,6 +62,18 @@ class MaskingConfig:
             raise CmgemsError(
                 "`target_rate` and `rate` are both set", fix="`rate` is solved for; give one of them"
             )
+
+    def _check_own_rates(self) -> None:
+        """No rate is given where it would be passed over in silence; a target must be met in every phase."""
+        names = self.curriculum.build(CURRICULA).strategies()
+        own = [name for name in names if has_own_rate(name)]
+        given = {
+            "target_rate": self.target_rate is not None,
+            "rate": self.rate != NOMINAL_RATE and len(own) == len(names),
+            "rate_schedule": self.rate_schedule.name != "constant" and len(own) == len(names),
+        }
+        for option in [option for option, there in given.items() if own and there]:
+            raise own_rate_error(own[0], option)
 
 
 def mask_batch(

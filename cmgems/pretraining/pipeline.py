@@ -11,7 +11,15 @@ import numpy as np
 from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, reverse_complement, split_runs, store_content
-from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
+from cmgems.masking import (
+    STRATEGIES,
+    MaskedBatch,
+    Masker,
+    has_own_rate,
+    mask_batch,
+    micro_batches,
+    needs_ranks,
+)
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
@@ -76,6 +84,11 @@ class FixedValidation:
         if needs_ranks(self.masking):
             raise CmgemsError(
                 f"`masking` must not depend on a PMI table, but is {self.masking!r}",
+                fix="use random_span or uniform",
+            )
+        if has_own_rate(self.masking):
+            raise CmgemsError(
+                f"`masking` must mask at the rate of this section, but {self.masking!r} has one of its own",
                 fix="use random_span or uniform",
             )
         if self.every < 1 or self.sequences < 1:

@@ -43,6 +43,14 @@ def random_span(maskable, ranks, k, rate, draws, gumbel_draws):
     return masked
 
 
+def uniform_rate(maskable, draws, rate_draw, lowest=0.0, highest=1.0):
+    where = [s for s, ok in enumerate(maskable) if ok]
+    rate = lowest + (highest - lowest) * rate_draw
+    return {s for s in where if draws[s] < rate} | {
+        min(where, key=lambda s: (draws[s], s)) for _ in where[:1]
+    }
+
+
 def genemask(maskable, ranks, k, rate, draws, gumbel_draws):
     low, high = SPANS[k]
     wide = k - 1

@@ -6,7 +6,7 @@ import pytest
 
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError
-from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig
+from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig, UniformRate
 from cmgems.masking.curriculum import AnnealedCurriculum
 
 START = CurriculumState()
@@ -60,6 +60,13 @@ def test_fixed_never_changes():
     assert run_through(curriculum, [3.0, 3.0, 3.0])[1] == ["genemask"] * 3
 
 
+def test_uniform_rate_has_the_options_of_its_strategy():
+    config = load_config(MaskingConfig, None, ["curriculum=uniform_rate", "curriculum.highest=0.3"])
+    curriculum = config.curriculum.build(CURRICULA)
+    assert run_through(curriculum, [3.0, 3.0])[1] == ["uniform_rate"] * 2
+    assert curriculum.strategy(0, 1, START, 0)[1] == UniformRate(0.0, 0.3)
+
+
 @pytest.mark.parametrize("pacing", ["linear", "root", "step", "cosine"])
 def test_annealed_cools_from_hot_to_cold(pacing):
     curriculum = replace(CURRICULA.get("annealed"), pacing=pacing, hot=1000.0, cold=1.0)
@@ -80,6 +87,7 @@ def test_annealed_cools_from_hot_to_cold(pacing):
         ("fixed", {"masking": "genemaks"}, "genemask"),
         ("cm_gems", {"hard": "nothing"}, "unknown masking strategy"),
         ("cm_gems", {"threshold": 0.0}, "threshold"),
+        ("uniform_rate", {"highest": 1.5}, "highest"),
         ("annealed", {"hot": 1.0, "cold": 2.0}, "hot"),
         ("annealed", {"hot": float("inf")}, "hot"),
         ("annealed", {"stages": 1}, "stages"),
