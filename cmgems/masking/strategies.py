@@ -52,12 +52,23 @@ class Uniform:
 @STRATEGIES.register("random_span")
 @dataclass(frozen=True)
 class RandomSpan:
-    """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens."""
+    """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens.
+
+    Attributes:
+        wider: Tokens that a span has beyond that, half of them on either side, of an odd number one more on the right.
+    """
 
     needs_ranks: ClassVar[bool] = False
 
+    wider: int = 0
+
+    def __post_init__(self) -> None:
+        if self.wider < 0:
+            raise CmgemsError(f"`wider` must be 0 or more, but is {self.wider}")
+
     def select(self, batch: TokenBatch) -> np.ndarray:
         low, high = batch.span
+        low, high = low - self.wider // 2, high + (self.wider + 1) // 2
         probability = _centre_probability(batch, high - low + 1)
         mask_BS: np.ndarray = kernels.random_span(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, probability, low, high

@@ -35,10 +35,11 @@ def uniform(maskable, ranks, k, rate, draws, gumbel_draws):
     return set(_centres(maskable, draws, rate))
 
 
-def random_span(maskable, ranks, k, rate, draws, gumbel_draws):
+def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0):
     low, high = SPANS[k]
+    low, high = low - math.floor(wider / 2), high + math.ceil(wider / 2)
     masked: set[int] = set()
-    for centre in _centres(maskable, draws, rate / k):
+    for centre in _centres(maskable, draws, rate / (k + wider)):
         masked |= _span(maskable, centre + low, centre + high)
     return masked
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
-from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, TokenBatch, UniformRate, needs_ranks
+from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, RandomSpan, TokenBatch, UniformRate, needs_ranks
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL, STREAM_RATE
 from cmgems.tokenization import TOKENIZERS
 
@@ -54,8 +54,14 @@ def test_equals_the_straight_line_reference(name, batch):
     check_against_reference(name, batch, batch.ranks_BS.tolist())
 
 
-def check_against_reference(name, batch, ranks):
-    masked_BS = STRATEGIES.get(name).select(batch)
+@given(batch=batches(), wider=st.integers(0, 20))
+@settings(max_examples=200, deadline=None)
+def test_wider_spans_equal_the_reference(batch, wider):
+    check_against_reference("random_span", batch, batch.ranks_BS.tolist(), wider=wider)
+
+
+def check_against_reference(name, batch, ranks, **options):
+    masked_BS = STRATEGIES.build(name, **options).select(batch)
     draws, gumbel = batch.uniform(STREAM_CENTRES), batch.uniform(STREAM_GUMBEL)
     for b in range(len(masked_BS)):
         expected = getattr(reference, name)(
@@ -65,6 +71,7 @@ def check_against_reference(name, batch, ranks):
             batch.rate,
             draws[b].tolist(),
             gumbel[b].tolist(),
+            **options,
         )
         assert set(np.flatnonzero(masked_BS[b])) == expected
 
@@ -117,6 +124,22 @@ def test_rates_are_uniform_between_their_ends(lowest, highest):
     expected_B = np.linspace(lowest, highest, 4000)
     assert abs(share_B - expected_B).mean() < 0.015
     assert abs(share_B.mean() - (lowest + highest) / 2) < 0.01
+
+
+@pytest.mark.parametrize("wider", [0, 2, 8])
+def test_wider_spans_mask_the_same_share_in_fewer_pieces(wider):
+    batch = batch_of(np.random.default_rng(7).integers(5, 4101, (400, 507)))
+    masked_BS = RandomSpan(wider).select(batch)
+    assert abs(masked_BS.mean() - 0.14) < 0.006
+    starts = np.count_nonzero(masked_BS[:, 1:] > masked_BS[:, :-1])
+    assert masked_BS.sum() / starts == pytest.approx(
+        (6 + wider) * 1.08, rel=0.03
+    )  # now and then two spans touch
+
+
+def test_a_span_of_negative_width_is_refused():
+    with pytest.raises(CmgemsError, match="`wider` must be 0 or more, but is -1"):
+        RandomSpan(-1)
 
 
 @pytest.mark.parametrize("ends", [(-0.1, 1), (0.5, 0.4), (0, 1.1), (float("nan"), 1)])
