@@ -19,9 +19,10 @@ from torch import Tensor
 from cmgems.config import Component, component
 from cmgems.distributed import World, open_world
 from cmgems.errors import CmgemsError
+from cmgems.files import is_there, write_json
 from cmgems.masking import MaskedBatch, Masker, MaskingConfig, micro_batches
 from cmgems.models import MODELS, ModelSource, model_content
-from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
+from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData, measure_baselines
 from cmgems.runs import (
     CheckpointConfig,
     Display,
@@ -192,17 +193,27 @@ class Pretraining:
             stop_if_diverged(self.watch, config.trouble, taken.batch, sequences, folder, step, self.world)
 
     def validate(self, step: int, log: MetricLog, display: Display) -> None:
-        """Measure the loss under the fixed mask; the curriculum may switch."""
-        nats = self.state["validation_loss"] = validate(self.model, self.validation, self.compute, self.world)
+        """Measure loss and accuracy under the fixed mask; the curriculum may switch."""
+        found = validate(self.model, self.validation, self.compute, self.world)
+        measured = {"validation_loss": found.loss, "validation_accuracy": found.accuracy}
+        self.state |= measured
         phase = self.masker.state.switched_at
-        self.masker.observe(step, perplexity(nats))
-        record = {"step": step, "validation_loss": nats, "perplexity": perplexity(nats)}
+        self.masker.observe(step, perplexity(found.loss))
+        record = {"step": step, **measured, "perplexity": perplexity(found.loss)}
         log.write(record)
-        display.note(f"step {step}: fixed-mask validation loss {nats:.4f}", record)
+        right = f"{100 * found.accuracy:.1f} % guessed right"
+        display.note(f"step {step}: fixed-mask validation loss {found.loss:.4f}, {right}", record)
         if self.masker.state.switched_at != phase:
             switch = {"step": step, "switch": self.masker.strategy(step)[0]}
             log.write(switch)
             display.note(f"step {step}: perplexity is flat, masking is now {switch['switch']}", switch)
+
+    def measure_baselines(self) -> None:
+        """Write what the validation gives away without a model, unless the run that goes on has it."""
+        path = self.run.folder / layout.BASELINES
+        if not (self.start and is_there(path)):
+            found = measure_baselines(self.data, self.validation)
+            write_json(path, {name: guesses and asdict(guesses) for name, guesses in found.items()})
 
     def finish(self) -> None:
         """Draw the loss and write the summary."""
@@ -214,12 +225,16 @@ class Pretraining:
             {
                 summary.STEPS: self.config.steps,
                 summary.VALIDATION_LOSS: state["validation_loss"],
+                summary.VALIDATION_ACCURACY: state.get(
+                    "validation_accuracy"
+                ),  # not in checkpoints before 0.3
                 summary.UNIGRAM_ENTROPY: entropy,
                 summary.SWITCHED_AT: self.masker.state.switched_at,
                 summary.TOKENS: state["tokens"],
                 summary.TOKENS_PER_SECOND: state["tokens"] / max(state["seconds"], 1e-9),
                 summary.SKIPPED_STEPS: self.watch.skipped,
                 summary.LOSS_SPIKES: self.watch.spikes,
+                summary.BASELINES: self.run.baselines,
             },
         )
 
@@ -272,6 +287,8 @@ def main(config: Config, out: Path) -> None:
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
         work = Pretraining(config, compute, world, run)
+        if world.is_main:
+            work.measure_baselines()
         train(config, work, run, world)
         work.saver.keep_model(out / layout.FINAL, config.steps)
         if world.is_main:

@@ -11,6 +11,7 @@ from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
     BatchTokens,
+    BothStrands,
     Device,
     DeviceChoice,
     ModelPath,
@@ -31,9 +32,7 @@ def variants(
     calls: Annotated[Path, typer.Argument(metavar="VCF", help="Variants, plain or compressed VCF.")],
     store: Annotated[Path, typer.Option("--store", help="Genome store the variants were called on.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row an alternative allele.")],
-    both_strands: Annotated[
-        bool, typer.Option("--both-strands", help="Mean of the scores of both strands; twice the work.")
-    ] = False,
+    both_strands: BothStrands = False,
     aliases: Aliases = None,
     skip_invalid: SkipInvalid = False,
     batch_tokens: BatchTokens = None,

@@ -6,7 +6,6 @@ the dinucleotides of a positive one is its twin, and where one of a pair is in t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -15,28 +14,30 @@ import numpy.typing as npt
 from cmgems.data.words import PackedRows
 
 
-def count_twins(rows: Sequence[str], others: Sequence[str], labels_M: npt.NDArray[np.int64]) -> np.ndarray:
+def count_twins(
+    rows: Sequence[str], others: Sequence[str], labels_M: npt.NDArray[np.int64], labels: int
+) -> npt.NDArray[np.int64]:
     """How many twins of each label every row has among ``others``: int64 (N, labels).
 
     Args:
         rows: N sequences, in capitals.
         others: M sequences, in capitals.
-        labels_M: Of ``others``, from 0; all 0 where labels do not matter.
+        labels_M: Of ``others``, from 0.
+        labels: How many labels there are.
     """
-    of_kind, of_letters = _tally(_kinds(others), labels_M), _tally(others, labels_M)
-    counts = np.zeros((len(rows), int(labels_M.max(initial=0)) + 1), np.int64)
-    for row, (kind, letters) in enumerate(zip(_kinds(rows), rows, strict=True)):
-        for label, count in of_kind.get(kind, {}).items():
-            counts[row, label] = count - of_letters.get(letters, Counter())[label]
-    return counts
+    alike = count_equal(_kinds(rows), _kinds(others), labels_M, labels)
+    return alike - count_equal(rows, others, labels_M, labels)
 
 
-def _tally(rows: Sequence[Hashable], labels_N: npt.NDArray[np.int64]) -> dict[Hashable, Counter[int]]:
-    """How often each label stands beside each of ``rows``."""
-    tally: dict[Hashable, Counter[int]] = {}
-    for row, label in zip(rows, labels_N.tolist(), strict=True):
-        tally.setdefault(row, Counter())[label] += 1
-    return tally
+def count_equal(
+    rows: Sequence[Hashable], others: Sequence[Hashable], labels_M: npt.NDArray[np.int64], labels: int
+) -> npt.NDArray[np.int64]:
+    """How many equals of each label every row has among ``others``: int64 (N, labels). Arguments as above."""
+    counts_of: dict[Hashable, npt.NDArray[np.int64]] = {}
+    for row, label in zip(others, labels_M, strict=True):
+        counts_of.setdefault(row, np.zeros(labels, np.int64))[label] += 1
+    none = np.zeros(labels, np.int64)
+    return np.array([counts_of.get(row, none) for row in rows]).reshape(-1, labels)
 
 
 def _kinds(rows: Sequence[str]) -> list[bytes]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from cmgems.errors import DataError
 from cmgems.evaluation.models import Model
-from cmgems.evaluation.results import METRICS, Record, read_json, without_nan
+from cmgems.evaluation.results import METRICS, Record
 from cmgems.evaluation.runs import Evaluation
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
-from cmgems.files import write_json
+from cmgems.files import read_json, without_nan, write_json
 from cmgems.runs import RunReader
-from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND
+from cmgems.runs.health import Health
+from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND, VALIDATION_ACCURACY
 
 FILE = "comparison.json"
 
@@ -32,6 +33,8 @@ class Pretraining:
         switched_at: The step of the curriculum's switch; None if there was none.
         tokens: Tokens seen.
         seconds: Time of the steps.
+        accuracy: Share of the masked tokens guessed right in the last validation.
+        baselines: What the validation gives away without a model, as ``cmgems.runs.health`` reads it.
     """
 
     strategy: str
@@ -41,6 +44,13 @@ class Pretraining:
     switched_at: int | None
     tokens: float
     seconds: float
+    accuracy: float = math.nan
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def health(self) -> Health | None:
+        """Its last validation beside the baselines; None if either was not recorded."""
+        return Health.of(self.loss, self.accuracy, self.baselines)
 
     @property
     def loss(self) -> float:
@@ -137,7 +147,7 @@ class Comparison:
         """The defined test scores by the titles of the datasets for which the metric is reported; AUC is for all."""
         found: dict[str, list[Score]] = {}
         for run in self.finetuned:
-            value = run.record.score(metric, clean=self.exclude_leaks)
+            value = run.record.score(metric, "clean" if self.exclude_leaks else "all")
             if metric in (run.record.metric, "auc") and not math.isnan(value):
                 score = Score(run.strategy, run.seed, run.record.repeat, value)
                 found.setdefault(run.record.title, []).append(score)
@@ -197,6 +207,7 @@ def read_comparison(folder: Path) -> Comparison:
 def _pretraining(values: Mapping[str, Any]) -> Pretraining:
     curve = tuple((step, _number(nats)) for step, nats in values["curve"])
     numbers = {key: _number(values[key]) for key in ("masked_share", "tokens", "seconds")}
+    numbers["accuracy"] = _number(values.get("accuracy"))  # none of a comparison before version 0.3
     return Pretraining(**{**values, **numbers, "curve": curve})
 
 
@@ -223,6 +234,8 @@ def read_pretraining(folder: Path, strategy: str, seed: int) -> Pretraining | No
         switched_at=run.summary.get(SWITCHED_AT),
         tokens=tokens,
         seconds=tokens / (run.summary.get(TOKENS_PER_SECOND) or math.nan),
+        accuracy=_number(run.summary.get(VALIDATION_ACCURACY)),
+        baselines=run.baselines,
     )
 
 

@@ -19,7 +19,7 @@ from cmgems.evaluation.published import average, published_gue
 from cmgems.evaluation.results import METRICS, Results, write_results
 from cmgems.evaluation.statistics import MeanSD
 from cmgems.files import write_text
-from cmgems.runs.summary import LEAKED, SEQUENCES_CUT, TEST_SEQUENCES
+from cmgems.runs.summary import LEAKED, NOVEL, PARTS, SEQUENCES_CUT, TEST_SEQUENCES
 
 # The published models that a terminal has room for; the files have all.
 SHOWN = ("DNABERT-6mer", "NT-2500M-multi", "DNABERT-2")
@@ -51,7 +51,7 @@ def score_table(results: Results) -> tuple[list[str], Cells]:
         row.append(str(leaked[0]) if len(set(leaked)) == 1 else f"{min(leaked)} to {max(leaked)}")
         if not results.exclude_leaks:
             shown = any(leaked) and line.metric in metrics
-            row.append(mean_and_sd(line.score(line.metric, clean=True)) if shown else "")
+            row.append(mean_and_sd(line.score(line.metric, "clean")) if shown else "")
         rows.append([*row, line.remarks])
     return [*header, "remarks"], rows
 
@@ -132,18 +132,20 @@ def as_csv(results: Results) -> str:
     """One row a dataset and number of shots: means and deviations in percent, empty where undefined."""
     published = published_gue()
     models = list(next(iter(published.values()))) if results.gue else []
-    measures = [(metric, clean) for metric in results.metrics() for clean in (False, True)]
+    measures = [(metric, part) for metric in results.metrics() for part in PARTS]
     header = ["dataset", "shots", "runs", "metric"]
-    for metric, clean in measures:
-        header += [f"{'clean ' if clean else ''}{metric}{end}" for end in ("", " sd")]
-    header += ["test sequences", "test sequences in train", "collapsed runs", "sequences cut", "skipped"]
+    for metric, part in measures:
+        header += [f"{'' if part == 'all' else f'{part} '}{metric}{end}" for end in ("", " sd")]
+    header += ["test sequences", "test sequences in train", "novel test sequences"]
+    header += ["collapsed runs", "sequences cut", "skipped"]
     rows = []
     for line in results.lines():
         row: list[Any] = [line.dataset, line.shots, len(line.records), line.metric]
-        for metric, clean in measures:
-            score = line.score(metric, clean=clean)
+        for metric, part in measures:
+            score = line.score(metric, part)
             row += [score.mean, score.sd]
-        row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), line.collapsed]
+        row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), min(line.counts(NOVEL))]
+        row += [line.collapsed]
         row += [max(line.counts(SEQUENCES_CUT)), ""]
         figures = published[line.dataset] if results.gue and line.shots is None else {}
         rows.append([*row, *(figures.get(model) for model in models)])

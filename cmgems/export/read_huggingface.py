@@ -11,7 +11,9 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from cmgems.download.hub import is_hub_name
 from cmgems.errors import CheckpointError, CmgemsError, few
+from cmgems.export.from_hub import load_checkpoint
 from cmgems.export.state import check_numbers, is_padded, settle_decoder, unwrap, without_spare_rows
 from cmgems.export.tensors import read_tensors
 from cmgems.export.vocabulary import read_tokenizer
@@ -76,11 +78,11 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     )
 
 
-def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
+def import_huggingface(source: str | Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
     """Write a published checkpoint as the new model folder ``out``, whole or not at all.
 
     Args:
-        folder: As for ``read_huggingface``.
+        source: A folder as for ``read_huggingface``, or "owner/name" on the Hugging Face Hub, if no such path is there.
         out: The folder to make.
         tokenizer_name: As for ``read_huggingface``.
 
@@ -89,9 +91,13 @@ def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = Non
 
     Raises:
         CmgemsError: if ``out`` exists or cannot be written; and as ``read_huggingface``.
+        DataError: if it is not on the hub, or cannot be loaded.
     """
     check_new(out)
-    saved = read_huggingface(folder, tokenizer_name)
+    from_hub = is_hub_name(str(source))
+    saved = read_huggingface(load_checkpoint(str(source)) if from_hub else source, tokenizer_name)
+    if from_hub:
+        saved.training["imported from"] = str(source)
     with atomic_folder(out) as partial:
         save_model(
             partial,

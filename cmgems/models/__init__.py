@@ -5,6 +5,7 @@ from cmgems.models.base import (
     EncoderOutputs,
     Head,
     ModelConfig,
+    Pool,
     build_model,
     fit_to_tokenizer,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "ModelSource",
     "NTv1Config",
     "NTv2Config",
+    "Pool",
     "PublishedModel",
     "SavedModel",
     "TransformerConfig",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad
 
-from cmgems.models.base import Layout
+from cmgems.models.base import Layout, Pool
 from cmgems.models.dropout import Dropout
 
 # A GPU multiplies matrices faster whose rows are a multiple of this: 4,096 6-mers and 5 special tokens are not.
@@ -143,6 +143,8 @@ class Classifier(nn.Module):
         num_labels: Outputs C.
         dropout: Dropout in the head.
         head: Makes the head from ``hidden``, ``num_labels`` and ``dropout``.
+        pool: Whether a head for sequences, which reads the first of the tokens it is given, is given all of them
+            (``cls``) or their mean alone.
     """
 
     encoder: TokenEncoder
@@ -155,12 +157,25 @@ class Classifier(nn.Module):
         num_labels: int,
         dropout: float,
         head: Callable[[int, int, float], nn.Module] = ClassificationHead,
+        pool: Pool = "cls",
     ) -> None:
         super().__init__()
         self.encoder = cast(TokenEncoder, encoder)
         self.head = head(hidden, num_labels, dropout)
+        self.pool = pool
 
     def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
         """logits_BC, or logits_BSC from a head for tokens; arguments as for ``MaskedLM.forward``."""
-        logits: Tensor = self.head(self.encoder(ids_BS, attention_BS))
+        hidden_BSD = self.encoder(ids_BS, attention_BS)
+        if self.pool == "mean":
+            hidden_BSD = mean_token(hidden_BSD, attention_BS)
+        logits: Tensor = self.head(hidden_BSD)
         return logits
+
+
+def mean_token(hidden_BSD: Tensor, attention_BS: Tensor | None) -> Tensor:
+    """The mean of the real tokens of each row, as its only token: (B, 1, D)."""
+    if attention_BS is None:
+        return hidden_BSD.mean(1, keepdim=True)
+    sums_B1D = hidden_BSD.masked_fill(~attention_BS[..., None], 0).sum(1, keepdim=True)
+    return sums_B1D / attention_BS.sum(1)[:, None, None]

@@ -17,6 +17,7 @@ from cmgems.files import write_text
 from cmgems.report.figure import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, VERMILLION, save_png
 from cmgems.report.records import BulletList, Group, Mark, Paragraph, Part, Table
 from cmgems.report.render import render
+from cmgems.runs.health import mean_health
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, SKY_BLUE, "#CC79A7", "#F0E442", "#000000", GREY)
 LINES = ("-", "--", ":", "-.")
@@ -56,6 +57,7 @@ def comparison_parts(
         tables: list[Part] = [_pretraining_table(runs, strategies, baseline)]
         if (curves := _curve_table(runs, strategies)).rows:
             tables.append(curves)
+        tables += _health(runs, strategies)
         parts.append(Group(f"{name}-pretraining", "Pretraining", tables))
     for metric in comparison.metrics():
         if scores := comparison.scores(metric):
@@ -121,6 +123,35 @@ def _pretraining_table(runs: Sequence[Pretraining], strategies: Sequence[str], b
     head = ["strategy", "runs", "masked", "switched at step", "tokens seen", "minutes"]
     headings = [*head, "validation loss at the end", f"difference from {baseline}"]
     return Table(headings, lines, "Pretraining runs")
+
+
+def _health(runs: Sequence[Pretraining], strategies: Sequence[str]) -> list[Part]:
+    """The means of the strategies beside those of guesses without a model; nothing if no run recorded them."""
+    known = [(run.strategy, run.health) for run in runs]
+    found = {
+        name: mean_health([health for strategy, health in known if strategy == name and health])
+        for name in strategies
+    }
+    healths = {name: health for name, health in found.items() if health}
+    if not healths:
+        return []
+    guesses = {row[0]: row[1:3] for row in next(iter(healths.values())).rows[:-1]}
+    guesses |= {name: health.rows[-1][1:3] for name, health in healths.items()}
+    rows = [
+        [Mark(name, "code") if name in healths else name, _nats(loss), _percent(right)]
+        for name, (loss, right) in guesses.items()
+    ]
+    words = [f"{name}: {health.in_words()}" for name, health in healths.items()]
+    title = "Guesses under the fixed mask"
+    return [Table([title.lower(), "loss (nats)", "right"], rows, title), BulletList(words)]
+
+
+def _nats(loss: float | None) -> str:
+    return "not applicable" if loss is None else f"{loss:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _curve_table(runs: Sequence[Pretraining], strategies: Sequence[str]) -> Table:

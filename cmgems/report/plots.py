@@ -18,7 +18,7 @@ def plot_pretraining(metrics: Path, path: Path, unigram_entropy: float | None = 
     Args:
         metrics: The run's `metrics.jsonl`.
         path: PNG to write.
-        unigram_entropy: Nats; drawn as the line that a model blind to context cannot pass.
+        unigram_entropy: Nats; drawn as a line that a model blind to context hardly passes.
     """
     from cmgems.runs.metric_log import read_metric_log
 

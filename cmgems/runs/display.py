@@ -58,6 +58,7 @@ def _percent(share: float) -> str:
 FIGURES: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "loss": ("loss", _nats),
     "validation_loss": ("validation", _nats),
+    "validation_accuracy": ("guessed right", _percent),
     "strategy": ("masking", str),
     "masked_share": ("masked", _percent),
     "lr": ("learning rate", "{:.3g}".format),

@@ -18,9 +18,10 @@ from cmgems.config import Content, changed_inputs, config_difference, contents, 
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError, CmgemsError, disk_error
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, is_there, write_json, write_text
+from cmgems.runs.health import Health
 from cmgems.runs.layout import CONFIG, INFO_FILE, INPUTS, LOCK, METRIC_LOG, SUMMARY, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
-from cmgems.runs.summary import label
+from cmgems.runs.summary import BASELINES, VALIDATION_ACCURACY, VALIDATION_LOSS, label
 
 
 class RunBusyError(CmgemsError):
@@ -54,12 +55,25 @@ class Run(RunReader):
 
 
 def show_summary(title: str, summary: dict[str, Any]) -> None:
-    """Print a title and a two-column table of labels and values."""
+    """Print a title and a two-column table of labels and values; of pretraining, how well it guesses as well."""
     print(title)
     table = Table("figure", "value")
     for key, value in summary.items():
-        table.add_row(label(key), f"{value:.4g}" if isinstance(value, float) else str(value))
+        if key != BASELINES:
+            table.add_row(label(key), f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(table)
+    found = (summary.get(key) for key in (VALIDATION_LOSS, VALIDATION_ACCURACY, BASELINES))
+    if (health := Health.of(*found)) is not None:
+        _show_health(health)
+
+
+def _show_health(health: Health) -> None:
+    table = Table("guesses under the fixed mask", "loss (nats)", "right (%)", "")
+    for name, loss, accuracy, remark in health.rows:
+        figures = ["" if loss is None else f"{loss:.4f}", "" if accuracy is None else f"{100 * accuracy:.1f}"]
+        table.add_row(name, *figures, remark)
+    Console().print(table)
+    print(health.in_words())
 
 
 def check_same(out: Path, config: object, recipe: str | None = None) -> dict[str, Content]:

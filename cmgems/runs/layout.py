@@ -3,6 +3,7 @@
 runs/logo/
     config.yaml        the resolved config
     inputs.json        sha256 of the inputs that the config names
+    baselines.json     what the validation of pretraining gives away without a model
     metrics.jsonl      one record a line
     checkpoints/       one folder a step
     final/ or best/    the model folder at the end
@@ -16,6 +17,7 @@ from pathlib import Path
 
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
+BASELINES = "baselines.json"
 LOCK = ".lock"
 METRIC_LOG = "metrics.jsonl"
 SUMMARY = "summary.json"

@@ -14,7 +14,7 @@ import yaml
 from cmgems.errors import CheckpointError
 from cmgems.files import is_there
 from cmgems.runs.checkpoints import Checkpoints
-from cmgems.runs.layout import BEST, CHECKPOINTS, CONFIG, FINAL, INPUTS, METRIC_LOG, SUMMARY
+from cmgems.runs.layout import BASELINES, BEST, CHECKPOINTS, CONFIG, FINAL, INPUTS, METRIC_LOG, SUMMARY
 from cmgems.runs.metric_log import read_metric_log
 
 
@@ -45,6 +45,11 @@ class RunReader:
     def summary(self) -> dict[str, Any] | None:
         """The figures of a finished run (``cmgems.runs.summary``); None while it goes on."""
         return self._mapping(SUMMARY, json.loads)
+
+    @cached_property
+    def baselines(self) -> dict[str, Any]:
+        """What its validation gives away without a model, as ``cmgems.runs.health`` reads it; empty if not recorded."""
+        return self._mapping(BASELINES, json.loads) or {}
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:

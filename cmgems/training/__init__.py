@@ -12,7 +12,15 @@ from cmgems.training.profiling import profiled
 from cmgems.training.rows_at_once import RowsAtOnce
 from cmgems.training.saver import Saver
 from cmgems.training.state import load_weights
-from cmgems.training.step import MaskedLMLoss, StartedStep, StepResult, train_step, unigram_entropy, validate
+from cmgems.training.step import (
+    MaskedLMLoss,
+    StartedStep,
+    StepResult,
+    Validation,
+    train_step,
+    unigram_entropy,
+    validate,
+)
 from cmgems.training.watch import TroubleConfig, Watch
 
 __all__ = [
@@ -32,6 +40,7 @@ __all__ = [
     "StartedStep",
     "StepResult",
     "TroubleConfig",
+    "Validation",
     "Watch",
     "apply_gradients",
     "begin_pass",

@@ -82,7 +82,10 @@ class MaskedLMLoss(nn.Module):
         self, ids_BS: torch.Tensor, layout: Layout, positions_M: torch.Tensor, labels_M: torch.Tensor
     ) -> torch.Tensor:
         """Summed cross-entropy (nats) of the tokens at ``positions_M``, a float32 scalar."""
-        logits_MV = self.model(ids_BS, layout, positions_M)
+        return self.of_logits(self.model(ids_BS, layout, positions_M), labels_M)
+
+    def of_logits(self, logits_MV: torch.Tensor, labels_M: torch.Tensor) -> torch.Tensor:
+        """The same of the model's answers."""
         return F.cross_entropy(logits_MV.float(), labels_M, ignore_index=IGNORE, reduction="sum")
 
 
@@ -147,24 +150,49 @@ def train_step(
     return StartedStep(masked, tokens, LateCopy(torch.stack([mean, norm.double()])))
 
 
+@dataclass(frozen=True)
+class Validation:
+    """How well a model guesses the fixed-masked validation tokens.
+
+    Attributes:
+        loss: Mean cross-entropy (nats).
+        accuracy: Share of them that are the model's first guess.
+    """
+
+    loss: float
+    accuracy: float
+
+
 @torch.no_grad()
-def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> float:
-    """Mean cross-entropy (nats) of the fixed-masked validation tokens; ranks share the batches."""
+def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> Validation:
+    """Measure a model under the fixed mask; ranks share the batches."""
     loss = MaskedLMLoss(model).eval()
-    total = torch.zeros((), dtype=torch.float64, device=compute.device)
+    totals_2 = torch.zeros(2, dtype=torch.float64, device=compute.device)
     for first in range(0, len(batches), world.size):
         # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
-        nats = loss_sum(loss, batches[min(mine, len(batches) - 1)], compute, training=False)
-        total += nats.double() if mine < len(batches) else 0.0
+        found_2 = _nats_and_right(loss, batches[min(mine, len(batches) - 1)], compute)
+        totals_2 += found_2 if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
-    return float(world.sum_tensor(total)) / masked
+    nats, right = world.sum_tensor(totals_2).tolist()
+    return Validation(nats / masked, right / masked)
+
+
+def _nats_and_right(loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute) -> torch.Tensor:
+    """Summed cross-entropy of the masked tokens of one batch, and how many are the first guess: float64 (2,)."""
+    with compute.autocast():
+        *inputs, labels_M = loss_inputs(batch, compute, static=False, packed_by=loss.packed_by)
+        logits_MV = loss.model(*inputs)
+        nats = loss.of_logits(logits_MV, labels_M)
+    right = (logits_MV.argmax(-1) == labels_M).sum()
+    return torch.stack([nats.double(), right.double()])
 
 
 def unigram_entropy(batches: Sequence[MaskedBatch]) -> float:
     """Entropy (nats) of the masked tokens' own distribution.
 
-    A model that ignores the context cannot get below this, so a validation loss under it shows the context in use.
+    A model that ignores the context cannot get below this by more than what the tokens tell that masking leaves as they
+    are (``cmgems.pretraining.baselines``), so a validation loss well under it shows the context in use.
     """
     labels = np.concatenate([b.labels_M for b in batches])
     shares = np.bincount(labels)[np.unique(labels)] / len(labels)

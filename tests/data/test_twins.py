@@ -21,7 +21,7 @@ rows = st.lists(st.text("ACN", min_size=1, max_size=6), min_size=1, max_size=20)
 @given(rows, rows, st.data())
 def test_as_counted_pair_by_pair(mine, others, data):
     labels = data.draw(st.lists(st.integers(0, 2), min_size=len(others), max_size=len(others)))
-    found = count_twins(mine, others, np.array(labels))
+    found = count_twins(mine, others, np.array(labels), 3)
     expected = np.zeros_like(found)
     for n, row in enumerate(mine):
         for other, label in zip(others, labels, strict=True):

@@ -39,7 +39,7 @@ def results():
 def test_mean_and_deviation(results):
     tf0, tf1 = results.lines()
     assert (tf0.score("mcc").mean, tf0.score("mcc").sd) == pytest.approx((70, 10))
-    assert (tf0.score("mcc", clean=True).mean, tf0.score("mcc", clean=True).sd) == pytest.approx((50, 10))
+    assert (tf0.score("mcc", "clean").mean, tf0.score("mcc", "clean").sd) == pytest.approx((50, 10))
     assert tf1.score("mcc").count == 1
     assert (tf0.collapsed, tf1.collapsed) == (0, 1)
 

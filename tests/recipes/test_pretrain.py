@@ -48,6 +48,7 @@ def test_leaves_everything_a_run_should(finished):
     records = figures(finished)
     assert [r["step"] for r in records if "loss" in r] == list(range(1, 21))
     assert [r["step"] for r in records if "perplexity" in r] == [5, 10, 15, 20]
+    assert all(0 <= r["validation_accuracy"] < 1 for r in records if "perplexity" in r)
     assert all(0.05 < r["masked_share"] < 0.3 for r in records if "masked_share" in r)
 
 
@@ -82,6 +83,29 @@ def test_on_a_gpu_a_killed_run_goes_on_to_rounding(small_genome, tmp_path, kill_
     ours, theirs = ([r for r in figures(tmp_path / n) if "loss" in r] for n in ("killed", "whole"))
     assert [r["masked_share"] for r in ours] == [r["masked_share"] for r in theirs]
     assert [r["loss"] for r in ours] == pytest.approx([r["loss"] for r in theirs], rel=0.02)
+
+
+def test_what_the_validation_gives_away_is_measured_once(finished, small_genome, tmp_path):
+    measured = json.loads((finished / "baselines.json").read_text())
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["baselines"] == measured
+    validated = [r["validation_accuracy"] for r in figures(finished) if "perplexity" in r]
+    assert summary["validation_accuracy"] == validated[-1]
+    assert measured["neighbours"]["accuracy"] > 0.5 > measured["markov_5"]["accuracy"]
+
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    (out / "summary.json").unlink()
+    (out / "baselines.json").write_text('{"unigram": {"loss": 1.5, "accuracy": 0.5}}')
+    assert run(command(small_genome, out)) == 0  # goes on from its last step
+    assert json.loads((out / "summary.json").read_text())["baselines"] == {
+        "unigram": {"loss": 1.5, "accuracy": 0.5}
+    }
+
+    shutil.rmtree(out / "checkpoints")
+    (out / "summary.json").unlink()
+    assert run(command(small_genome, out, "steps=1")) == 0  # begins anew
+    assert json.loads((out / "baselines.json").read_text()) == measured
 
 
 def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from pathlib import Path
 
 import pytest
 
-from cmgems.evaluation.comparison import Comparison, FineTuned, Pretraining, write_figures
+from cmgems.evaluation.comparison import Comparison, FineTuned, Pretraining, read_comparison, write_figures
 from cmgems.evaluation.results import Record
 from cmgems.report.comparison import write_comparison
 from cmgems.report.render import part_html
@@ -57,6 +59,48 @@ def test_what_a_copied_recipe_does_not_report_is_empty(comparison):
     text = write_comparison(comparison, "easy").read_text()
     assert r"| `own\|key` | 1 |  | - |  |  |  |  |" in text.splitlines()
     assert "nan" not in text
+
+
+BASELINES = {
+    "unigram": {"loss": 1.55, "accuracy": 0.1},
+    "markov_1": None,
+    "neighbours": {"loss": 0.5, "accuracy": 0.6},
+}
+
+
+def test_strategies_stand_beside_guesses_without_a_model(comparison):
+    runs = [
+        dataclasses.replace(run, accuracy=0.2 + 0.01 * run.seed, baselines=BASELINES) if run.curve else run
+        for run in comparison.pretrained
+    ]
+    recorded = dataclasses.replace(comparison, pretrained=tuple(runs))
+    lines = write_comparison(recorded, "easy").read_text().splitlines()
+    first = lines.index("| guesses under the fixed mask | loss (nats) | right |")
+    assert lines[first + 2 : first + 7] == [
+        "| frequencies of the tokens | 1.550 | 10.0 % |",
+        "| reading off the overlapping tokens | 0.500 | 60.0 % |",
+        "| Markov chain of order 1 | not applicable |  |",
+        "| `easy` | 1.600 | 21.0 % |",
+        "| `hard` | 1.400 | 21.0 % |",
+    ]
+    better = (
+        "Better than the frequencies of the tokens; not yet as good as reading off the overlapping tokens."
+    )
+    assert f"- hard: {better}" in lines
+    write_figures(recorded)
+    read = read_comparison(recorded.out).pretrained
+    assert [run.baselines for run in read] == [run.baselines for run in runs]
+    assert read[0].health == runs[0].health
+
+
+def test_a_comparison_of_an_earlier_version(comparison):
+    write_figures(comparison)
+    path = comparison.out / "comparison.json"
+    values = json.loads(path.read_text())
+    for run in values["pretrained"]:
+        del run["accuracy"], run["baselines"]
+    path.write_text(json.dumps(values))
+    assert "guesses under" not in write_comparison(read_comparison(comparison.out), "easy").read_text()
 
 
 def test_a_page_shows_the_same(comparison):

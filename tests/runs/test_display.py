@@ -112,15 +112,18 @@ def test_other_ranks_show_nothing(pipe, capfd):
     assert capfd.readouterr().err == ""
 
 
+VALIDATED = {"validation_loss": 6.2, "validation_accuracy": 0.321}
+
+
 def test_the_panel_shows_every_figure(terminal):
     with show_steps("pretrain", 10, 40, 10) as shown:
-        shown.note("step 20: fixed-mask validation loss 6.2000 [not markup]", {"validation_loss": 6.2})
+        shown.note("step 20: fixed-mask validation loss 6.2000 [not markup]", VALIDATED)
         shown.note("switched", {"step": 20, "switch": "global_pmi"})
         shown.step(30, step_text(RECORD), RECORD)
     text = terminal.getvalue()
     panel = text[text.rindex("pretrain") :]  # the last time it was drawn
     for figure in (
-        "5.5000 (ppl 244.7)", "6.2000 (ppl 492.7)", "genemask", "global_pmi", "12.3 %",
+        "5.5000 (ppl 244.7)", "6.2000 (ppl 492.7)", "genemask", "global_pmi", "12.3 %", "32.1 %",
         "0.0008", "0.312", "1.23 M tokens/s", "45.1 %", "12.35 GB", "0.4 %", "30/40  75 %", "left",
     ):  # fmt: skip
         assert figure in panel, figure

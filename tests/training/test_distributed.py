@@ -135,7 +135,7 @@ def test_two_processes_fine_tune_like_one_and_go_on(small_labelled, tmp_path, ta
         return [
             "run", "finetune", "--config", "tiny", f"data.dir={data}", f"task={task}", "batch_size=7", "dropout=0",
             "model.attention_dropout=0", "compute.device=cpu", "compute.precision=fp32", "compute.threads=1",
-            "checkpoint.every=10", "checkpoint.keep=99", "-o", str(out),
+            "task.class_weights=[1,3]", "checkpoint.every=10", "checkpoint.keep=99", "-o", str(out),
         ]  # fmt: skip
 
     def figures(out):

@@ -162,7 +162,28 @@ def test_validation_averages_over_tokens_not_batches():
     batches = [batch_of(4, seed=1, masked=3), batch_of(4, seed=2, masked=40)]
     loss = MaskedLMLoss(model).eval()
     sums = [loss_sum(loss, b, COMPUTE, training=False).item() for b in batches]
-    assert validate(model, batches, COMPUTE, World()) == pytest.approx(sum(sums) / 43, rel=1e-6)
+    assert validate(model, batches, COMPUTE, World()).loss == pytest.approx(sum(sums) / 43, rel=1e-6)
+
+
+def test_validation_counts_the_first_guesses_that_are_right():
+    model = model_of().eval()
+    batches = [batch_of(4, seed=1, masked=3), batch_of(4, seed=2, masked=40)]
+    right = 0
+    for number, batch in enumerate(batches):
+        with torch.no_grad():
+            logits = model(torch.from_numpy(batch.ids_BS).long(), torch.from_numpy(batch.attention_BS))
+        guesses_M = logits.flatten(0, 1)[batch.positions_M].argmax(-1).numpy()
+        batch.labels_M[number::3] = guesses_M[number::3]  # every third is what it guesses
+        right += (guesses_M == batch.labels_M).sum()
+    assert right >= 14
+    assert validate(model, batches, COMPUTE, World()).accuracy == pytest.approx(right / 43)
+
+
+def test_validation_reads_its_sums_once():
+    model, batches = model_of(), [batch_of(4, seed=seed) for seed in range(3)]
+    with Reads() as reads:
+        validate(model, batches, COMPUTE, World())
+    assert reads.count <= 2
 
 
 def test_unigram_entropy():

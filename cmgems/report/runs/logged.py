@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import DataError
+from cmgems.runs.health import Health
 from cmgems.runs.layout import CONFIG, INNER, METRIC_LOG
 from cmgems.runs.reader import RunReader, setting
 
@@ -31,6 +32,7 @@ class LoggedRun:
         config: The resolved config; empty if there is none.
         records: Of `metrics.jsonl`, in the order written.
         summary: Of `summary.json`; empty while the run goes on.
+        baselines: What its validation gives away without a model; empty if it was not recorded.
     """
 
     folder: Path
@@ -38,6 +40,13 @@ class LoggedRun:
     config: dict[str, Any]
     records: list[dict[str, Any]]
     summary: dict[str, Any]
+    baselines: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def health(self) -> Health | None:
+        """Its last validation beside the baselines; None if either was not recorded."""
+        last: dict[str, Any] = next((r for r in reversed(self.records) if "validation_loss" in r), {})
+        return Health.of(last.get("validation_loss"), last.get("validation_accuracy"), self.baselines)
 
     @property
     def pretraining(self) -> bool:
@@ -144,4 +153,4 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _read(folder: Path, name: str) -> LoggedRun:
     run = RunReader(folder)
-    return LoggedRun(folder, name, run.config, run.records, run.summary or {})
+    return LoggedRun(folder, name, run.config, run.records, run.summary or {}, run.baselines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,11 +13,13 @@ from cmgems.report.records import Grid, Group, Paragraph, Part, Section, Table, 
 from cmgems.report.runs.charts import Chart, Line, lines_of
 from cmgems.report.runs.logged import LoggedRun
 from cmgems.report.runs.phases import in_words, phases, strategies, switches
-from cmgems.runs.summary import UNIGRAM_ENTROPY, label
+from cmgems.runs.health import LABELS
+from cmgems.runs.summary import BASELINES, UNIGRAM_ENTROPY, label
 
 MOST_COMPARED = 8
 MOST_TROUBLES = 10
-VALIDATED = ("validation_loss", "perplexity")
+VALIDATED = ("validation_loss", "validation_accuracy", "perplexity")
+Level = tuple[str, float] | None
 # Sections of the config that say on what, and under which mask, a run is validated.
 COMPARABLE = ("tokenizer", "data", "validation")
 SETTINGS = {
@@ -47,6 +50,7 @@ def pretraining_section(run: LoggedRun, name: str) -> Section:
         Tiles(_key_facts(run)),
         *([Paragraph(words)] if (words := in_words(run)) else []),
         *_troubles(run),
+        *_health(run, name),
         Group(f"{name}-curves", "Curves", [Grid(charts)]),
         Group(f"{name}-masks", "What is masked", _masks(run, name)),
         Group(f"{name}-embedding", "The embedding of the tokens", _embedding(run, name)),
@@ -73,10 +77,11 @@ def comparison_section(runs: Sequence[LoggedRun], name: str) -> Section:
             run.records[-1]["step"],
             _last(run, "perplexity"),
             _lowest(run),
+            _percent(_last(run, "validation_accuracy")),
         )
         for run in runs
     ]
-    headings = ["run", "masked by", "steps done", "last perplexity", "lowest perplexity"]
+    headings = ["run", "masked by", "steps done", "last perplexity", "lowest perplexity", "guessed right (%)"]
     title = "The pretraining runs compared"
     figures = [chart.figure() for chart in charts if chart.lines]
     parts: list[Part] = [Table(headings, rows, title), Group(f"{name}-curves", "Curves", [Grid(figures)])]
@@ -94,20 +99,22 @@ def comparison_section(runs: Sequence[LoggedRun], name: str) -> Section:
 
 def _charts(run: LoggedRun, name: str) -> list[Chart]:
     """The curves that the log has records for."""
-    entropy = run.summary.get(UNIGRAM_ENTROPY)
-    level = ("unigram entropy", float(entropy)) if isinstance(entropy, int | float) else None
+    level, right_level = _levels(run)
     loss = (
         "Training loss under the masking of each step, validation loss under one mask that never changes. "
-        + ("Below the unigram entropy the context is used. " if level else "")
+        + ("Below the dotted line the context is used. " if level else "")
         + "Shaded: the range over the steps that a point averages."
     )
     flat = "Of held-out windows under one mask that never changes. CM-GEMS switches when it stops falling."
+    right = "The model's first guess, under the same mask. A tenth of the masked tokens is left as it is."
     speed = f"Tokens trained on in a second, over all processes. {_waiting(run)}"
     charts = [
         Chart("loss", "Loss", loss, "nats per masked token",
               _lines(run, loss="training", validation_loss="validation, fixed mask"), level=level),
         Chart("perplexity", "Perplexity under the fixed mask", flat, "perplexity",
               _lines(run, perplexity="validation, fixed mask")),
+        Chart("right", "Masked tokens guessed right", right, "share of tokens",
+              _lines(run, validation_accuracy="validation, fixed mask"), level=right_level, percent=True),
         Chart("share", "Masked share", "Share of a step's tokens that are masked.", "share of tokens",
               _lines(run, masked_share="masked share"), percent=True),
         Chart("lr", "Learning rate", "As the schedule sets it.", "learning rate", _lines(run, lr="learning rate")),
@@ -122,6 +129,28 @@ def _charts(run: LoggedRun, name: str) -> list[Chart]:
         for chart in charts
         if chart.lines
     ]
+
+
+def _levels(run: LoggedRun) -> tuple[Level, Level]:
+    """Guesses without a model to draw: the loss of one blind to the context, and the accuracy of the best."""
+    entropy, health = run.summary.get(UNIGRAM_ENTROPY), run.health
+    known = [(key, found) for key, found in health.baselines.items() if found] if health else []
+    if not known:
+        return ("unigram entropy", float(entropy)) if isinstance(entropy, int | float) else None, None
+    (first, blind), (last, best) = known[0], min(known, key=lambda pair: pair[1].loss)
+    accuracy = None if math.isnan(best.accuracy) else (LABELS[last], best.accuracy)
+    return (LABELS[first], blind.loss), accuracy
+
+
+def _health(run: LoggedRun, name: str) -> list[Part]:
+    """How far the run has come, beside guesses without a model; nothing of runs that did not record it."""
+    health = run.health
+    if health is None:
+        return []
+    rows = [(guess, loss, _percent(right), remark) for guess, loss, right, remark in health.rows]
+    title = "Guesses under the fixed mask"
+    table = Table(["guess by", "loss (nats)", "right (%)", ""], rows, title)
+    return [Group(f"{name}-health", title, [Paragraph(health.in_words()), table])]
 
 
 def _lines(run: LoggedRun, **labels: str) -> tuple[Line, ...]:
@@ -189,7 +218,7 @@ def _tables(run: LoggedRun) -> list[Part]:
     """The config's main choices, and the summary."""
     chosen = [(name, run.setting(key)) for name, key in SETTINGS.items()]
     settings = [(name, cell_text(value)) for name, value in chosen if value is not None]
-    summary = [(label(key), value) for key, value in run.summary.items()]
+    summary = [(label(key), value) for key, value in run.summary.items() if key != BASELINES]
     memory = _last(run, "peak_memory_gb")
     if memory is not None:
         summary.append(("peak memory (GB)", memory))
@@ -214,6 +243,10 @@ def _key_facts(run: LoggedRun) -> list[tuple[str, object]]:
         ("tokens a second", float(np.median(speeds)) if len(speeds) else None),
         *((f"switch to {strategy}", f"step {step:,}") for step, strategy in switches(run)),
     ]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _last(run: LoggedRun, key: str) -> float | None:

@@ -31,6 +31,7 @@ from cmgems.integrations.fairseq2.finetune import Config, FinetuneRecipe
 from cmgems.integrations.fairseq2.labelled import LabelledReader, Settings
 from cmgems.integrations.fairseq2.training import adamw, linear_decay
 from cmgems.models import MODELS, load_model, save_model
+from cmgems.tasks import TASKS
 from cmgems.tokenization import TOKENIZERS
 from tests.integrations.fairseq2.conftest import assert_same, resumed_at, run_recipe, saved
 
@@ -171,7 +172,8 @@ def reader_of(rows, sequences, parts, rank=0, size=1):
     alone, share = FakeGang(CPU), FakeGang(CPU, rank=rank, size=size)
     gangs = Gangs(root=share, dp=share, rdp=share, sdp=alone, tp=alone, pp=alone)
     train = LabelledSet(ids, np.arange(rows) % 2, ("no", "yes"))
-    return LabelledReader(train, sequences, parts, TOKENIZERS.get("kmer6"), 512, BEGINNING, gangs)
+    task = TASKS.get("classification")
+    return LabelledReader(train, task, sequences, parts, TOKENIZERS.get("kmer6"), 512, BEGINNING, gangs)
 
 
 def rows_of(step):

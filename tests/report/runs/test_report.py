@@ -19,8 +19,8 @@ from cmgems.report.runs.report import write_report
 from cmgems.report.theme import THEME
 
 FIGURES = [
-    "run1-loss", "run1-perplexity", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi", "run1-masked",
-    "run1-embedding-gc", "run1-embedding-rank", "finetuning-loss", "finetuning-dev",
+    "run1-loss", "run1-perplexity", "run1-right", "run1-share", "run1-lr", "run1-speed", "run1-gradient", "run1-npmi",
+    "run1-masked", "run1-embedding-gc", "run1-embedding-rank", "finetuning-loss", "finetuning-dev",
 ]  # fmt: skip
 TAB, ENTER = "\ue004", "\ue007"
 
@@ -85,11 +85,35 @@ def test_what_is_missing_is_left_out_with_a_word(pretrained, tmp_path):
     config.write_text(re.sub(r"table: .*", "table: moved.safetensors", config.read_text()))
     write_report([run], tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
-    assert re.findall(r'<figure id="run1-([^"]+)"', html) == [name[5:] for name in FIGURES[:6]]
+    assert re.findall(r'<figure id="run1-([^"]+)"', html) == [name[5:] for name in FIGURES[:7]]
     assert re.search(r"NPMI is left out: [^<]*moved.safetensors", html)
     assert "The map of the embedding is left out: no model found" in html
     assert "The summary is left out: the run has not finished." in html
     assert "20 of 20" in html
+    assert "Guesses under the fixed mask" in html  # its last validation is in the log
+
+
+def test_a_run_stands_beside_guesses_without_a_model(pretrained, tmp_path):
+    write_report([pretrained], tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert '<h3 id="run1-health">Guesses under the fixed mask</h3>' in html
+    assert re.search(r'<th scope="row">Markov chain of order 5</th><td[^>]*>7', html)
+    assert "Not yet as good as the frequencies of the tokens, Markov chains" in html
+    assert "Below the dotted line the context is used." in html
+
+
+def test_a_run_of_an_earlier_version_says_nothing_of_them(pretrained, tmp_path):
+    run = copy(pretrained, tmp_path / "run", without=("checkpoints", "final", "baselines.json"))
+    summary = json.loads((run / "summary.json").read_text())
+    kept = {key: value for key, value in summary.items() if key not in ("baselines", "validation_accuracy")}
+    (run / "summary.json").write_text(json.dumps(kept))
+    log = run / "metrics.jsonl"
+    log.write_text(re.sub(r'"validation_accuracy": [^,]*, ', "", log.read_text()))
+    write_report([run], tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert "Guesses under" not in html
+    assert "run1-right" not in html
+    assert "unigram entropy" in html
 
 
 def test_a_store_that_is_gone_leaves_the_rest(pretrained, tmp_path):
@@ -114,7 +138,7 @@ def test_a_copied_recipe_may_have_a_summary_and_a_log_of_its_own(pretrained, tmp
     html = (tmp_path / "report.html").read_text()
     assert re.search(r'<th scope="row">my_figure</th><td[^>]*>1.5</td>', html)
     assert "Every step is masked by genemask." in html
-    assert "Below the unigram entropy" not in html
+    assert "Below the dotted line" not in html
 
 
 def test_several_runs_are_compared_and_what_differs_is_said(pretrained, tmp_path):
