@@ -14,6 +14,7 @@ from cmgems.masking.random import (
     STREAM_CORRUPTION,
     STREAM_GUMBEL,
     STREAM_RATE,
+    STREAM_SOFT_MASK,
     draw_block,
     draw_row,
     unit,
@@ -23,6 +24,7 @@ _CENTRES = np.uint64(STREAM_CENTRES)
 _CORRUPTION = np.uint64(STREAM_CORRUPTION)
 _GUMBEL = np.uint64(STREAM_GUMBEL)
 _RATE = np.uint64(STREAM_RATE)
+_SOFT_MASK = np.uint64(STREAM_SOFT_MASK)
 _TRIALS = 512
 _COLDEST = (
     1e-28  # colder is temperature 0: the noise is lost in rounding, and -rank / temperature could overflow
@@ -155,6 +157,24 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, tempe
         for centre in centres_C:
             _mask_span(mask_BS[b], centre - reach, centre + reach)
     return mask_BS & maskable_BS
+
+
+@kernel
+def thin(mask_BS, soft_BS, seed, samples_B, share):  # type: ignore[no-untyped-def]
+    """Of neighbouring tokens that are masked and soft, all stay masked with probability ``share``, or none."""
+    kept_BS = mask_BS.copy()
+    bound = np.uint64(share * 2.0**32)
+    for b in range(len(kept_BS)):
+        kept, before = True, False
+        for s in range(kept_BS.shape[1]):
+            thinned = mask_BS[b, s] and soft_BS[b, s]
+            if thinned and not before:
+                words = draw_block(seed, samples_B[b], _SOFT_MASK, np.uint64(s // 4))
+                kept = words[s % 4] < bound
+            if thinned and not kept:
+                kept_BS[b, s] = False
+            before = thinned
+    return kept_BS
 
 
 @kernel

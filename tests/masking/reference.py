@@ -84,6 +84,18 @@ def _binomial(trials, probability, draws):
     return count
 
 
+def thin(masked, soft, draws, share):
+    """Of a set of masked positions, what is left: the draw at a stretch's first position decides for all of it."""
+    kept = set()
+    for position in sorted(masked):
+        first = position
+        while soft[position] and first - 1 in masked and soft[first - 1]:
+            first -= 1
+        if not soft[position] or draws[first] < share:
+            kept.add(position)
+    return kept
+
+
 def _widened_best(maskable, scores, k, rate, draws):
     wide = k - 1
     count = _binomial(sum(maskable), min(rate / (2 * wide + 1), 1.0), draws)
