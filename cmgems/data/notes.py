@@ -35,6 +35,8 @@ def data_notes(
     """
     train = splits["train"]
     notes = [f"{path.name} is not read" for path in find_layout(config.dir).unread]
+    if "dev" in splits and splits["dev"].drawn:
+        notes.append(f"no dev file in {config.dir}: {len(splits['dev']):,} rows of train are the dev set")
     if "dev" not in splits and config.shots is None:
         notes.append(f"no dev file in {config.dir}: {without_dev}")
     notes += [

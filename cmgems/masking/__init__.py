@@ -7,7 +7,16 @@ from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
 from cmgems.masking.micro_batches import micro_batches
 from cmgems.masking.ranks import RankBy
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
-from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
+from cmgems.masking.strategies import (
+    Annealed,
+    GeneMask,
+    GlobalPMI,
+    RandomSpan,
+    Uniform,
+    UniformRate,
+    has_own_rate,
+    needs_ranks,
+)
 
 __all__ = [
     "CURRICULA",
@@ -27,7 +36,9 @@ __all__ = [
     "Strategy",
     "TokenBatch",
     "Uniform",
+    "UniformRate",
     "corrupt",
+    "has_own_rate",
     "mask_batch",
     "micro_batches",
     "needs_ranks",

@@ -12,13 +12,14 @@ import numpy as np
 from cmgems.config import Component, component, input_path
 from cmgems.errors import CmgemsError
 from cmgems.files import sha256_of
+from cmgems.masking import kernels
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.ranks import RankBy
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
-from cmgems.masking.strategies import needs_ranks, needs_table
+from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -40,6 +41,8 @@ class MaskingConfig:
             strategy is solved for on training windows.
         rate_schedule: How the rate, nominal or target, goes over the run's steps to the one given here: `constant`, or
             from its `start` (0.3) on a line (`linear`) or half a cosine (`cosine`).
+        soft_mask: How often tokens of soft-masked bases (lower case in the FASTA: repeats) are masked, relative to
+            others: of what a strategy picks among them this share stays, spans whole.
         rank_by: `token`, or `position` to reproduce the released code (see docs/method.md).
     """
 
@@ -48,11 +51,15 @@ class MaskingConfig:
     rate: float = NOMINAL_RATE
     target_rate: float | None = None
     rate_schedule: Component = component(RATE_SCHEDULES, "constant")
+    soft_mask: float = 1.0
     rank_by: RankBy = "token"
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
+        if not 0 <= self.soft_mask <= 1:
+            raise CmgemsError(f"`soft_mask` must be from 0 to 1, but is {self.soft_mask}")
+        self._check_own_rates()
         if self.target_rate is None:
             return
         if not 0 < self.target_rate < 1:
@@ -61,6 +68,18 @@ class MaskingConfig:
             raise CmgemsError(
                 "`target_rate` and `rate` are both set", fix="`rate` is solved for; give one of them"
             )
+
+    def _check_own_rates(self) -> None:
+        """No rate is given where it would be passed over in silence; a target must be met in every phase."""
+        names = self.curriculum.build(CURRICULA).strategies()
+        own = [name for name in names if has_own_rate(name)]
+        given = {
+            "target_rate": self.target_rate is not None,
+            "rate": self.rate != NOMINAL_RATE and len(own) == len(names),
+            "rate_schedule": self.rate_schedule.name != "constant" and len(own) == len(names),
+        }
+        for option in [option for option, there in given.items() if own and there]:
+            raise own_rate_error(own[0], option)
 
 
 def mask_batch(
@@ -73,11 +92,19 @@ def mask_batch(
     rate: float,
     seed: int,
     rank_by: RankBy = "token",
+    soft_BS: np.ndarray | None = None,
+    soft_mask: float = 1.0,
 ) -> MaskedBatch:
-    """Choose positions with one strategy and corrupt them: a pure function of its arguments."""
+    """Choose positions with one strategy and corrupt them: a pure function of its arguments.
+
+    Of the soft-masked tokens chosen, bool ``soft_BS``, neighbours stay together with probability ``soft_mask``.
+    """
     name, strategy = named_strategy
     batch = TokenBatch.of(ids_BS, samples_B, tokenizer, token_ranks_V, rate=rate, seed=seed, rank_by=rank_by)
-    return corrupt(batch, strategy.select(batch), tokenizer, name)
+    mask_BS = strategy.select(batch)
+    if soft_BS is not None:
+        mask_BS = kernels.thin(mask_BS, soft_BS, np.uint64(seed), samples_B, soft_mask)
+    return corrupt(batch, mask_BS, tokenizer, name)
 
 
 class Masker:
@@ -155,8 +182,10 @@ class Masker:
             raise ValueError("a masker with a target rate must be calibrated first")
         return self._calibration.rate(name, strategy, rate)
 
-    def mask(self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int) -> MaskedBatch:
-        """Mask a batch of the given optimizer step."""
+    def mask(
+        self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int, soft_BS: np.ndarray | None = None
+    ) -> MaskedBatch:
+        """Mask a batch of the given optimizer step; ``soft_BS``, bool, says which of its tokens are soft-masked."""
         named = self.strategy(step)
         return mask_batch(
             ids_BS,
@@ -167,6 +196,8 @@ class Masker:
             rate=self.rate(*named, step),
             seed=self.seed,
             rank_by=self.config.rank_by,
+            soft_BS=soft_BS,
+            soft_mask=self.config.soft_mask,
         )
 
     def observe(self, step: int, perplexity: float) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cmgems.config import Component
 from cmgems.errors import CmgemsError
 from cmgems.genome import Split, encode, read_fasta
-from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, TokenBatch
+from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, RandomSpan, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.pmi import PMITable
 from cmgems.pretraining import GenomeData, PretrainingData
@@ -41,6 +41,7 @@ STRATEGY = {
     "random_span": STRATEGIES.get("random_span"),
     "genemask": STRATEGIES.get("genemask"),
     "global_pmi": STRATEGIES.get("global_pmi"),
+    "random_span, wider": RandomSpan(8),
     "uniform": STRATEGIES.get("uniform"),
     "annealed, cold": Annealed(20.0),
     "annealed": Annealed(700.0),

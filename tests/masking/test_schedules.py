@@ -98,3 +98,18 @@ def test_bad_starts_are_refused(name, start):
 def test_an_unknown_schedule_is_named():
     with pytest.raises(ConfigError, match=r"unknown masking rate schedule 'linaer'.*did you mean 'linear'"):
         load_config(MaskingConfig, None, ["rate_schedule=linaer"])
+
+
+@pytest.mark.parametrize("option", ["target_rate=0.2", "rate=0.2", "rate_schedule=linear"])
+def test_a_strategy_with_a_rate_of_its_own_takes_no_other(option):
+    name = option.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"`{name}` says nothing about masking strategy 'uniform_rate'"):
+        load_config(MaskingConfig, None, ["curriculum=uniform_rate", option])
+
+
+def test_a_phase_with_a_rate_of_its_own_leaves_that_of_the_others():
+    """But a target that one of them cannot meet is refused."""
+    phases = ["curriculum=cm_gems", "curriculum.easy=uniform_rate"]
+    assert load_config(MaskingConfig, None, [*phases, "rate=0.2", "rate_schedule=linear"]).rate == 0.2
+    with pytest.raises(ConfigError, match="`target_rate` says nothing about masking strategy 'uniform_rate'"):
+        load_config(MaskingConfig, None, [*phases, "target_rate=0.2"])

@@ -77,10 +77,10 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     tokenizer, model = source.tokenizer, source.config
     data = PretrainingData(sections.data, tokenizer, model.max_positions, sections.seed)
     masker = Masker(sections.masking, tokenizer, sections.steps, sections.seed)
-    windows = list(data.sample_ids(SAMPLE_TOKENS))
+    windows = list(data.sample(SAMPLE_TOKENS, data.soft_mask(masker)))
     if sections.masking.target_rate is not None:
-        masker.calibrate(windows)
-    known = np.concatenate([ids_BS[np.isin(ids_BS, tokenizer.known_ids)] for ids_BS in windows])
+        masker.calibrate(window.ids_BS for window in windows)
+    known = np.concatenate([w.ids_BS[np.isin(w.ids_BS, tokenizer.known_ids)] for w in windows])
     npmi_V = token_npmi(table, tokenizer)
 
     def measured(label: str, number: int, ids_M: npt.NDArray[np.int32]) -> PhaseMask:
@@ -97,19 +97,21 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     for label, number, strategy, rate in _phase_strategies(run, masker):
         name = strategies(run)[number]
         hidden, first = [], 0
-        for ids_BS in windows:
+        for window in windows:
             batch = mask_batch(
-                ids_BS,
-                np.arange(first, first + len(ids_BS), dtype=np.uint64),
+                window.ids_BS,
+                np.arange(first, first + len(window.ids_BS), dtype=np.uint64),
                 tokenizer,
                 masker.token_ranks_V,
                 (name, strategy),
                 rate=rate,
                 seed=sections.seed,
                 rank_by=sections.masking.rank_by,
+                soft_BS=window.soft_BS,
+                soft_mask=sections.masking.soft_mask,
             )
             hidden.append(batch.labels_M)
-            first += len(ids_BS)
+            first += len(window.ids_BS)
         found.append(measured(label, number, np.concatenate(hidden)))
     return found
 

@@ -34,6 +34,7 @@ SETTINGS = {
     "nominal masking rate": "masking.rate",
     "target masking rate": "masking.target_rate",
     "masking rate schedule": "masking.rate_schedule",
+    "masking of soft-masked bases": "masking.soft_mask",
     "seed": "seed",
 }
 
