@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,8 @@ class Evaluation:
         """Those of what a run learns from, if it has been audited, here or by another process."""
         path = run.audit_path
         if path not in self._audits and is_there(path):
-            self._audits[path] = read_audit(path)
+            with suppress(DataError):  # of another version
+                self._audits[path] = read_audit(path)
         audit = self._audits.get(path)
         return None if audit is None else audit.baselines
 

@@ -13,7 +13,7 @@ from cmgems.errors import DataError
 from cmgems.files import is_there
 from cmgems.tasks import TASKS, Task
 from cmgems.tokenization import KmerTokenizer
-from cmgems.yardsticks import Audit, Examples, ExampleSet, audit, read_audit, write_audit
+from cmgems.yardsticks import Audit, Examples, ExampleSet, audit_examples, read_audit, write_audit
 
 # Rows are read as the run reads them; of their tokens nothing is used.
 SHORTEST_TOKENS = KmerTokenizer(3)
@@ -46,7 +46,7 @@ def kept_audit(path: Path, config: Any) -> Audit | None:
             kept = None
         if kept is not None and kept.data == about:
             return kept
-    found = audit(learnt, _examples(data, learnt, seed), about)
+    found = audit_examples(learnt, _examples(data, learnt, seed), about)
     write_audit(found, path)
     return found
 

@@ -3,7 +3,7 @@
 from cmgems.yardsticks.audit import (
     Audit,
     Likeness,
-    audit,
+    audit_examples,
     audit_folder,
     audit_values,
     read_audit,
@@ -19,7 +19,7 @@ __all__ = [
     "ExampleSet",
     "Examples",
     "Likeness",
-    "audit",
+    "audit_examples",
     "audit_folder",
     "audit_values",
     "fit_baselines",

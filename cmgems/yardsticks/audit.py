@@ -102,7 +102,7 @@ class _Found:
         return _Found(copies, self.twins_NC + other.twins_NC, self.exact_NC + other.exact_NC)
 
 
-def audit(task: Task, examples: ExampleSet, data: Mapping[str, Any]) -> Audit:
+def audit_examples(task: Task, examples: ExampleSet, data: Mapping[str, Any]) -> Audit:
     """Audit a labelled set.
 
     Args:
@@ -173,7 +173,7 @@ def audit_folder(folder: Path, task: Task, columns: Columns, invalid: Invalid) -
         "task": task.head,
         "sha256": labels_content(folder),
     }
-    found = audit(task, examples, data)
+    found = audit_examples(task, examples, data)
     if invalid.skipped:
         return replace(found, notes=(*found.notes, f"{len(invalid.skipped):,} rows left out"))
     return found

@@ -129,7 +129,13 @@ def test_a_few_shot_draw_has_a_baseline_of_its_own(gue, tmp_path, monkeypatch):
     assert audits[0].baselines.chosen_on == "3-fold cross-validation of train"
     assert all(record["baselines"]["rows"] == 6 for record in read(out)["records"])
     before = (out / "results.json").read_bytes()
-    monkeypatch.setattr("cmgems.evaluation.yardsticks.audit", lambda *_: pytest.fail("audited again"))
+    with monkeypatch.context() as patch:
+        patch.setattr("cmgems.yardsticks.audit.VERSION", 2)
+        assert run(command(gue, out, *arguments[:2], "yardsticks=false", config="few_shot")) == 0
+    assert [record["baselines"] for record in read(out)["records"]] == [None, None]
+    monkeypatch.setattr(
+        "cmgems.evaluation.yardsticks.audit_examples", lambda *_: pytest.fail("audited again")
+    )
     assert run(command(gue, out, *arguments, config="few_shot")) == 0
     assert (out / "results.json").read_bytes() == before
 
