@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.genome import AMBIGUOUS, Contigs, encode
-from cmgems.inference.variants import COMPLEMENT, Allele
+from cmgems.genome.alphabet import COMPLEMENT
+from cmgems.inference.variants import Allele
 from cmgems.pmi import count_ngrams
 
 REACH_BP = 250  # of the window of the GC content, to either side
