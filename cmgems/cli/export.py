@@ -30,23 +30,31 @@ def export(
 
 
 def import_(
-    folder: Annotated[Path, typer.Argument(metavar="HF_DIR", help="Downloaded or exported folder.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="HF_DIR|OWNER/NAME", help="Downloaded or exported folder, or a model on the hub."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New model folder to write.")],
     tokenizer: Annotated[
         str | None,
         typer.Option("--tokenizer", help="Registered tokenizer, if the folder does not say which."),
     ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="Branch, tag or commit of a model on the hub.")
+    ] = None,
     plugin: Plugins = None,
 ) -> None:
     """Read a published checkpoint (DNABERT, DNABERT-2, Nucleotide Transformer) into a model folder of our own.
 
-    Example: cmgems import DNA_bert_6 -o dnabert6
+    Example: cmgems import zhihan1996/DNA_bert_6 -o dnabert6
     """
     from cmgems.export import import_huggingface
     from cmgems.plugins import load_plugins
 
     load_plugins(plugin or [])
-    saved = import_huggingface(folder, out, tokenizer)
+    saved = import_huggingface(folder, out, tokenizer, revision)
     for note in saved.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"wrote {out}: {saved.model_name}, {saved.head}, tokenizer {saved.tokenizer_name}")

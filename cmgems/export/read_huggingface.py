@@ -12,6 +12,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from cmgems.errors import CheckpointError, CmgemsError, few
+from cmgems.export.hub import find_source
 from cmgems.export.state import check_numbers, is_padded, settle_decoder, unwrap, without_spare_rows
 from cmgems.export.tensors import read_tensors
 from cmgems.export.vocabulary import read_tokenizer
@@ -76,22 +77,26 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     )
 
 
-def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
+def import_huggingface(
+    folder: Path, out: Path, tokenizer_name: str | None = None, revision: str | None = None
+) -> SavedModel:
     """Write a published checkpoint as the new model folder ``out``, whole or not at all.
 
     Args:
-        folder: As for ``read_huggingface``.
+        folder: As for ``read_huggingface``; or OWNER/NAME of a model on the Hugging Face hub.
         out: The folder to make.
         tokenizer_name: As for ``read_huggingface``.
+        revision: Branch, tag or commit of the hub; None for its main branch.
 
     Returns:
         The model.
 
     Raises:
-        CmgemsError: if ``out`` exists or cannot be written; and as ``read_huggingface``.
+        CmgemsError: if ``out`` exists or cannot be written; and as ``find_source`` and ``read_huggingface``.
     """
     check_new(out)
-    saved = read_huggingface(folder, tokenizer_name)
+    source = find_source(folder, revision)
+    saved = read_huggingface(source.folder, tokenizer_name)
     with atomic_folder(out) as partial:
         save_model(
             partial,
@@ -102,7 +107,7 @@ def import_huggingface(folder: Path, out: Path, tokenizer_name: str | None = Non
             tokenizer_name=saved.tokenizer_name,
             tokenizer=saved.tokenizer,
             labels=saved.labels,
-            training=saved.training,
+            training={"imported from": source.origin},
         )
     return saved
 
