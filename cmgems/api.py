@@ -10,7 +10,8 @@ from cmgems.config import dotted_values, load_config
 from cmgems.distributed import ALONE, World
 from cmgems.export.read_huggingface import read_huggingface
 from cmgems.inference.engine import Precision
-from cmgems.inference.model import Device, Model
+from cmgems.inference.model import Model
+from cmgems.inference.ready import Device
 from cmgems.models import load_model
 from cmgems.plugins import load_plugins
 from cmgems.recipes import find_config, load_recipe

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cmgems.errors import CmgemsError, disk_error, unreadable
+from cmgems.errors import CmgemsError, DataError, disk_error, unreadable
 
 PARTIAL_PREFIX = ".partial-"
 
@@ -239,3 +240,27 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` to ``path`` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file.
+
+    Raises:
+        DataError: if there is none.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError("cannot read the results", where=path, why=str(error)) from error
+    if not isinstance(values, dict):
+        raise DataError("cannot read the results", where=path, why="the file does not hold a mapping")
+    return values
+
+
+def without_nan(value: Any) -> Any:
+    """JSON values with null for every NaN."""
+    if isinstance(value, dict):
+        return {key: without_nan(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

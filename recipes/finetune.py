@@ -28,7 +28,7 @@ from cmgems.config import Component, component
 from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, labelled_batches, read_splits
 from cmgems.distributed import ALONE, World, open_world
 from cmgems.errors import CmgemsError
-from cmgems.models import MODELS, ModelSource, model_content
+from cmgems.models import MODELS, ModelSource, Pool, model_content
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
 from cmgems.runs import (
     CheckpointConfig,
@@ -42,7 +42,7 @@ from cmgems.runs import (
     stop_signals,
     summary,
 )
-from cmgems.tasks import TASKS, loss_weight, predict_logits
+from cmgems.tasks import TASKS, predict_logits
 from cmgems.tasks.forward import model_inputs
 from cmgems.tasks.test_set import collapse_warning, summarise_test
 from cmgems.tokenization import TOKENIZERS
@@ -82,6 +82,8 @@ class Config:
             with random weights.
         tokenizer: That of a registered model; beside a folder it must be the folder's own.
         dropout: Hidden dropout while fine-tuning; None keeps the model's own.
+        pool: What the head of a sequence reads: `cls`, the first token, or the `mean` over all; None keeps the model's
+            own choice. Plain transformers has no class for the mean.
         epochs: Passes over the training set.
         max_steps: Stop after this many optimizer steps even if epochs are left; the decay ends there too.
         batch_size: Sequences in an optimizer step.
@@ -94,6 +96,7 @@ class Config:
     model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
     tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
     dropout: float | None = None
+    pool: Pool | None = None
     data: LabelledConfig
     task: Component = component(TASKS, "classification")
     epochs: int = 4
@@ -110,6 +113,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise CmgemsError(f"`dropout` must be in [0, 1), but is {self.dropout}")
+        if self.pool is not None and self.task.build(TASKS).head == "token_classification":
+            raise CmgemsError("`pool` has no meaning for classes of bases", fix="leave it out")
         if self.epochs < 1 or self.batch_size < 1:
             raise CmgemsError("`epochs` and `batch_size` must be 1 or more")
         if self.max_steps is not None and self.max_steps < 1:
@@ -171,7 +176,7 @@ class Learner:
         self, config: Config, source: ModelSource, train: LabelledSet, compute: Compute, world: World
     ) -> None:
         self.config, self.source, self.world, self.names = config, source, world, train.names
-        self.task = config.task.build(TASKS).fit(train.targets)
+        self.task = config.task.build(TASKS).fit(train.targets, train.names)
         self.model = source.with_head(self.task.head, len(train.names))
         if config.lora is not None:
             add_lora(self.model, config.lora)
@@ -220,9 +225,9 @@ class Learner:
                 with self.compute.autocast():
                     logits = self._called(*model_inputs(some_BS, self.source.tokenizer.pad_id, self.compute))
                 share = logits.sum() * 0
-                if weight := loss_weight(labels[part]):
+                if weight := self.task.loss_weight(labels[part]):
                     mean = self.task.loss(logits, self.compute.move(labels[part]))
-                    share = mean * (weight / loss_weight(labels))
+                    share = mean * (weight / self.task.loss_weight(labels))
                 share.backward()
                 total += share.detach()
         return self.world.sum_tensor(total)
@@ -334,7 +339,7 @@ def main(config: Config, out: Path) -> None:
                 print(f"{out} has finished already", file=sys.stderr)
             return
         compute = start_compute(config.compute, config.seed, world.local_rank)
-        source = ModelSource.of(config.model, config.tokenizer, config.dropout)
+        source = ModelSource.of(config.model, config.tokenizer, config.dropout, config.pool)
         data = Data.read(config, source, run, world)
         learner = Learner(config, source, data.train, compute, world)
         best = train(config, run, learner, data)
@@ -342,7 +347,7 @@ def main(config: Config, out: Path) -> None:
         world.wait()  # for the best epoch to be written
         checkpoint = run.checkpoints.whole(best)
         load_weights(checkpoint, learner.model)
-        report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test))
+        report = summarise_test(learner.task, data.train, data.test, learner.predict(data.test), data.dev)
         if not world.is_main:
             return
         run.keep_model(checkpoint, layout.BEST)

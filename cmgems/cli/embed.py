@@ -12,6 +12,7 @@ from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
     BatchTokens,
+    BothStrands,
     Column,
     Device,
     DeviceChoice,
@@ -55,6 +56,7 @@ def embed(
         Pooling,
         typer.Option("--pool", help="Mean over the tokens, the [CLS] token, or every token by itself."),
     ] = Pooling.mean,
+    both_strands: BothStrands = False,
     store: Store = None,
     aliases: Aliases = None,
     column: Column = "sequence",
@@ -82,6 +84,7 @@ def embed(
             sequences,
             layer=layer,
             pool=pool.value,
+            both_strands=both_strands,
             store=store,
             aliases=aliases,
             column=column,

@@ -30,19 +30,16 @@ def export(
 
 
 def import_(
-    folder: Annotated[
-        Path,
+    source: Annotated[
+        str,
         typer.Argument(
-            metavar="HF_DIR|OWNER/NAME", help="Downloaded or exported folder, or a model on the hub."
+            metavar="SOURCE", help="Downloaded or exported folder, or OWNER/NAME on the Hugging Face Hub."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="New model folder to write.")],
     tokenizer: Annotated[
         str | None,
         typer.Option("--tokenizer", help="Registered tokenizer, if the folder does not say which."),
-    ] = None,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="Branch, tag or commit of a model on the hub.")
     ] = None,
     plugin: Plugins = None,
 ) -> None:
@@ -54,7 +51,7 @@ def import_(
     from cmgems.plugins import load_plugins
 
     load_plugins(plugin or [])
-    saved = import_huggingface(folder, out, tokenizer, revision)
+    saved = import_huggingface(source, out, tokenizer)
     for note in saved.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"wrote {out}: {saved.model_name}, {saved.head}, tokenizer {saved.tokenizer_name}")

@@ -41,6 +41,9 @@ Aliases = Annotated[
     ),
 ]
 Column = Annotated[str, typer.Option("--column", help="Column of a table that holds the sequences.")]
+BothStrands = Annotated[
+    bool, typer.Option("--both-strands", help="Read the other strand too, and take the mean; twice the work.")
+]
 SkipInvalid = Annotated[
     bool,
     typer.Option(
@@ -50,9 +53,7 @@ SkipInvalid = Annotated[
 Overlap = Annotated[
     int | None,
     typer.Option(
-        "--overlap",
-        min=0,
-        help="Bases that windows of a long sequence share; half a window if left out.",
+        "--overlap", min=0, help="Bases that windows of a long sequence share; half a window if left out."
     ),
 ]
 BatchTokens = Annotated[

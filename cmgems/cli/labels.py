@@ -1,4 +1,4 @@
-"""``cmgems labels``: make labelled sets to fine-tune on."""
+"""``cmgems labels``: make and audit labelled sets to fine-tune on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Make labelled sets: few-shot draws, silencers.", no_args_is_help=True)
+from cmgems.cli.audit import audit
+
+app = typer.Typer(help="Make and audit labelled sets: few-shot draws, silencers.", no_args_is_help=True)
+app.command()(audit)
 
 
 @app.command()

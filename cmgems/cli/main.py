@@ -13,6 +13,7 @@ from cmgems import __version__
 from cmgems.cli import (
     compare,
     demo,
+    download,
     embed,
     explain,
     export,
@@ -58,6 +59,7 @@ for _command in (
     motifs.motifs,
     report.report,
     export.export,
+    download.download,
     info.info,
 ):
     app.command()(_command)

@@ -11,6 +11,7 @@ from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
     BatchTokens,
+    BothStrands,
     Column,
     Device,
     DeviceChoice,
@@ -34,6 +35,7 @@ def predict(
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write.")],
+    both_strands: BothStrands = False,
     store: Store = None,
     aliases: Aliases = None,
     column: Column = "sequence",
@@ -51,7 +53,7 @@ def predict(
     a token_classification a row a base, its position from 1, with its class and probabilities.
 
     Sequences longer than the model are read in overlapping windows, whose logits are averaged; a base is answered by
-    the window in which it lies farthest from a cut.
+    the window in which it lies farthest from a cut. --both-strands takes the mean of probabilities, or of quantities.
 
     Example: cmgems predict runs/ft seqs.fa -o out.csv
     """
@@ -63,7 +65,13 @@ def predict(
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         found = loaded.iter_predict(
-            sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
+            sequences,
+            both_strands=both_strands,
+            store=store,
+            aliases=aliases,
+            column=column,
+            skip_invalid=invalid,
+            progress=True,
         )
         said = write_once(
             loaded, found, lambda: f"{write_predictions(out, found, loaded.head, loaded.labels)} sequences"

@@ -11,6 +11,7 @@ from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
     BatchTokens,
+    BothStrands,
     Column,
     Device,
     DeviceChoice,
@@ -34,6 +35,7 @@ def score(
     model: ModelPath,
     sequences: SequencesPath,
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row a base.")],
+    both_strands: BothStrands = False,
     store: Store = None,
     aliases: Aliases = None,
     column: Column = "sequence",
@@ -57,7 +59,13 @@ def score(
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         scores = loaded.iter_score(
-            sequences, store=store, aliases=aliases, column=column, skip_invalid=invalid, progress=True
+            sequences,
+            both_strands=both_strands,
+            store=store,
+            aliases=aliases,
+            column=column,
+            skip_invalid=invalid,
+            progress=True,
         )
         said = write_once(loaded, scores, lambda: write_scores(out, scores).text())
     wrote(out, said)

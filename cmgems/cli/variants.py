@@ -11,6 +11,7 @@ from cmgems.cli import launch
 from cmgems.cli.inference import (
     Aliases,
     BatchTokens,
+    BothStrands,
     Device,
     DeviceChoice,
     ModelPath,
@@ -39,9 +40,7 @@ def variants(
     ],
     store: Annotated[Path, typer.Option("--store", help="Genome store the variants were called on.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="CSV to write, a row an alternative allele.")],
-    both_strands: Annotated[
-        bool, typer.Option("--both-strands", help="Mean of the scores of both strands; twice the work.")
-    ] = False,
+    both_strands: BothStrands = False,
     labels: Annotated[
         str | None,
         typer.Option(

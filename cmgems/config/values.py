@@ -25,16 +25,20 @@ class WrongType(Exception):  # noqa: N818 - never leaves the config package
 
 
 def optional(kind: Any) -> tuple[Any, bool]:
-    """``X | None`` -> (X, True); anything else -> (itself, False)."""
-    if get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind):
-        rest = [k for k in get_args(kind) if k is not NoneType]
-        if len(rest) == 1:
-            return rest[0], True
+    """``X | None`` -> (X, True); anything else -> (itself, False). X may be a union of its own."""
+    if _is_union(kind) and NoneType in get_args(kind):
+        return Union[tuple(k for k in get_args(kind) if k is not NoneType)], True  # noqa: UP007 - of any number
     return kind, False
 
 
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
+
+
 def read_value(kind: Any, node: Node) -> Any:
-    """``node`` as a ``kind``: bool, int, float, str, Path, Literal, tuple, or one of these or None.
+    """``node`` as a ``kind``: bool, int, float, str, Path, Literal, tuple, or a union of these, of None too.
+
+    Of a union the first kind that takes it.
 
     Raises:
         WrongType: if it is something else.
@@ -43,6 +47,8 @@ def read_value(kind: Any, node: Node) -> Any:
     kind, may_be_none = optional(kind)
     if may_be_none and node.is_null:
         return None
+    if _is_union(kind):
+        return _read_either(get_args(kind), node)
     if get_origin(kind) is tuple:
         return _read_tuple(get_args(kind), node)
     if get_origin(kind) is Literal:
@@ -58,6 +64,18 @@ def read_value(kind: Any, node: Node) -> Any:
     if value is None:
         raise WrongType(expected, node)
     return value
+
+
+def _read_either(kinds: tuple[Any, ...], node: Node) -> Any:
+    expected = []
+    for kind in kinds:
+        try:
+            return read_value(kind, node)
+        except WrongType as error:
+            if error.node.value != node.value:  # an item of a list
+                raise
+            expected.append("a list" if get_origin(kind) is tuple else error.expected)
+    raise WrongType(" or ".join(expected), node)
 
 
 def _read_tuple(kinds: tuple[Any, ...], node: Node) -> tuple[Any, ...]:

@@ -41,7 +41,7 @@ def within(a_L: Codes, b_K: Codes, limit: int) -> bool:
             least = min(least, cell)
         if least > limit:
             return False
-    return before[limit + len(b_K) - len(a_L)] <= limit
+    return bool(before[limit + len(b_K) - len(a_L)] <= limit)
 
 
 @kernel

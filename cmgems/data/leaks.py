@@ -30,14 +30,16 @@ def novel_rows(test: LabelledSet, known: Sequence[LabelledSet]) -> np.ndarray:
         known: What a model was trained and chosen on. Of sets without ``bases`` equal ids are looked for, no more.
     """
     if not all(len(one.bases) == len(one) for one in (test, *known)):
-        return ~np.any([leaked_rows(one, test) for one in known], axis=0)
+        known_N: np.ndarray = np.logical_or.reduce([leaked_rows(one, test) for one in known])
+        return ~known_N
     return are_novel(test.bases, [bases for one in known for bases in one.bases])
 
 
 def are_novel(rows: Sequence[str], known: Sequence[str]) -> np.ndarray:
     """As ``novel_rows``, of sequences in capitals."""
-    twins = count_twins(rows, known, np.zeros(len(known), np.int64))
-    return ~(find_copies(rows, known).copied | twins.any(1))
+    twins = count_twins(rows, known, np.zeros(len(known), np.int64), 1)
+    novel_N: np.ndarray = ~(find_copies(rows, known).copied | twins.any(1))
+    return novel_N
 
 
 def excluded_rows(train: LabelledSet, test: LabelledSet | None) -> np.ndarray:

@@ -89,10 +89,14 @@ class Dataset:
         """Where its runs are below the output folder."""
         return Path(self.name) if self.shots is None else Path(self.name) / f"{self.shots}-shot"
 
-    def values(self) -> Values:
-        """Values of the finetune recipe's config: where the data are, the metric, and the settings."""
+    def values(self, *, trains: bool = True) -> Values:
+        """Values of the finetune recipe's config: where the data are, the metric, and the settings.
+
+        Args:
+            trains: Without, there are no settings: they say how to train.
+        """
         own = {"data": {"dir": str(self.folder), "shots": self.shots}, "task": {"metric": self.metric}}
-        return merge([own, self.settings])
+        return merge([own, self.settings if trains else {}])
 
 
 def find_datasets(

@@ -11,10 +11,10 @@ from typing import Any
 
 from cmgems.errors import DataError
 from cmgems.evaluation.models import Model
-from cmgems.evaluation.results import METRICS, Record, read_json, without_nan
+from cmgems.evaluation.results import METRICS, Record
 from cmgems.evaluation.runs import Evaluation
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
-from cmgems.files import write_json
+from cmgems.files import read_json, without_nan, write_json
 from cmgems.runs import RunReader
 from cmgems.runs.health import Health
 from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND, VALIDATION_ACCURACY
@@ -147,7 +147,7 @@ class Comparison:
         """The defined test scores by the titles of the datasets for which the metric is reported; AUC is for all."""
         found: dict[str, list[Score]] = {}
         for run in self.finetuned:
-            value = run.record.score(metric, clean=self.exclude_leaks)
+            value = run.record.score(metric, "clean" if self.exclude_leaks else "all")
             if metric in (run.record.metric, "auc") and not math.isnan(value):
                 score = Score(run.strategy, run.seed, run.record.repeat, value)
                 found.setdefault(run.record.title, []).append(score)

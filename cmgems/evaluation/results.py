@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,8 +11,19 @@ from typing import Any
 from cmgems.errors import DataError
 from cmgems.evaluation.repeats import Repeat
 from cmgems.evaluation.statistics import MeanSD
-from cmgems.files import write_json
-from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED, METRIC_LABELS, SEQUENCES_CUT, metric_key
+from cmgems.files import read_json, without_nan, write_json
+from cmgems.runs.summary import (
+    CLASSES_PREDICTED,
+    LEAKED,
+    METRIC_LABELS,
+    NOVEL,
+    SEQUENCES_CUT,
+    TEST_SEQUENCES,
+    Part,
+    metric_key,
+)
+from cmgems.yardsticks.audit import read_baselines
+from cmgems.yardsticks.baselines import Baselines, best_title
 
 FILE = "results.json"
 # Metrics of a table, which are shown in percent: all but the mean squared error, in this order.
@@ -32,6 +42,8 @@ class Record:
         seed: Of the run.
         metric: The metric reported for the dataset, which chose the epoch.
         summary: JSON values by their keys in ``cmgems.runs.summary``; a copied recipe may lack some or have others.
+        baselines: What baselines without a model, fitted on the same training rows, score on the same test rows; None
+            if there are none.
     """
 
     dataset: str
@@ -40,6 +52,7 @@ class Record:
     seed: int
     metric: str
     summary: Mapping[str, Any]
+    baselines: Baselines | None = None
 
     @property
     def title(self) -> str:
@@ -51,10 +64,23 @@ class Record:
         """'seed0', 'draw3-seed0'."""
         return Repeat(self.seed, self.draw).name
 
-    def score(self, metric: str, *, clean: bool = False) -> float:
-        """A test metric ("mcc"), ``clean`` without the test rows that are in train; NaN if undefined or missing."""
-        value = self.summary.get(metric_key(metric, clean=clean and bool(self.summary.get(LEAKED))))
+    @property
+    def training_set(self) -> str:
+        """What tells apart the training sets of a dataset: 'all', 'draw3', 'seed3' of draws of our own."""
+        if self.shots is None:
+            return "all"
+        return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}"
+
+    def score(self, metric: str, part: Part = "all") -> float:
+        """A test metric ("mcc") of all test rows or of a part; NaN if undefined or missing."""
+        value = self.summary.get(metric_key(metric, "all" if self._is_all(part) else part))
         return math.nan if value is None else float(value)
+
+    def _is_all(self, part: Part) -> bool:
+        """Whether a part is all test rows: then the summary does not repeat their scores."""
+        if part == "novel":
+            return NOVEL in self.summary and self.summary[NOVEL] == self.summary.get(TEST_SEQUENCES)
+        return part == "clean" and not self.summary.get(LEAKED)
 
 
 @dataclass(frozen=True)
@@ -113,9 +139,26 @@ class Line:
     def metric(self) -> str:
         return self.records[0].metric
 
-    def score(self, metric: str, *, clean: bool = False) -> MeanSD:
+    def score(self, metric: str, part: Part = "all") -> MeanSD:
         """Over the runs, in percent; undefined scores are left out."""
-        values = [100 * record.score(metric, clean=clean or self.exclude_leaks) for record in self.records]
+        part = "clean" if part == "all" and self.exclude_leaks else part
+        values = [100 * record.score(metric, part) for record in self.records]
+        return MeanSD.of([value for value in values if not math.isnan(value)])
+
+    def baselines(self) -> list[Baselines]:
+        """Those of each training set."""
+        found = {record.training_set: record.baselines for record in self.records}
+        return [baselines for baselines in found.values() if baselines is not None]
+
+    @property
+    def baseline_title(self) -> str:
+        """Which baseline is best; "" if there is none."""
+        return best_title(self.baselines())
+
+    def baseline_score(self, metric: str, part: Part = "all") -> MeanSD:
+        """Of the best baseline, over the training sets, in percent; undefined scores are left out."""
+        part = "clean" if part == "all" and self.exclude_leaks else part
+        values = [100 * baselines.best(part).score(metric, part) for baselines in self.baselines()]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
     def counts(self, key: str) -> list[int]:
@@ -151,31 +194,11 @@ def read_results(folder: Path) -> Results:
     """
     values = read_json(folder / FILE)
     try:
-        values["records"] = tuple(Record(**record) for record in values["records"])
+        values["records"] = tuple(_record(record) for record in values["records"])
         return Results(**{**values, "absent": tuple(values["absent"])})
     except (KeyError, TypeError) as error:
         raise DataError("not the results of an evaluation", where=folder / FILE, why=str(error)) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file.
-
-    Raises:
-        DataError: if there is none.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError("cannot read the results", where=path, why=str(error)) from error
-    if not isinstance(values, dict):
-        raise DataError("cannot read the results", where=path, why="the file does not hold a mapping")
-    return values
-
-
-def without_nan(value: Any) -> Any:
-    """JSON values with null for every NaN."""
-    if isinstance(value, dict):
-        return {key: without_nan(child) for key, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _record(values: dict[str, Any]) -> Record:
+    return Record(**{**values, "baselines": read_baselines(values.get("baselines"))})

@@ -19,7 +19,7 @@ from cmgems.evaluation.published import average, published_gue
 from cmgems.evaluation.results import METRICS, Results, write_results
 from cmgems.evaluation.statistics import MeanSD
 from cmgems.files import write_text
-from cmgems.runs.summary import LEAKED, SEQUENCES_CUT, TEST_SEQUENCES
+from cmgems.runs.summary import LEAKED, NOVEL, PARTS, SEQUENCES_CUT, TEST_SEQUENCES
 
 # The published models that a terminal has room for; the files have all.
 SHOWN = ("DNABERT-6mer", "NT-2500M-multi", "DNABERT-2")
@@ -51,9 +51,38 @@ def score_table(results: Results) -> tuple[list[str], Cells]:
         row.append(str(leaked[0]) if len(set(leaked)) == 1 else f"{min(leaked)} to {max(leaked)}")
         if not results.exclude_leaks:
             shown = any(leaked) and line.metric in metrics
-            row.append(mean_and_sd(line.score(line.metric, clean=True)) if shown else "")
+            row.append(mean_and_sd(line.score(line.metric, "clean")) if shown else "")
         rows.append([*row, line.remarks])
     return [*header, "remarks"], rows
+
+
+def yardstick_table(results: Results) -> tuple[list[str], Cells]:
+    """Header and rows: the metric of each dataset beside the best baseline's, on all test rows and on the novel ones.
+
+    No rows if no training set has been audited.
+    """
+    found = results.lines()
+    if not any(line.baselines() for line in found):
+        return [], []
+    header = [
+        "dataset",
+        "metric",
+        "model",
+        "baseline",
+        "novel",
+        "model, novel",
+        "baseline, novel",
+        "best baseline",
+    ]
+    rows = []
+    for line in found:
+        row = [line.title, METRICS.get(line.metric, line.metric)]
+        row += [mean_and_sd(line.score(line.metric)), mean_and_sd(line.baseline_score(line.metric))]
+        novel = sorted({record.summary[NOVEL] for record in line.records if NOVEL in record.summary})
+        row.append(" to ".join(map(str, dict.fromkeys(novel[:1] + novel[-1:]))) or "–")
+        row += [mean_and_sd(score(line.metric, "novel")) for score in (line.score, line.baseline_score)]
+        rows.append([*row, line.baseline_title])
+    return header, rows
 
 
 def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[str], Cells]:
@@ -119,9 +148,9 @@ def write(results: Results, folder: Path) -> None:
 
 
 def markdown(results: Results) -> str:
-    """Both tables and the notes."""
+    """The tables and the notes."""
     parts = [caption(results)]
-    for header, rows in (score_table(results), published_table(results)):
+    for header, rows in (score_table(results), yardstick_table(results), published_table(results)):
         if rows:
             parts.append(markdown_table(header, rows))
     parts += [markdown_list(found)] if (found := notes(results)) else []
@@ -132,19 +161,32 @@ def as_csv(results: Results) -> str:
     """One row a dataset and number of shots: means and deviations in percent, empty where undefined."""
     published = published_gue()
     models = list(next(iter(published.values()))) if results.gue else []
-    measures = [(metric, clean) for metric in results.metrics() for clean in (False, True)]
+    measures = [(metric, part) for metric in results.metrics() for part in PARTS]
     header = ["dataset", "shots", "runs", "metric"]
-    for metric, clean in measures:
-        header += [f"{'clean ' if clean else ''}{metric}{end}" for end in ("", " sd")]
-    header += ["test sequences", "test sequences in train", "collapsed runs", "sequences cut", "skipped"]
+    for metric, part in measures:
+        header += [f"{'' if part == 'all' else f'{part} '}{metric}{end}" for end in ("", " sd")]
+    header += ["test sequences", "test sequences in train", "novel test sequences"]
+    header += [
+        "collapsed runs",
+        "sequences cut",
+        "baseline",
+        "baseline score",
+        "novel baseline score",
+        "skipped",
+    ]
     rows = []
     for line in results.lines():
         row: list[Any] = [line.dataset, line.shots, len(line.records), line.metric]
-        for metric, clean in measures:
-            score = line.score(metric, clean=clean)
+        for metric, part in measures:
+            score = line.score(metric, part)
             row += [score.mean, score.sd]
-        row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), line.collapsed]
-        row += [max(line.counts(SEQUENCES_CUT)), ""]
+        row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), min(line.counts(NOVEL))]
+        row += [line.collapsed]
+        row += [
+            max(line.counts(SEQUENCES_CUT)),
+            line.baseline_title,
+        ]
+        row += [line.baseline_score(line.metric).mean, line.baseline_score(line.metric, "novel").mean, ""]
         figures = published[line.dataset] if results.gue and line.shots is None else {}
         rows.append([*row, *(figures.get(model) for model in models)])
     blank, unpublished = [None] * (len(header) - 2), [None] * len(models)
@@ -163,12 +205,14 @@ def _cell(value: Any) -> str:
 
 
 def show(results: Results) -> None:
-    """Print both tables, narrow enough for a terminal, and the notes."""
+    """Print the tables, narrow enough for a terminal, and the notes."""
     console = Console()
     print(caption(results))
     header, rows = score_table(results)
     scores = [name for name in header if name != "remarks"], [row[:-1] for row in rows]
-    for header, rows in (scores, published_table(results, SHOWN)):
+    header, rows = yardstick_table(results)
+    beside = [*header[:1], *header[2:-1]], [[row[0], *row[2:-1]] for row in rows]
+    for header, rows in (scores, beside, published_table(results, SHOWN)):
         if rows:
             table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
             for name in header:
@@ -177,5 +221,6 @@ def show(results: Results) -> None:
                 table.add_row(*(escape(cell.replace(" ± ", "±")) for cell in row))
             console.print(table, "")
     remarks = [f"{line.title}: {line.remarks}" for line in results.lines() if line.remarks]
+    remarks += [f"{row[0]}: best baseline: {row[-1]}" for row in yardstick_table(results)[1] if row[-1]]
     for note in [*remarks, *notes(results)]:
         print(note)

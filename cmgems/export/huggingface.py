@@ -14,9 +14,11 @@ import safetensors.torch
 from cmgems.errors import CmgemsError
 from cmgems.export.model_card import model_card
 from cmgems.files import atomic_folder, check_new, write_bytes, write_json, write_text
-from cmgems.models import PublishedModel, SavedModel
+from cmgems.models import Head, PublishedModel, SavedModel
 from cmgems.models.saved import state_of
 from cmgems.tokenization import StockTokenizer, write_stock
+
+SEQUENCE_HEADS: tuple[Head, ...] = ("classification", "multi_label", "regression")
 
 
 def export_huggingface(saved: SavedModel, out: Path) -> None:
@@ -41,6 +43,14 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
             "no Hugging Face tokenizer",
             where=f"tokenizer {saved.tokenizer_name!r}",
             fix="load the model folder with cmgems.models.load_model instead",
+        )
+    pool, pools = getattr(config, "pool", "cls"), getattr(config, "published_pools", ("cls",))
+    if saved.head in SEQUENCE_HEADS and pool not in pools:
+        raise CmgemsError(
+            "no Hugging Face format for the mean of tokens",
+            where=saved.folder,
+            why="the classes of transformers read the first token only, and would give other scores",
+            fix="fine-tune with pool=cls, or use the model folder itself with cmgems.load",
         )
     check_new(out)
     state = config.to_huggingface(state_of(saved.model))

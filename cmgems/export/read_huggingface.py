@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from cmgems.download.hub import is_hub_name
 from cmgems.errors import CheckpointError, CmgemsError, few
-from cmgems.export.hub import find_source
+from cmgems.export.from_hub import load_checkpoint
 from cmgems.export.state import check_numbers, is_padded, settle_decoder, unwrap, without_spare_rows
 from cmgems.export.tensors import read_tensors
 from cmgems.export.vocabulary import read_tokenizer
@@ -77,26 +78,26 @@ def read_huggingface(folder: str | Path, tokenizer_name: str | None = None) -> S
     )
 
 
-def import_huggingface(
-    folder: Path, out: Path, tokenizer_name: str | None = None, revision: str | None = None
-) -> SavedModel:
+def import_huggingface(source: str | Path, out: Path, tokenizer_name: str | None = None) -> SavedModel:
     """Write a published checkpoint as the new model folder ``out``, whole or not at all.
 
     Args:
-        folder: As for ``read_huggingface``; or OWNER/NAME of a model on the Hugging Face hub.
+        source: A folder as for ``read_huggingface``, or "owner/name" on the Hugging Face Hub, if no such path is there.
         out: The folder to make.
         tokenizer_name: As for ``read_huggingface``.
-        revision: Branch, tag or commit of the hub; None for its main branch.
 
     Returns:
         The model.
 
     Raises:
-        CmgemsError: if ``out`` exists or cannot be written; and as ``find_source`` and ``read_huggingface``.
+        CmgemsError: if ``out`` exists or cannot be written; and as ``read_huggingface``.
+        DataError: if it is not on the hub, or cannot be loaded.
     """
     check_new(out)
-    source = find_source(folder, revision)
-    saved = read_huggingface(source.folder, tokenizer_name)
+    from_hub = is_hub_name(str(source))
+    saved = read_huggingface(load_checkpoint(str(source)) if from_hub else source, tokenizer_name)
+    if from_hub:
+        saved.training["imported from"] = str(source)
     with atomic_folder(out) as partial:
         save_model(
             partial,
@@ -107,7 +108,7 @@ def import_huggingface(
             tokenizer_name=saved.tokenizer_name,
             tokenizer=saved.tokenizer,
             labels=saved.labels,
-            training={"imported from": source.origin},
+            training=saved.training,
         )
     return saved
 
@@ -221,9 +222,10 @@ def _classes(info: Mapping[str, Any]) -> list[str]:
 
 def _head(path: Path, classes: Sequence[str], problem: str | None, state: Mapping[str, Tensor]) -> Head:
     """What the tensors under our names, and ``config.json``, say that the outputs are."""
-    if any(key.startswith("head.dense.") for key in state):
+    has_outputs = any(key.startswith(("head.output.", "head.projection.")) for key in state)
+    if "head.bias" in state or (not has_outputs and any(key.startswith("head.dense.") for key in state)):
         return "masked_lm"
-    if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
+    if not has_outputs:
         return "encoder"
     of_tokens = [name.endswith("ForTokenClassification") for name in classes]
     pooled = any(key.startswith("head.pooler.") for key in state)

@@ -24,9 +24,10 @@ def _encode_table() -> bytes:
 
 
 _ENCODE = _encode_table()
+COMPLEMENT = np.array([1, 0, 3, 2])  # of the codes 0 to 3
 _DECODE = BASES.encode() + b"N" * (256 - len(BASES))
 _COMPLEMENT = np.arange(256, dtype=np.uint8)
-_COMPLEMENT[:4] = [1, 0, 3, 2]
+_COMPLEMENT[:4] = COMPLEMENT
 
 
 def encode(sequence: bytes | bytearray) -> Codes:

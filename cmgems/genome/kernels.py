@@ -46,6 +46,53 @@ def gather(
 
 
 @kernel
+def turn_rows(codes_BL: Codes, lengths_B: npt.NDArray[np.int32], turned_B: npt.NDArray[np.bool_]) -> None:
+    """Replace rows by their reverse complements.
+
+    Args:
+        codes_BL: uint8[B, L], changed in place.
+        lengths_B: int32[B], bases of each row; what is behind them stays.
+        turned_B: bool[B], the rows to turn.
+    """
+    for b in np.flatnonzero(turned_B):
+        length, row_L = lengths_B[b], codes_BL[b]
+        for i in range((length + 1) // 2):
+            first, last = row_L[i], row_L[length - 1 - i]
+            row_L[i] = last if last == AMBIGUOUS else last ^ 1  # A, T, C, G = 0 to 3
+            row_L[length - 1 - i] = first if first == AMBIGUOUS else first ^ 1
+
+
+@kernel
+def soft_masked(
+    codes: Codes,
+    borders: npt.NDArray[np.int64],
+    starts_B: npt.NDArray[np.int64],
+    lengths_B: npt.NDArray[np.int32],
+    out_BL: npt.NDArray[np.bool_],
+) -> None:
+    """Which of the bases that ``gather`` copies are soft-masked.
+
+    Args:
+        codes: uint8[bases] of the genome.
+        borders: int64, start and end of each soft-masked stretch, one after another (flat positions).
+        starts_B: int64[B], flat positions.
+        lengths_B: int32[B], at most L.
+        out_BL: bool[B, L], overwritten.
+    """
+    for b in range(len(starts_B)):
+        out_BL[b] = False
+        position, count = starts_B[b], 0
+        passed = np.searchsorted(borders, position, side="right")
+        while count < lengths_B[b] and position < len(codes):
+            while passed < len(borders) and borders[passed] <= position:
+                passed += 1
+            if codes[position] != AMBIGUOUS:
+                out_BL[b, count] = passed % 2 == 1
+                count += 1
+            position += 1
+
+
+@kernel
 def hash_windows(
     codes: Codes, starts_N: npt.NDArray[np.int64], lengths_N: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.uint64]:

@@ -30,6 +30,7 @@ from cmgems.reading import compression_of
 
 FORMAT = "cmgems-genome"
 FORMAT_VERSION = 1
+SOFT_MASKED = "soft_masked.npy"
 SLICE_BASES = 1 << 20  # a slice and its temporary arrays fit into the processor's cache
 BUILD_FIX = "make one with: cmgems genome build GENOME.fa -o STORE"
 
@@ -177,7 +178,7 @@ def _soft_masked(folder: Path, size: int) -> Positions:
         OSError: if it cannot be read.
     """
     try:
-        runs: Positions = np.load(folder / "soft_masked.npy", mmap_mode="r")
+        runs: Positions = np.load(folder / SOFT_MASKED, mmap_mode="r")
     except EOFError:  # the file is empty
         runs = np.empty(0, np.int64)
     if runs.ndim != 2 or runs.shape[1] != 2 or runs.dtype != np.int64 or (len(runs) and runs[-1, 1] > size):
@@ -186,13 +187,15 @@ def _soft_masked(folder: Path, size: int) -> Positions:
 
 
 def store_content(folder: Path) -> str:
-    """What tells one genome from another: a sha256 over the bases, and the contigs' names and lengths.
+    """What tells one genome from another: a sha256 over the bases, the contigs' names and lengths, and the soft-masked
+    stretches, if they were kept by version 0.3 or later.
 
     Raises:
         DataError: if ``folder`` is not a genome store, or cannot be read.
     """
     index = _read_index(folder)
     parts = [index.get(key) for key in ("sha256", "names", "lengths")]
+    parts += [index["soft_masked_sha256"]] if "soft_masked_sha256" in index else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -265,9 +268,10 @@ def _write_store(named: Sequence[tuple[Path, str]], folder: Path, soft_mask: boo
             writer.flush()
         sources = [{"name": fasta.name, "bytes": fasta.stat().st_size} for fasta in fastas]
         index = writer.index() | {"sources": sources}
-        (partial / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
         if soft_mask:
-            np.save(partial / "soft_masked.npy", writer.merged(writer.soft_runs))
+            np.save(partial / SOFT_MASKED, writer.merged(writer.soft_runs))
+            index["soft_masked_sha256"] = sha256_of(partial / SOFT_MASKED)
+        (partial / "index.json").write_text(json.dumps(index) + "\n", encoding="utf-8")
 
 
 def _add_contigs(writer: _Writer, fasta: Path, prefix: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from cmgems.errors import CmgemsError
 from cmgems.inference.cutter import Piece, own_bases
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.strands import on_both_strands
 from cmgems.inference.windows import WindowMean
 
 Pool = Literal["mean", "cls", "none"]
@@ -46,6 +48,15 @@ class Vectors:
         return cls(columns, vectors, sum(part.sequences for part in parts))
 
 
+def count_layers(engine: Engine) -> int:
+    """How many layers the encoder has; the embeddings are not one."""
+    tokenizer = engine.tokenizer
+    ids_1S = engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
+    with torch.no_grad():
+        states = engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
+    return len(states or ()) - 1
+
+
 @dataclass(frozen=True)
 class Embedder:
     """Turns sequences into vectors.
@@ -56,23 +67,27 @@ class Embedder:
         pool: ``mean``: over the tokens that stand for known bases, each counted once, those with N, [CLS], [SEP] and
             padding left out. ``cls``: the first position; over long sequences the mean of the windows'. ``none``: one
             vector for each token between [CLS] and [SEP].
+        both_strands: The mean of the vectors of a sequence and of its reverse complement; not of tokens.
     """
 
     engine: Engine
     layer: int = -1
     pool: Pool = "mean"
+    both_strands: bool = False
 
     def check(self) -> None:
-        """Check that the encoder has the layer.
+        """Check that the encoder has the layer, and that there is one vector a sequence for a mean of both strands.
 
         Raises:
-            CmgemsError: if it has not.
+            CmgemsError: if it has not, or there is not.
         """
-        tokenizer = self.engine.tokenizer
-        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
-        with torch.no_grad():
-            states = self.engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
-        layers = len(states or ()) - 1
+        if self.both_strands and self.pool == "none":
+            raise CmgemsError(
+                "no vectors of tokens of both strands",
+                why="the strands are cut into other tokens",
+                fix="pool them (mean or cls), or read one strand",
+            )
+        layers = count_layers(self.engine)
         if not -layers - 1 <= self.layer <= layers:
             raise CmgemsError(
                 "no such layer",
@@ -88,19 +103,25 @@ class Embedder:
             sequences: Checked ones (``usable_sequences``), any number.
             advance: Told the number of bases done.
         """
-        found = self.engine.through(sequences, self._answers, advance)
-        return _in_parts(self._of_tokens(found) if self.pool == "none" else self._of_sequences(found))
+        if self.pool == "none":
+            return _in_parts(self._of_tokens(sequences, advance))
+        pooled = partial(self._pooled, advance=advance)
+        found = on_both_strands(sequences, pooled) if self.both_strands else pooled(sequences)
+        return _in_parts(Vectors({"name": [sequence.name]}, row_D[None], 1) for sequence, row_D in found)
 
-    def _of_sequences(self, found: _Found) -> Iterator[Vectors]:
-        for sequence, windows in found:
+    def _pooled(
+        self, sequences: Iterable[NamedSequence], advance: Advance
+    ) -> Iterator[tuple[NamedSequence, npt.NDArray[np.float32]]]:
+        """Each sequence in turn with its vector, float32 (D,)."""
+        for sequence, windows in self.engine.through(sequences, self._answers, advance):
             mean = WindowMean()
             for _, answer in windows:
                 mean.add(answer.vectors[0], answer.tokens)
-            yield Vectors({"name": [sequence.name]}, mean.value()[None], 1)
+            yield sequence, mean.value()
 
-    def _of_tokens(self, found: _Found) -> Iterator[Vectors]:
+    def _of_tokens(self, sequences: Iterable[NamedSequence], advance: Advance) -> Iterator[Vectors]:
         vocabulary = self.engine.cutter.tokens.vocabulary
-        for sequence, windows in found:
+        for sequence, windows in self.engine.through(sequences, self._answers, advance):
             for number, (piece, answer) in enumerate(windows):
                 spans_T2 = answer.spans_T2
                 columns: Columns = {
@@ -182,7 +203,6 @@ class _Answer:
 
 
 _NOTHING = _Answer(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), np.zeros((0, 0), np.float32))
-_Found = Iterator[tuple[NamedSequence, Iterator[tuple[Piece, _Answer]]]]
 
 
 def _in_parts(found: Iterable[Vectors]) -> Iterator[Vectors]:

@@ -6,22 +6,20 @@ start with ``iter`` compute as they are read, so that results may be larger than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from cmgems.distributed import ALONE, World
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.distributed import ALONE
+from cmgems.errors import CmgemsError
 from cmgems.genome import Contigs
 from cmgems.inference.attention import AttentionMaps, AttentionReader
-from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
-from cmgems.inference.engine import Advance, Engine, Precision
+from cmgems.inference.engine import Advance
 from cmgems.inference.explain import (
     ExplainedSequence,
     answers,
@@ -32,23 +30,17 @@ from cmgems.inference.explain import (
 )
 from cmgems.inference.predictions import Prediction, predictions
 from cmgems.inference.pseudo_likelihood import Score, score_sequences
+from cmgems.inference.ready import ReadyEngine
 from cmgems.inference.sequences import NamedSequence, Sequences
-from cmgems.inference.source import Checked, Reading, Store, checked_alleles, checked_sequences, watched
+from cmgems.inference.source import Reading, Store, checked_alleles
 from cmgems.inference.spread import Values
 from cmgems.inference.variants import Allele, score_alleles
 from cmgems.inference.vcf import Variant
-from cmgems.models import SavedModel
-from cmgems.models.base import UNLABELLED
 from cmgems.reading import Invalid
-from cmgems.tokenization import TokenMap
-from cmgems.training import ComputeConfig, start_compute
-
-Device = Literal["auto", "cpu", "cuda"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Model(Engine):
+class Model(ReadyEngine):
     """A trained model, ready to use; ``cmgems.load`` reads one.
 
     ``sequences`` is everywhere a string of bases, several, a file (FASTA, a table with a column ``sequence``, or BED
@@ -60,78 +52,46 @@ class Model(Engine):
     that has no such answer.
     """
 
-    @classmethod
-    def of(
-        cls,
-        saved: SavedModel,
-        *,
-        device: Device = "auto",
-        precision: Precision = "auto",
-        batch_tokens: int | None = None,
-        overlap: int | None = None,
-        world: World = ALONE,
-    ) -> Model:
-        """A saved model on a device.
-
-        Args:
-            saved: The model; its weights are moved to the device.
-            device: "auto" takes the GPU if there is one.
-            precision: "fp32" gives the same answer on every machine, to rounding. "auto" is that on a CPU; on a GPU the
-                factors of matrix products keep 11 of their 24 significant bits (TF32). "bf16" keeps 8.
-            batch_tokens: Tokens in a forward pass, padding included; None for 5,120 on a CPU and 65,536 on a GPU. When
-                memory is short there are half as many from there on.
-            overlap: What neighbouring windows of a long sequence share at least (bp); None for half a window.
-            world: The processes that share the work: each calls the same, the answers come out on rank 0.
-
-        Raises:
-            CmgemsError: if there is no such device, or an option is out of range.
-        """
-        if batch_tokens is not None and batch_tokens < 1:
-            raise CmgemsError(f"`batch_tokens` must be 1 or more, but is {batch_tokens}")
-        if device == "cuda" and not torch.cuda.is_available():
-            why, fix = "PyTorch sees no CUDA device", "give auto or cpu (--device)"
-            raise CmgemsError("no GPU", where="device", why=why, fix=fix)
-        config = ComputeConfig(
-            device=device, precision="bf16" if precision == "bf16" else "fp32", compile="off"
-        )
-        # Started, not only resolved: without freed memory kept, a CPU is a fifth slower.
-        with torch.random.fork_rng(devices=[]):  # leave the caller's random numbers alone
-            compute = start_compute(config, seed=0, local_rank=world.local_rank)
-        return cls(
-            network=saved.model.to(compute.device),
-            cutter=Cutter(TokenMap(saved.tokenizer), saved.config.max_positions, overlap),
-            compute=compute,
-            batch_tokens=batch_tokens,
-            head=saved.head,
-            labels=tuple(saved.labels),
-            name=str(saved.folder),
-            precision=precision,
-            world=world,
-        )
-
     def read(self, sequences: Sequences, **reading: Unpack[Reading]) -> list[NamedSequence]:
         """The sequences that this model can read."""
         return list(self._checked(sequences, False, **reading))
 
-    def _checked(
-        self, sequences: Sequences, progress: bool, **reading: Unpack[Reading]
-    ) -> Checked[NamedSequence]:
-        shown = progress and self.world.is_main
-        return checked_sequences(sequences, self.cutter.tokens.least_bases, show=shown, **reading)
-
     def predict(
-        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
+        self,
+        sequences: Sequences,
+        *,
+        both_strands: bool = False,
+        progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> list[Prediction]:
-        """The class, labels or quantities of each sequence, or the class of each of its bases."""
-        return list(self.iter_predict(sequences, progress=progress, **reading))
+        """The class, labels or quantities of each sequence, or the class of each of its bases.
+
+        Args:
+            sequences: Any number.
+            both_strands: The mean of the probabilities, or quantities, of both strands; twice the work.
+            progress: Show it.
+            **reading: As ``Reading``.
+        """
+        return list(self.iter_predict(sequences, both_strands=both_strands, progress=progress, **reading))
 
     def iter_predict(
-        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
+        self,
+        sequences: Sequences,
+        *,
+        both_strands: bool = False,
+        progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> Iterator[Prediction]:
         """As ``predict``, one by one."""
         self.check_fine_tuned()
         named = self._checked(sequences, progress, **reading)
-        return self._shown("predicting", named, progress, lambda advance: predictions(self, named, advance))
+        return self._shown(
+            "predicting",
+            named,
+            progress,
+            lambda advance: predictions(self, named, advance, both_strands=both_strands),
+            passes=1 + both_strands,
+        )
 
     def embed(
         self,
@@ -139,6 +99,7 @@ class Model(Engine):
         *,
         layer: int = -1,
         pool: Literal["mean", "cls"] = "mean",
+        both_strands: bool = False,
         progress: bool = False,
         **reading: Unpack[Reading],
     ) -> npt.NDArray[np.float32]:
@@ -148,6 +109,7 @@ class Model(Engine):
             sequences: N of them.
             layer: 0 is the embeddings, before the first layer.
             pool: ``mean`` over the tokens that stand for known bases; or ``cls``, the first position.
+            both_strands: The mean of the vectors of both strands; twice the work.
             progress: Show it.
             **reading: As ``Reading``.
         """
@@ -155,7 +117,9 @@ class Model(Engine):
             raise CmgemsError(
                 f"`pool` must be mean or cls, but is {pool!r}", fix="vectors of tokens are from embed_tokens"
             )
-        parts = self.iter_embed(sequences, layer=layer, pool=pool, progress=progress, **reading)
+        parts = self.iter_embed(
+            sequences, layer=layer, pool=pool, both_strands=both_strands, progress=progress, **reading
+        )
         return np.concatenate([part.vectors for part in parts])
 
     def embed_tokens(
@@ -172,28 +136,58 @@ class Model(Engine):
         *,
         layer: int = -1,
         pool: Pool = "mean",
+        both_strands: bool = False,
         progress: bool = False,
         **reading: Unpack[Reading],
     ) -> Iterator[Vectors]:
         """As ``embed``, or for ``none`` as ``embed_tokens``, some sequences at a time."""
-        embedder = Embedder(self, layer, pool)
+        embedder = Embedder(self, layer, pool, both_strands)
         embedder.check()
         named = self._checked(sequences, progress, **reading)
-        return self._shown("embedding", named, progress, lambda advance: embedder.embed(named, advance))
+        return self._shown(
+            "embedding",
+            named,
+            progress,
+            lambda advance: embedder.embed(named, advance),
+            passes=1 + both_strands,
+        )
 
     def score(
-        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
+        self,
+        sequences: Sequences,
+        *,
+        both_strands: bool = False,
+        progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> list[Score]:
-        """The probability of every base given all others, from a masked language model; a forward pass a base."""
-        return list(self.iter_score(sequences, progress=progress, **reading))
+        """The probability of every base given all others, from a masked language model; a forward pass a base.
+
+        Args:
+            sequences: Any number.
+            both_strands: The mean of the probabilities of both strands; twice the work.
+            progress: Show it.
+            **reading: As ``Reading``.
+        """
+        return list(self.iter_score(sequences, both_strands=both_strands, progress=progress, **reading))
 
     def iter_score(
-        self, sequences: Sequences, *, progress: bool = False, **reading: Unpack[Reading]
+        self,
+        sequences: Sequences,
+        *,
+        both_strands: bool = False,
+        progress: bool = False,
+        **reading: Unpack[Reading],
     ) -> Iterator[Score]:
         """As ``score``, one by one."""
         self._check_masked_lm()
         named = self._checked(sequences, progress, **reading)
-        return self._shown("scoring", named, progress, lambda advance: score_sequences(self, named, advance))
+        return self._shown(
+            "scoring",
+            named,
+            progress,
+            lambda advance: score_sequences(self, named, advance, both_strands=both_strands),
+            passes=1 + both_strands,
+        )
 
     def variants(
         self,
@@ -360,40 +354,3 @@ class Model(Engine):
         reader = AttentionReader(self, layer, head)
         reader.check()
         return reader
-
-    def check_fine_tuned(self) -> None:
-        """Check that the model was fine-tuned.
-
-        Raises:
-            CheckpointError: if it was only pretrained.
-        """
-        if self.head in UNLABELLED:
-            raise CheckpointError(
-                "not a fine-tuned model",
-                where=self.name,
-                why="it has an encoder only" if self.head == "encoder" else "it was only pretrained",
-                fix="run `cmgems run finetune` first",
-            )
-
-    def _check_masked_lm(self) -> None:
-        if self.head != "masked_lm":
-            raise CheckpointError(
-                "not a masked language model",
-                where=self.name,
-                why="it has an encoder only" if self.head == "encoder" else f"its head is {self.head}",
-                fix="give the pretrained model",
-            )
-
-    def _shown(
-        self,
-        label: str,
-        records: Checked[Any],
-        show: bool,
-        work: Callable[[Advance], Iterator[T]],
-        *,
-        unit: str = "bp",
-        passes: int = 1,
-    ) -> Iterator[T]:
-        """What ``work`` yields, with its progress over the records, each counted ``passes`` times."""
-        with watched(label, passes * records.size, unit, show and self.world.is_main) as advance:
-            yield from work(advance)

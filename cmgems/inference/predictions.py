@@ -12,9 +12,12 @@ import numpy.typing as npt
 from cmgems.inference.classify import base_logits, class_logits
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.strands import on_both_strands
 from cmgems.inference.tables import open_csv
 from cmgems.models import Head
 from cmgems.tasks import activate
+
+Values = npt.NDArray[np.float32]
 
 HOLDS = 0.5  # labels above this probability are listed
 
@@ -35,7 +38,7 @@ class Prediction:
     name: str
     bases: str
     labels: tuple[str, ...]
-    values: npt.NDArray[np.float32]
+    values: Values
 
     @property
     def label(self) -> str:
@@ -44,7 +47,11 @@ class Prediction:
 
 
 def predictions(
-    engine: Engine, sequences: Iterable[NamedSequence], advance: Advance = ignore
+    engine: Engine,
+    sequences: Iterable[NamedSequence],
+    advance: Advance = ignore,
+    *,
+    both_strands: bool = False,
 ) -> Iterator[Prediction]:
     """The prediction of each sequence in turn.
 
@@ -52,14 +59,23 @@ def predictions(
         engine: Of a fine-tuned model.
         sequences: Checked ones (``usable_sequences``), any number.
         advance: Told the number of bases done.
+        both_strands: Read the reverse complement too, and take the mean of the two: of probabilities, so that each
+            strand has one vote; a mean of logits would let the surer strand outvote the other.
     """
-    logits = base_logits if engine.head == "token_classification" else class_logits
-    for sequence, found in logits(engine, sequences, advance):
-        values = activate(found, engine.head)
+    per_base = engine.head == "token_classification"
+    logits = base_logits if per_base else class_logits
+
+    def values_of(sequences: Iterable[NamedSequence]) -> Iterator[tuple[NamedSequence, Values]]:
+        for sequence, found in logits(engine, sequences, advance):
+            yield sequence, activate(found, engine.head)
+
+    turn = np.flipud if per_base else np.asarray
+    found = on_both_strands(sequences, values_of, turn) if both_strands else values_of(sequences)
+    for sequence, values in found:
         yield Prediction(sequence.name, sequence.bases, _labels(values, engine.head, engine.labels), values)
 
 
-def _labels(values: npt.NDArray[np.float32], head: Head, names: Sequence[str]) -> tuple[str, ...]:
+def _labels(values: Values, head: Head, names: Sequence[str]) -> tuple[str, ...]:
     if head == "regression":
         return ()
     if head == "multi_label":

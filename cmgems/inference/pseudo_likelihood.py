@@ -23,10 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from cmgems.genome.alphabet import BASES, Codes
+from cmgems.genome.alphabet import BASES, COMPLEMENT, Codes
 from cmgems.inference.cutter import Piece, own_bases
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.sequences import NamedSequence
+from cmgems.inference.strands import on_both_strands
 from cmgems.inference.tables import open_csv
 from cmgems.tokenization import TokenMap
 
@@ -110,7 +111,11 @@ class Score:
 
 
 def score_sequences(
-    engine: Engine, sequences: Iterable[NamedSequence], advance: Advance = ignore
+    engine: Engine,
+    sequences: Iterable[NamedSequence],
+    advance: Advance = ignore,
+    *,
+    both_strands: bool = False,
 ) -> Iterator[Score]:
     """The score of each sequence in turn.
 
@@ -118,9 +123,12 @@ def score_sequences(
         engine: Of a masked language model.
         sequences: Checked ones (``usable_sequences``), any number.
         advance: Told the number of bases done.
+        both_strands: Read the reverse complement too, and take the mean of the two probabilities of each base.
     """
     order = [BASES.index(base) for base in "ACGT"]
-    for sequence, probabilities_L4 in base_probabilities(engine, sequences, advance):
+    answer = partial(base_probabilities, engine, advance=advance)
+    found = on_both_strands(sequences, answer, _of_other_strand) if both_strands else answer(sequences)
+    for sequence, probabilities_L4 in found:
         found_L = log_likelihoods(probabilities_L4, sequence.codes)
         yield Score(sequence.name, sequence.bases, found_L, probabilities_L4[:, order])
 
@@ -142,6 +150,11 @@ def base_probabilities(
         for piece, own_L4 in windows:
             found_L4[piece.window.own_start : piece.window.own_end] = own_L4
         yield sequence, found_L4
+
+
+def _of_other_strand(probabilities_L4: Probabilities) -> Probabilities:
+    """Probabilities of the bases of a reverse complement as those of the bases across."""
+    return probabilities_L4[::-1, COMPLEMENT]
 
 
 def _answers(engine: Engine, pieces: Sequence[Piece], advance: Advance) -> list[Probabilities]:

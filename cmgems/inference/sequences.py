@@ -39,16 +39,22 @@ class NamedSequence:
         name: Of the record, row or interval.
         codes: uint8[L], A, T, C, G = 0..3, 255 for any other letter.
         where: File and record or line, for messages.
+        turned: Whether ``codes`` are the other strand of what was given.
     """
 
     name: str
     codes: Codes
     where: str
+    turned: bool = False
 
     @property
     def bases(self) -> str:
         """Upper-case bases, N where ambiguous."""
         return decode(self.codes)
+
+    def other_strand(self) -> NamedSequence:
+        """Its reverse complement, of the same name."""
+        return NamedSequence(self.name, reverse_complement(self.codes), self.where, not self.turned)
 
 
 Sequences = str | Path | Iterable[str] | Iterable[NamedSequence]  # what the methods of a model take

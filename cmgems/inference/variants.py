@@ -20,7 +20,7 @@ import numpy as np
 from cmgems.distributed import in_turns
 from cmgems.errors import RecordError
 from cmgems.genome import AMBIGUOUS, Contigs, decode, encode
-from cmgems.genome.alphabet import IUPAC, Codes
+from cmgems.genome.alphabet import COMPLEMENT, IUPAC, Codes
 from cmgems.inference.engine import Advance, Engine, ignore
 from cmgems.inference.pseudo_likelihood import MaskedRow, ask, masked_rows
 from cmgems.inference.tables import open_csv
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 SYMBOLIC = frozenset("<>[].")  # <DEL>, and breakends such as A[chr2:9[ and A.
 SHOWN_BP = 40  # of an allele in a message
-COMPLEMENT = np.array([1, 0, 3, 2])  # of A, T, C, G
 
 
 @dataclass(frozen=True)

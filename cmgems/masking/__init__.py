@@ -6,10 +6,21 @@ from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
 from cmgems.masking.micro_batches import micro_batches
 from cmgems.masking.ranks import RankBy
-from cmgems.masking.strategies import Annealed, GeneMask, GlobalPMI, RandomSpan, Uniform, needs_ranks
+from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
+from cmgems.masking.strategies import (
+    Annealed,
+    GeneMask,
+    GlobalPMI,
+    RandomSpan,
+    Uniform,
+    UniformRate,
+    has_own_rate,
+    needs_ranks,
+)
 
 __all__ = [
     "CURRICULA",
+    "RATE_SCHEDULES",
     "STRATEGIES",
     "Annealed",
     "Curriculum",
@@ -21,10 +32,13 @@ __all__ = [
     "MaskingConfig",
     "RandomSpan",
     "RankBy",
+    "RateSchedule",
     "Strategy",
     "TokenBatch",
     "Uniform",
+    "UniformRate",
     "corrupt",
+    "has_own_rate",
     "mask_batch",
     "micro_batches",
     "needs_ranks",

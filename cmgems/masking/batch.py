@@ -98,7 +98,8 @@ class TokenBatch:
 class Strategy(Protocol):
     """Which positions of a batch to mask. Registered as a frozen dataclass.
 
-    One that never reads ``batch.ranks_BS`` sets ``needs_ranks: ClassVar[bool] = False``.
+    One that never reads ``batch.ranks_BS`` sets ``needs_ranks: ClassVar[bool] = False``, one that never reads
+    ``batch.rate`` sets ``own_rate: ClassVar[bool] = True``.
     """
 
     def select(self, batch: TokenBatch) -> np.ndarray:

@@ -7,7 +7,7 @@ are masked. Here the nominal rate is solved for, so that the share of masked tok
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -28,11 +28,13 @@ MISSED = 3e-3
 FEW_TOKENS = 200
 # At this nominal rate every token is a centre, however wide the strategy's spans.
 HIGHEST_RATE = 64.0
+# What lies between is interpolated: temperatures, and the targets of a rate schedule.
 NODES_PER_DECADE = 2
+TARGET_SPACING = 0.02
 
 
 class Calibration:
-    """Solves for the nominal rate at which a strategy masks the target share of the maskable tokens.
+    """Solves for the nominal rate at which a strategy masks a target share of the maskable tokens.
 
     Deterministic: a function of the arguments alone.
 
@@ -40,7 +42,7 @@ class Calibration:
         ids: int32 (B, S) unmasked ids of typical windows, about ``SAMPLE_TOKENS`` in all.
         tokenizer: Tokenizer of the ids.
         token_ranks_V: int32 rank by token id.
-        target: Share of the maskable tokens to mask.
+        targets: The lowest and the highest share of the maskable tokens that will be asked for.
         seed: Seed of the masks drawn to measure the share.
         rank_by: As in the run.
     """
@@ -50,11 +52,14 @@ class Calibration:
         ids: Iterable[np.ndarray],
         tokenizer: Tokenizer,
         token_ranks_V: np.ndarray,
-        target: float,
+        targets: tuple[float, float],
         seed: int,
         rank_by: RankBy = "token",
     ) -> None:
-        self.target = target
+        low, high = targets
+        self._targets: list[float] = np.linspace(
+            low, high, 1 + math.ceil((high - low) / TARGET_SPACING)
+        ).tolist()
         rows = list(ids)
         width = max(ids_BS.shape[1] for ids_BS in rows)
         pad = [((0, 0), (0, width - ids_BS.shape[1])) for ids_BS in rows]
@@ -63,10 +68,10 @@ class Calibration:
         )
         samples_B = np.arange(len(ids_BS), dtype=np.uint64)
         self._batch = TokenBatch.of(
-            ids_BS, samples_B, tokenizer, token_ranks_V, rate=target, seed=seed, rank_by=rank_by
+            ids_BS, samples_B, tokenizer, token_ranks_V, rate=low, seed=seed, rank_by=rank_by
         )
         self._tokens = int(np.count_nonzero(self._batch.maskable_BS))
-        self._solved: dict[Strategy, float] = {}
+        self._solved: dict[tuple[Strategy, float], float] = {}
 
     def share(self, strategy: Strategy, rate: float) -> float:
         """Share of the sample's maskable tokens that ``strategy`` masks at the nominal ``rate``."""
@@ -78,48 +83,67 @@ class Calibration:
             )
         return masked / max(1, MASKS * self._tokens)
 
-    def rate(self, name: str, strategy: Strategy) -> float:
-        """The nominal rate for ``strategy``; for `annealed`, interpolated between temperatures that were solved for.
+    def rate(self, name: str, strategy: Strategy, target: float) -> float:
+        """The nominal rate for ``strategy``.
+
+        Solved for where a run asks for one target only; else, and for `annealed`, interpolated between targets at most
+        ``TARGET_SPACING`` apart, and temperatures, that were solved for.
 
         Args:
             name: The strategy's name, for errors.
             strategy: The strategy, with its options.
+            target: Share of the maskable tokens to mask.
 
         Raises:
             CmgemsError: if no rate gives the target.
         """
+        low, high = self._targets[0], self._targets[-1]
+        part = (target - low) / (high - low) if high > low else 0.0
+        return _between(
+            part * (len(self._targets) - 1), lambda node: self._at(name, strategy, self._targets[node])
+        )
+
+    def _at(self, name: str, strategy: Strategy, target: float) -> float:
         if not isinstance(strategy, Annealed) or strategy.temperature == 0:
-            return self._solve(name, strategy)
-        node = NODES_PER_DECADE * math.log10(strategy.temperature)
-        left = math.floor(node)
-        cooler, hotter = (self._solve(name, Annealed(10 ** (n / NODES_PER_DECADE))) for n in (left, left + 1))
-        return cooler + (node - left) * (hotter - cooler)
+            return self._solve(name, strategy, target)
+        return _between(
+            NODES_PER_DECADE * math.log10(strategy.temperature),
+            lambda node: self._solve(name, Annealed(10 ** (node / NODES_PER_DECADE)), target),
+        )
 
-    def _solve(self, name: str, strategy: Strategy) -> float:
-        if strategy not in self._solved:
-            self._solved[strategy] = self._bisect(name, strategy)
-        return self._solved[strategy]
+    def _solve(self, name: str, strategy: Strategy, target: float) -> float:
+        key = strategy, target
+        if key not in self._solved:
+            self._solved[key] = self._bisect(name, strategy, target)
+        return self._solved[key]
 
-    def _bisect(self, name: str, strategy: Strategy) -> float:
-        low, high = 0.0, self.target
+    def _bisect(self, name: str, strategy: Strategy, target: float) -> float:
+        low, high = 0.0, target
         share = self.share(strategy, high)
         shares = {high: share}  # by nominal rate
-        while share < self.target and high < HIGHEST_RATE:
+        while share < target and high < HIGHEST_RATE:
             low, high = high, 2 * high
             share = shares[high] = self.share(strategy, high)
-        while abs(share - self.target) > TOLERANCE and high - low > 1e-6:
+        while abs(share - target) > TOLERANCE and high - low > 1e-6:
             rate = (low + high) / 2
             share = shares[rate] = self.share(strategy, rate)
-            low, high = (rate, high) if share < self.target else (low, rate)
+            low, high = (rate, high) if share < target else (low, rate)
         # If the share jumps past the target, the last rate tried may not be the nearest.
-        nearest = min(shares, key=lambda rate: abs(shares[rate] - self.target))
-        if abs(shares[nearest] - self.target) > MISSED:
+        nearest = min(shares, key=lambda rate: abs(shares[rate] - target))
+        if abs(shares[nearest] - target) > MISSED:
             few = self._tokens < FEW_TOKENS
             why = f"the nearest share of tokens it masks is {shares[nearest]:.3f}"
             raise CmgemsError(
-                f"`target_rate` {self.target} cannot be reached",
+                f"`target_rate` {target:g} cannot be reached",
                 where=f"masking strategy {name!r}",
                 why=f"{why}, with only {self._tokens} tokens to measure on" if few else why,
                 fix="give more sequence" if few else "choose another target_rate or strategy",
             )
         return nearest
+
+
+def _between(place: float, at: Callable[[int], float]) -> float:
+    """``at(place)`` by linear interpolation between the whole numbers on either side."""
+    left = math.floor(place)
+    part = place - left
+    return at(left) + part * (at(left + 1) - at(left)) if part else at(left)

@@ -6,6 +6,7 @@ checkpoint. It sees only the step, the number of steps and the fixed-mask valida
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -15,7 +16,7 @@ import numpy as np
 from cmgems.errors import CmgemsError
 from cmgems.masking.batch import STRATEGIES, Strategy
 from cmgems.masking.random import STREAM_STEP, uniform
-from cmgems.masking.strategies import Annealed
+from cmgems.masking.strategies import Annealed, RandomSpan, UniformRate
 from cmgems.registry import Registry
 
 
@@ -93,6 +94,29 @@ class Fixed(_KeepsHistory):
         return _named(self.masking)
 
 
+@CURRICULA.register("uniform_rate")
+@dataclass(frozen=True)
+class UniformRateCurriculum(_KeepsHistory):
+    """`uniform_rate` masking from the first step to the last, with its options.
+
+    Attributes:
+        lowest: The least rate drawn for a sequence.
+        highest: The greatest.
+    """
+
+    lowest: float = 0.0
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        UniformRate(self.lowest, self.highest)
+
+    def strategies(self) -> tuple[str, ...]:
+        return ("uniform_rate",)
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return "uniform_rate", UniformRate(self.lowest, self.highest)
+
+
 @dataclass(frozen=True)
 class _EasyThenHard:
     easy: str
@@ -130,28 +154,82 @@ class CMStep(_KeepsHistory, _EasyThenHard):
 class CMGems(_EasyThenHard):
     """CM-GEMS: `easy` until the validation perplexity has flattened, then `hard` to the end.
 
-    It switches once, as soon as two validations in a row differ by less than ``threshold``, and never back.
+    It switches once, and never back. With the defaults, the paper's, that is as soon as two validations in a row differ
+    by less than ``threshold``.
 
     Attributes:
-        threshold: In units of perplexity.
+        threshold: A change below this is flat.
+        unit: Of the threshold: `perplexity`, or `percent` of the perplexity before the change.
+        patience: Changes in a row that must be flat.
+        smoothing: Validations whose mean perplexity takes the place of the last one's.
     """
 
     easy: str = "genemask"
     hard: str = "global_pmi"
     threshold: float = 1.0
+    unit: Literal["perplexity", "percent"] = "perplexity"
+    patience: int = 1
+    smoothing: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.threshold > 0:
             raise CmgemsError(f"`threshold` must be above 0, but is {self.threshold}")
+        for name in ("patience", "smoothing"):
+            if getattr(self, name) < 1:
+                raise CmgemsError(f"`{name}` must be 1 or more, but is {getattr(self, name)}")
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
         return _named(self.easy if state.switched_at is None else self.hard)
 
     def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
-        flat = bool(state.perplexities) and abs(perplexity - state.perplexities[-1]) < self.threshold
-        switched_at = step if flat and state.switched_at is None else state.switched_at
-        return CurriculumState((*state.perplexities, perplexity), switched_at)
+        perplexities = (*state.perplexities, perplexity)
+        switching = state.switched_at is None and self._flat(perplexities)
+        return CurriculumState(perplexities, step if switching else state.switched_at)
+
+    def _flat(self, perplexities: tuple[float, ...]) -> bool:
+        """Whether the last ``patience`` changes of the smoothed perplexities are all below the threshold."""
+        wanted = self.patience + self.smoothing
+        if len(perplexities) < wanted:
+            return False
+        smooth = [sum(part) / self.smoothing for part in _stretches(perplexities[-wanted:], self.smoothing)]
+        return all(
+            abs(after - before) < self.threshold * (before / 100 if self.unit == "percent" else 1)
+            for before, after in itertools.pairwise(smooth)
+        )
+
+
+def _stretches(values: tuple[float, ...], length: int) -> list[tuple[float, ...]]:
+    """All stretches of so many neighbouring values, from the first on."""
+    return [values[i : i + length] for i in range(len(values) - length + 1)]
+
+
+@CURRICULA.register("random_mask")
+@dataclass(frozen=True)
+class RandomMask(_KeepsHistory):
+    """RandomMask (Liang et al., arXiv 2310.07644): `random_span` masking whose spans widen in stages.
+
+    The stages are equally long. Wider spans have fewer centres, so that the share of masked tokens stays at the rate.
+
+    Attributes:
+        stages: The first one masks DNABERT's spans.
+        wider: Tokens by which the spans of a stage are wider than those of the one before.
+    """
+
+    stages: int = 5
+    wider: int = 2
+
+    def __post_init__(self) -> None:
+        if self.stages < 2:
+            raise CmgemsError(f"`stages` must be 2 or more, but is {self.stages}")
+        if self.wider < 1:
+            raise CmgemsError(f"`wider` must be 1 or more, but is {self.wider}")
+
+    def strategies(self) -> tuple[str, ...]:
+        return ("random_span",)
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return "random_span", RandomSpan(self.wider * (self.stages * step // steps))
 
 
 @CURRICULA.register("annealed")

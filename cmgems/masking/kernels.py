@@ -9,11 +9,22 @@ import numpy as np
 from numba import njit
 
 from cmgems.jit import kernel
-from cmgems.masking.random import STREAM_CENTRES, STREAM_CORRUPTION, STREAM_GUMBEL, draw_block, draw_row, unit
+from cmgems.masking.random import (
+    STREAM_CENTRES,
+    STREAM_CORRUPTION,
+    STREAM_GUMBEL,
+    STREAM_RATE,
+    STREAM_SOFT_MASK,
+    draw_block,
+    draw_row,
+    unit,
+)
 
 _CENTRES = np.uint64(STREAM_CENTRES)
 _CORRUPTION = np.uint64(STREAM_CORRUPTION)
 _GUMBEL = np.uint64(STREAM_GUMBEL)
+_RATE = np.uint64(STREAM_RATE)
+_SOFT_MASK = np.uint64(STREAM_SOFT_MASK)
 _TRIALS = 512
 _COLDEST = (
     1e-28  # colder is temperature 0: the noise is lost in rounding, and -rank / temperature could overflow
@@ -41,6 +52,26 @@ def random_span(maskable_BS, seed, samples_B, probability, low, high):  # type: 
         for centre in _draw_centres(maskable_BS[b], seed, samples_B[b], probability):
             _mask_span(mask_BS[b], centre + low, centre + high)
     return mask_BS & maskable_BS
+
+
+@kernel
+def uniform_rate(maskable_BS, seed, samples_B, lowest, highest):  # type: ignore[no-untyped-def]
+    """Each token with a probability drawn for its row, and in any case the token with the lowest draw."""
+    rows, columns = maskable_BS.shape
+    mask_BS = np.zeros((rows, columns), np.bool_)
+    for b in range(rows):
+        rate = lowest + (highest - lowest) * unit(draw_block(seed, samples_B[b], _RATE, np.uint64(0))[0])
+        bound = np.uint64(rate * 2.0**32)
+        words_S = draw_row(seed, samples_B[b], _CENTRES, columns)
+        first = -1
+        for s in range(columns):
+            if maskable_BS[b, s]:
+                mask_BS[b, s] = words_S[s] < bound
+                if first < 0 or words_S[s] < words_S[first]:
+                    first = s
+        if first >= 0:
+            mask_BS[b, first] = True
+    return mask_BS
 
 
 @kernel
@@ -126,6 +157,24 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, tempe
         for centre in centres_C:
             _mask_span(mask_BS[b], centre - reach, centre + reach)
     return mask_BS & maskable_BS
+
+
+@kernel
+def thin(mask_BS, soft_BS, seed, samples_B, share):  # type: ignore[no-untyped-def]
+    """Of neighbouring tokens that are masked and soft, all stay masked with probability ``share``, or none."""
+    kept_BS = mask_BS.copy()
+    bound = np.uint64(share * 2.0**32)
+    for b in range(len(kept_BS)):
+        kept, before = True, False
+        for s in range(kept_BS.shape[1]):
+            thinned = mask_BS[b, s] and soft_BS[b, s]
+            if thinned and not before:
+                words = draw_block(seed, samples_B[b], _SOFT_MASK, np.uint64(s // 4))
+                kept = words[s % 4] < bound
+            if thinned and not kept:
+                kept_BS[b, s] = False
+            before = thinned
+    return kept_BS
 
 
 @kernel

@@ -12,12 +12,14 @@ import numpy as np
 from cmgems.config import Component, component, input_path
 from cmgems.errors import CmgemsError
 from cmgems.files import sha256_of
+from cmgems.masking import kernels
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.ranks import RankBy
-from cmgems.masking.strategies import needs_ranks, needs_table
+from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
+from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -37,6 +39,10 @@ class MaskingConfig:
             spans overlap.
         target_rate: Share of tokens actually masked, instead of `rate`: when a run starts, the nominal rate of each
             strategy is solved for on training windows.
+        rate_schedule: How the rate, nominal or target, goes over the run's steps to the one given here: `constant`, or
+            from its `start` (0.3) on a line (`linear`) or half a cosine (`cosine`).
+        soft_mask: How often tokens of soft-masked bases (lower case in the FASTA: repeats) are masked, relative to
+            others: of what a strategy picks among them this share stays, spans whole.
         rank_by: `token`, or `position` to reproduce the released code (see docs/method.md).
     """
 
@@ -44,11 +50,16 @@ class MaskingConfig:
     table: Path | None = input_path(sha256_of, None)
     rate: float = NOMINAL_RATE
     target_rate: float | None = None
+    rate_schedule: Component = component(RATE_SCHEDULES, "constant")
+    soft_mask: float = 1.0
     rank_by: RankBy = "token"
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
             raise CmgemsError(f"`rate` must be between 0 and 1, but is {self.rate}")
+        if not 0 <= self.soft_mask <= 1:
+            raise CmgemsError(f"`soft_mask` must be from 0 to 1, but is {self.soft_mask}")
+        self._check_own_rates()
         if self.target_rate is None:
             return
         if not 0 < self.target_rate < 1:
@@ -57,6 +68,18 @@ class MaskingConfig:
             raise CmgemsError(
                 "`target_rate` and `rate` are both set", fix="`rate` is solved for; give one of them"
             )
+
+    def _check_own_rates(self) -> None:
+        """No rate is given where it would be passed over in silence; a target must be met in every phase."""
+        names = self.curriculum.build(CURRICULA).strategies()
+        own = [name for name in names if has_own_rate(name)]
+        given = {
+            "target_rate": self.target_rate is not None,
+            "rate": self.rate != NOMINAL_RATE and len(own) == len(names),
+            "rate_schedule": self.rate_schedule.name != "constant" and len(own) == len(names),
+        }
+        for option in [option for option, there in given.items() if own and there]:
+            raise own_rate_error(own[0], option)
 
 
 def mask_batch(
@@ -69,11 +92,19 @@ def mask_batch(
     rate: float,
     seed: int,
     rank_by: RankBy = "token",
+    soft_BS: np.ndarray | None = None,
+    soft_mask: float = 1.0,
 ) -> MaskedBatch:
-    """Choose positions with one strategy and corrupt them: a pure function of its arguments."""
+    """Choose positions with one strategy and corrupt them: a pure function of its arguments.
+
+    Of the soft-masked tokens chosen, bool ``soft_BS``, neighbours stay together with probability ``soft_mask``.
+    """
     name, strategy = named_strategy
     batch = TokenBatch.of(ids_BS, samples_B, tokenizer, token_ranks_V, rate=rate, seed=seed, rank_by=rank_by)
-    return corrupt(batch, strategy.select(batch), tokenizer, name)
+    mask_BS = strategy.select(batch)
+    if soft_BS is not None:
+        mask_BS = kernels.thin(mask_BS, soft_BS, np.uint64(seed), samples_B, soft_mask)
+    return corrupt(batch, mask_BS, tokenizer, name)
 
 
 class Masker:
@@ -93,6 +124,7 @@ class Masker:
         self.config = config
         self.tokenizer = tokenizer
         self.curriculum: Curriculum = config.curriculum.build(CURRICULA)
+        self.schedule: RateSchedule = config.rate_schedule.build(RATE_SCHEDULES)
         self.steps = steps
         self.seed = seed
         self.state = CurriculumState()
@@ -111,38 +143,49 @@ class Masker:
         """Name and strategy of an optimizer step, by the validations seen so far."""
         return self.curriculum.strategy(step, self.steps, self.state, self.seed)
 
+    def scheduled_rate(self, step: int) -> float:
+        """The rate of an optimizer step by the schedule: the target, if one is set, else the nominal rate."""
+        config = self.config
+        last = config.rate if config.target_rate is None else config.target_rate
+        return self.schedule.rate(step, self.steps, last)
+
     def calibrate(self, ids: Iterable[np.ndarray]) -> None:
-        """Solve for the nominal rates that give `target_rate`, for every strategy of the curriculum.
+        """Solve for the nominal rates that give the target of each step, for every strategy of the curriculum.
 
         Args:
             ids: int32 (B, S) unmasked training windows.
 
         Raises:
-            CmgemsError: if a strategy cannot reach the target.
+            CmgemsError: if a strategy cannot reach a target.
         """
         assert self.config.target_rate is not None
+        targets = [self.scheduled_rate(step) for step in range(self.steps)]
+        ends = min(targets), max(targets)
         self._calibration = Calibration(
-            ids, self.tokenizer, self.token_ranks_V, self.config.target_rate, self.seed, self.config.rank_by
+            ids, self.tokenizer, self.token_ranks_V, ends, self.seed, self.config.rank_by
         )
+        named = [(name, STRATEGIES.get(name)) for name in self.curriculum.strategies()]
         for step in range(0, self.steps, max(1, self.steps // STEPS_CALIBRATED)):
-            self.rate(*self.strategy(step))
-        for name in self.curriculum.strategies():
-            self.rate(name, STRATEGIES.get(name))
+            for name, strategy in [self.strategy(step), *named]:
+                self.rate(name, strategy, step)
 
-    def rate(self, name: str, strategy: Strategy) -> float:
-        """The nominal rate a strategy is called with.
+    def rate(self, name: str, strategy: Strategy, step: int) -> float:
+        """The nominal rate that a strategy is called with at an optimizer step.
 
         Raises:
             ValueError: if a target rate is set and ``calibrate`` was not called.
         """
+        rate = self.scheduled_rate(step)
         if self.config.target_rate is None:
-            return self.config.rate
+            return rate
         if self._calibration is None:
             raise ValueError("a masker with a target rate must be calibrated first")
-        return self._calibration.rate(name, strategy)
+        return self._calibration.rate(name, strategy, rate)
 
-    def mask(self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int) -> MaskedBatch:
-        """Mask a batch of the given optimizer step."""
+    def mask(
+        self, ids_BS: np.ndarray, samples_B: np.ndarray, step: int, soft_BS: np.ndarray | None = None
+    ) -> MaskedBatch:
+        """Mask a batch of the given optimizer step; ``soft_BS``, bool, says which of its tokens are soft-masked."""
         named = self.strategy(step)
         return mask_batch(
             ids_BS,
@@ -150,9 +193,11 @@ class Masker:
             self.tokenizer,
             self.token_ranks_V,
             named,
-            rate=self.rate(*named),
+            rate=self.rate(*named, step),
             seed=self.seed,
             rank_by=self.config.rank_by,
+            soft_BS=soft_BS,
+            soft_mask=self.config.soft_mask,
         )
 
     def observe(self, step: int, perplexity: float) -> None:

@@ -101,7 +101,8 @@ def strategy_stats(
         sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), or the path of a genome store or
             FASTA file.
         table: PMI table that ranks the k-mers, or its path.
-        strategies: Names of strategies; None for all of ours, without a table those that need none.
+        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
+            that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.

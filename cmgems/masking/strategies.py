@@ -1,8 +1,8 @@
 """Masking strategies: which positions of a batch are to be guessed.
 
 Sources: DNABERT (Ji et al., Bioinformatics 2021) for `random_span`; GeneMask (Roy et al., ECAI 2023) for
-`genemask`; CM-GEMS (Roy et al., ECAI 2024, doi 10.3233/FAIA240864) for `global_pmi`. docs/method.md says where
-the released code departs from the papers.
+`genemask`; CM-GEMS (Roy et al., ECAI 2024, doi 10.3233/FAIA240864) for `global_pmi`; D3LM (arXiv 2603.01780) for
+`uniform_rate`. docs/method.md says where the released code departs from the papers.
 """
 
 from __future__ import annotations
@@ -52,15 +52,59 @@ class Uniform:
 @STRATEGIES.register("random_span")
 @dataclass(frozen=True)
 class RandomSpan:
-    """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens."""
+    """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens.
+
+    Attributes:
+        wider: Tokens that a span has beyond that, half of them on either side, of an odd number one more on the right.
+    """
 
     needs_ranks: ClassVar[bool] = False
 
+    wider: int = 0
+
+    def __post_init__(self) -> None:
+        if self.wider < 0:
+            raise CmgemsError(f"`wider` must be 0 or more, but is {self.wider}")
+
     def select(self, batch: TokenBatch) -> np.ndarray:
         low, high = batch.span
+        low, high = low - self.wider // 2, high + (self.wider + 1) // 2
         probability = _centre_probability(batch, high - low + 1)
         mask_BS: np.ndarray = kernels.random_span(
             batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, probability, low, high
+        )
+        return mask_BS
+
+
+@STRATEGIES.register("uniform_rate")
+@dataclass(frozen=True)
+class UniformRate:
+    """Masked diffusion (D3LM): single tokens at random, at a rate drawn for each sequence; at least one token of each.
+
+    The loss is the mean over the masked tokens of a step as ever. Masked diffusion as a model of sequences would divide
+    that of each sequence by its rate.
+
+    Attributes:
+        lowest: The least rate drawn.
+        highest: The greatest. From 0 to 0.3 masks as many tokens as a rate of 0.15.
+    """
+
+    needs_ranks: ClassVar[bool] = False
+    own_rate: ClassVar[bool] = True
+
+    lowest: float = 0.0
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.highest <= 1:
+            raise CmgemsError(
+                "`lowest` and `highest` must be from 0 to 1, in this order, "
+                f"but are {self.lowest} and {self.highest}"
+            )
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        mask_BS: np.ndarray = kernels.uniform_rate(
+            batch.maskable_BS, np.uint64(batch.seed), batch.samples_B, self.lowest, self.highest
         )
         return mask_BS
 
@@ -131,3 +175,17 @@ def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
 def needs_ranks(name: str) -> bool:
     """Whether the strategy called ``name`` reads NPMI ranks, so that a run needs a PMI table."""
     return bool(getattr(STRATEGIES.get(name), "needs_ranks", True))
+
+
+def has_own_rate(name: str) -> bool:
+    """Whether the strategy called ``name`` masks at a rate of its own, so that a run's rate says nothing about it."""
+    return bool(getattr(STRATEGIES.get(name), "own_rate", False))
+
+
+def own_rate_error(name: str, option: str) -> CmgemsError:
+    """The error for an option that sets the rate of a strategy with one of its own."""
+    return CmgemsError(
+        f"`{option}` says nothing about masking strategy {name!r}",
+        why="it masks at a rate of its own",
+        fix=f"leave out {option}, or choose another strategy",
+    )

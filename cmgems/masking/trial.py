@@ -15,11 +15,11 @@ from cmgems.masking.batch import STRATEGIES, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.masker import MaskingConfig
 from cmgems.masking.ranks import RankBy
-from cmgems.masking.strategies import needs_ranks, needs_table
+from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
 from cmgems.tokenization import KmerTokenizer
 
-EASY_TO_HARD = ("uniform", "random_span", "genemask", "annealed", "global_pmi")
+EASY_TO_HARD = ("uniform", "random_span", "uniform_rate", "genemask", "annealed", "global_pmi")
 WINDOW_BP = 510
 CALIBRATION_WINDOWS = 400
 
@@ -30,7 +30,8 @@ class Trial:
     Args:
         source: Folder of a genome store, FASTA file, or sequences: where windows come from.
         table: Ranks the k-mers; a table, its path, or None.
-        strategies: Names of strategies; None for all of ours, without a table those that need none.
+        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
+            that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``source``.
@@ -57,8 +58,12 @@ class Trial:
         self.seed, self._rate, self._target_rate = seed, config.rate, target_rate
         self.tokenizer = KmerTokenizer(k)
         self.ranked = table is not None
-        self.names = tuple(strategies or (n for n in EASY_TO_HARD if self.ranked or not needs_ranks(n)))
+        given = "rate" if rate is not None else "target_rate" if target_rate is not None else ""
+        usable = [name for name in EASY_TO_HARD if self.ranked or not needs_ranks(name)]
+        self.names = tuple(strategies or (name for name in usable if not (given and has_own_rate(name))))
         for name in self.names:
+            if given and has_own_rate(name):
+                raise own_rate_error(name, given)
             if needs_ranks(name) and not self.ranked:
                 raise needs_table(name, "table (--table)", "give it")
         self.token_ranks_V: npt.NDArray[np.int32] = np.zeros(self.tokenizer.vocab_size, np.int32)
@@ -96,9 +101,10 @@ class Trial:
     def _nominal_rate(self, name: str, rank_by: RankBy) -> float:
         if self._target_rate is None:
             return self._rate
+        target = self._target_rate
         if rank_by not in self._calibrations:
             ids = [self._ids(self.windows(CALIBRATION_WINDOWS))]
             self._calibrations[rank_by] = Calibration(
-                ids, self.tokenizer, self.token_ranks_V, self._target_rate, self.seed, rank_by
+                ids, self.tokenizer, self.token_ranks_V, (target, target), self.seed, rank_by
             )
-        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name))
+        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name), target)

@@ -20,6 +20,9 @@ from cmgems.tokenization import Tokenizer
 Head = Literal["masked_lm", "classification", "multi_label", "regression", "token_classification", "encoder"]
 UNLABELLED: tuple[Head, ...] = ("masked_lm", "encoder")  # the heads whose outputs have no names
 
+# What the head of a sequence reads: its first token, or the mean of all.
+Pool = Literal["cls", "mean"]
+
 # How tokens lie in the rows of a batch: attention_BS, bool and True at real tokens; None when every token is real; or
 # the packing of one row with all sequences.
 Layout = Tensor | Packing | None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad
 
-from cmgems.models.base import Layout
+from cmgems.models.base import Layout, Pool
 from cmgems.models.dropout import Dropout
 
 # A GPU multiplies matrices faster whose rows are a multiple of this: 4,096 6-mers and 5 special tokens are not.
@@ -35,10 +35,12 @@ class MaskedLMHead(nn.Module):
     sharded as it is.
     """
 
-    def __init__(self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool) -> None:
+    def __init__(
+        self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool, biases: bool
+    ) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, width)
-        self.norm = nn.LayerNorm(width, eps=layer_norm_eps)
+        self.dense = nn.Linear(hidden, width, bias=biases)
+        self.norm = nn.LayerNorm(width, eps=layer_norm_eps, bias=biases)
         self.decoder = None if tied else nn.Linear(width, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
@@ -64,6 +66,7 @@ class MaskedLM(nn.Module):
         layer_norm_eps: Epsilon of the head's LayerNorm.
         width: Width of its token embedding; None for ``hidden``.
         tied: Whether the decoder is the token embedding, or a matrix of its own.
+        biases: Whether what comes before the decoder has biases.
     """
 
     encoder: TokenEncoder
@@ -77,10 +80,11 @@ class MaskedLM(nn.Module):
         layer_norm_eps: float,
         width: int | None = None,
         tied: bool = True,
+        biases: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = cast(TokenEncoder, encoder)
-        self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied)
+        self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied, biases)
 
     def forward(self, ids_BS: Tensor, layout: Layout = None, positions_M: Tensor | None = None) -> Tensor:
         """Token logits.
@@ -143,6 +147,8 @@ class Classifier(nn.Module):
         num_labels: Outputs C.
         dropout: Dropout in the head.
         head: Makes the head from ``hidden``, ``num_labels`` and ``dropout``.
+        pool: Whether a head for sequences, which reads the first of the tokens it is given, is given all of them
+            (``cls``) or their mean alone.
     """
 
     encoder: TokenEncoder
@@ -155,12 +161,25 @@ class Classifier(nn.Module):
         num_labels: int,
         dropout: float,
         head: Callable[[int, int, float], nn.Module] = ClassificationHead,
+        pool: Pool = "cls",
     ) -> None:
         super().__init__()
         self.encoder = cast(TokenEncoder, encoder)
         self.head = head(hidden, num_labels, dropout)
+        self.pool = pool
 
     def forward(self, ids_BS: Tensor, attention_BS: Tensor | None = None) -> Tensor:
         """logits_BC, or logits_BSC from a head for tokens; arguments as for ``MaskedLM.forward``."""
-        logits: Tensor = self.head(self.encoder(ids_BS, attention_BS))
+        hidden_BSD = self.encoder(ids_BS, attention_BS)
+        if self.pool == "mean":
+            hidden_BSD = mean_token(hidden_BSD, attention_BS)
+        logits: Tensor = self.head(hidden_BSD)
         return logits
+
+
+def mean_token(hidden_BSD: Tensor, attention_BS: Tensor | None) -> Tensor:
+    """The mean of the real tokens of each row, as its only token: (B, 1, D)."""
+    if attention_BS is None:
+        return hidden_BSD.mean(1, keepdim=True)
+    sums_B1D = hidden_BSD.masked_fill(~attention_BS[..., None], 0).sum(1, keepdim=True)
+    return sums_B1D / attention_BS.sum(1)[:, None, None]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cmgems.config import Component
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models.base import MODELS, Head, ModelConfig, build_model, fit_to_tokenizer
+from cmgems.models.base import MODELS, Head, ModelConfig, Pool, build_model, fit_to_tokenizer
 from cmgems.models.saved import SavedModel, load_model, save_model
 from cmgems.tokenization import TOKENIZERS, Tokenizer
 
@@ -36,17 +36,24 @@ class ModelSource:
     saved: SavedModel | None = None
 
     @classmethod
-    def of(cls, model: Component, tokenizer: Component | None, dropout: float | None = None) -> ModelSource:
+    def of(
+        cls,
+        model: Component,
+        tokenizer: Component | None,
+        dropout: float | None = None,
+        pool: Pool | None = None,
+    ) -> ModelSource:
         """What a config's ``model`` and ``tokenizer`` name.
 
         Args:
             model: A registered model with its options, or a run, checkpoint or model folder.
             tokenizer: The tokenizer of a registered model; a folder brings its own, and takes no other.
             dropout: Hidden dropout in place of the model's own.
+            pool: What a head for sequences reads, in place of the model's own choice.
 
         Raises:
             CheckpointError: if the folder holds no model, a damaged one, or one with another tokenizer.
-            CmgemsError: if the model cannot take the tokenizer, or none is named.
+            CmgemsError: if the model cannot take the tokenizer, none is named, or the model has no such option.
         """
         if model.folder is not None:
             saved = load_model(model.folder)
@@ -63,10 +70,7 @@ class ModelSource:
         else:
             built = tokenizer.build(TOKENIZERS)
             source = cls(model.name, fit_to_tokenizer(model.build(MODELS), built), tokenizer.name, built)
-        if dropout is None:
-            return source
-        config = dataclasses.replace(cast(Any, source.config), hidden_dropout=dropout)
-        return dataclasses.replace(source, config=config)
+        return dataclasses.replace(source, config=_changed(source, hidden_dropout=dropout, pool=pool))
 
     def masked_lm(self) -> nn.Module:
         """A masked language model, on the CPU.
@@ -116,3 +120,13 @@ class ModelSource:
             labels=labels,
             training=training,
         )
+
+
+def _changed(source: ModelSource, **options: object) -> ModelConfig:
+    """The config with other options; None keeps its own."""
+    given = {name: value for name, value in options.items() if value is not None}
+    names = {field.name for field in dataclasses.fields(cast(Any, source.config))}
+    for name in given.keys() - names:
+        where = f"model {source.model_name}"
+        raise CmgemsError(f"no `{name}` to choose", where=where, fix="leave it out, or use another model")
+    return cast(ModelConfig, dataclasses.replace(cast(Any, source.config), **given))

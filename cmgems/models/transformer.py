@@ -11,6 +11,7 @@ from torch import nn
 
 from cmgems.errors import CmgemsError
 from cmgems.models.attention import Encoder
+from cmgems.models.base import Pool
 from cmgems.models.heads import ClassificationHead, Classifier, MaskedLM, TokenClassificationHead
 
 
@@ -28,14 +29,20 @@ class TransformerConfig(ABC):
         hidden_dropout: Dropout on hidden states, and before the classifier.
         attention_dropout: Dropout on the attention weights.
         layer_norm_eps: Epsilon of every LayerNorm.
+        pool: What the head of a sequence classifier reads: ``cls``, the first token, as the published models do; or
+            ``mean`` over all tokens, [CLS] and [SEP] included.
 
     Raises:
         CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
     """
 
-    # Whether the decoder of the masked language model is the token embedding, and the head for sequences.
+    # Whether the decoder of the masked language model is the token embedding, and what comes before it has biases.
     tied: ClassVar[bool] = True
+    head_biases: ClassVar[bool] = True
     sequence_head: ClassVar[type[nn.Module]] = ClassificationHead
+    token_head: ClassVar[type[nn.Module]] = TokenClassificationHead
+    # What the heads for sequences of the published classes can read.
+    published_pools: ClassVar[tuple[Pool, ...]] = ("cls",)
 
     vocab_size: int = 4101
     layers: int = 12
@@ -46,6 +53,7 @@ class TransformerConfig(ABC):
     hidden_dropout: float = 0.1
     attention_dropout: float = 0.1
     layer_norm_eps: float = 1e-12
+    pool: Pool = "cls"
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "layers", "hidden", "heads", "ffn", "max_positions"):
@@ -76,22 +84,34 @@ class TransformerConfig(ABC):
             layer_norm_eps=self.layer_norm_eps,
             width=encoder.word.embedding_dim,
             tied=self.tied,
+            biases=self.head_biases,
         )
-        return model.apply(init_weights)
+        self.initialise(model)
+        return model
+
+    def initialise(self, model: nn.Module) -> None:
+        """Give a new model its random weights: BERT's."""
+        model.apply(init_weights)
 
     def classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised sequence classifier with ``num_labels`` outputs."""
-        return self._classifier(num_labels, self.sequence_head)
+        return self._classifier(num_labels, self.sequence_head, self.pool)
 
     def token_classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised classifier of every token with ``num_labels`` outputs."""
-        return self._classifier(num_labels, TokenClassificationHead)
+        return self._classifier(num_labels, self.token_head)
 
-    def _classifier(self, num_labels: int, head: type[nn.Module]) -> Classifier:
+    def _classifier(self, num_labels: int, head: type[nn.Module], pool: Pool = "cls") -> Classifier:
         model = Classifier(
-            self.encoder(), hidden=self.hidden, num_labels=num_labels, dropout=self.hidden_dropout, head=head
+            self.encoder(),
+            hidden=self.hidden,
+            num_labels=num_labels,
+            dropout=self.hidden_dropout,
+            head=head,
+            pool=pool,
         )
-        return model.apply(init_weights)
+        self.initialise(model)
+        return model
 
 
 def init_weights(module: nn.Module, std: float = 0.02) -> None:

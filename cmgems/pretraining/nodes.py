@@ -43,10 +43,17 @@ class WindowBatch:
 
 @dataclass(frozen=True)
 class IdBatch:
-    """Unmasked token ids, int32 (B, S), and the global positions of their sequences, uint64 (B,)."""
+    """Unmasked tokens.
+
+    Attributes:
+        ids_BS: int32 token ids.
+        samples_B: uint64 global positions of their sequences.
+        soft_BS: bool, the tokens of soft-masked bases; None if nobody asks.
+    """
 
     ids_BS: np.ndarray
     samples_B: np.ndarray
+    soft_BS: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ class MaskNode(BaseNode[MaskedBatch]):
         batch = next(self._source)
         if isinstance(batch, Failure):
             raise batch.error
-        masked = self._masker.mask(batch.ids_BS, batch.samples_B, self._taken)
+        masked = self._masker.mask(batch.ids_BS, batch.samples_B, self._taken, batch.soft_BS)
         self._taken += 1
         return masked
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from cmgems.config import Component, component, free, input_path
 from cmgems.errors import CmgemsError, DataError
-from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, reverse_complement, split_runs, store_content
-from cmgems.masking import STRATEGIES, MaskedBatch, Masker, mask_batch, micro_batches, needs_ranks
+from cmgems.genome import SAMPLERS, GenomeStore, Split, gather, split_runs, store_content, turn_rows
+from cmgems.masking import (
+    STRATEGIES,
+    MaskedBatch,
+    Masker,
+    has_own_rate,
+    mask_batch,
+    micro_batches,
+    needs_ranks,
+)
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
+from cmgems.pretraining.soft_mask import SoftMask
 from cmgems.tokenization import Tokenizer, overlapping
 
 # Sequences tokenized together where a sample of the genome is wanted, and that go through a model in a validation.
@@ -76,6 +86,11 @@ class FixedValidation:
         if needs_ranks(self.masking):
             raise CmgemsError(
                 f"`masking` must not depend on a PMI table, but is {self.masking!r}",
+                fix="use random_span or uniform",
+            )
+        if has_own_rate(self.masking):
+            raise CmgemsError(
+                f"`masking` must mask at the rate of this section, but {self.masking!r} has one of its own",
                 fix="use random_span or uniform",
             )
         if self.every < 1 or self.sequences < 1:
@@ -147,18 +162,30 @@ class PretrainingData:
         """Gather and tokenize a batch of windows."""
         codes_BL = np.empty((len(batch.starts_B), int(batch.lengths_B.max())), np.uint8)
         gather(self.store.codes, batch.starts_B, batch.lengths_B, codes_BL)
-        for b in [] if batch.turned_B is None else np.flatnonzero(batch.turned_B):
-            window_L = codes_BL[b, : batch.lengths_B[b]]
-            window_L[:] = reverse_complement(window_L)
+        if batch.turned_B is not None:
+            turn_rows(codes_BL, batch.lengths_B, batch.turned_B)
         ids_BS = self.tokenizer.encode_batch(codes_BL, batch.lengths_B, batch.tokens)
         if not overlapping(self.tokenizer):
             ids_BS = self._without_empty_columns(ids_BS)
         return IdBatch(ids_BS, batch.samples_B)
 
-    def training_ids(self, batch: WindowBatch) -> IdBatch:
-        """``tokenize``, with some of the rows read on the other strand: a pure function of the seed and ``batch``."""
+    def training_ids(self, batch: WindowBatch, soft_mask: SoftMask | None = None) -> IdBatch:
+        """``tokenize``, with some of the rows read on the other strand, and with the soft-masked tokens if asked for.
+
+        A pure function of the seed and the arguments.
+        """
         turned_B = turned_rows(self.seed, batch.samples_B, self.config.reverse_complement)
-        return self.tokenize(replace(batch, turned_B=turned_B))
+        batch = replace(batch, turned_B=turned_B)
+        ids = self.tokenize(batch)
+        return ids if soft_mask is None else replace(ids, soft_BS=soft_mask.tokens(batch, ids.ids_BS))
+
+    def soft_mask(self, masker: Masker) -> SoftMask | None:
+        """What tells soft-masked tokens; None if they are masked like any other.
+
+        Raises:
+            CmgemsError: if the genome store does not keep them.
+        """
+        return SoftMask(self.store, self.tokenizer) if masker.config.soft_mask < 1 else None
 
     def _without_empty_columns(self, ids_BS: np.ndarray) -> np.ndarray:
         """Rows of the least padded width: tokens that do not overlap may need far fewer positions than allowed for."""
@@ -172,6 +199,10 @@ class PretrainingData:
 
     def sample_ids(self, tokens: int) -> Iterator[np.ndarray]:
         """Unmasked training batches, int32 (B, S), with at least ``tokens`` maskable tokens; always the same."""
+        return (batch.ids_BS for batch in self.sample(tokens))
+
+    def sample(self, tokens: int, soft_mask: SoftMask | None = None) -> Iterator[IdBatch]:
+        """The same, as ``training_ids`` makes them."""
         epoch = found = 0
         while found < tokens:
             starts_N, lengths_N = self.epoch_windows(epoch)
@@ -181,16 +212,17 @@ class PretrainingData:
                 starts_B, lengths_B = starts_N[first : first + ROWS], lengths_N[first : first + ROWS]
                 samples_B = np.arange(first, first + len(starts_B), dtype=np.uint64)
                 width = self.padded_tokens(int(lengths_B.max()))
-                ids_BS = self.training_ids(WindowBatch(starts_B, lengths_B, samples_B, width)).ids_BS
-                found += max(1, int(np.count_nonzero(np.isin(ids_BS, self.tokenizer.known_ids))))
-                yield ids_BS
+                batch = self.training_ids(WindowBatch(starts_B, lengths_B, samples_B, width), soft_mask)
+                found += max(1, int(np.count_nonzero(np.isin(batch.ids_BS, self.tokenizer.known_ids))))
+                yield batch
             epoch += 1
 
     def stream(self, masker: Masker, sequences: int, rank: int = 0, world: int = 1) -> MaskNode:
         """Endless masked training batches, each of the ``sequences`` of a step; this rank's rows of them.
 
         Raises:
-            CmgemsError: if the masker's target rate cannot be reached, or there are more processes than rows.
+            CmgemsError: if the masker's target rate cannot be reached, the store does not keep the soft-masked bases
+                that it asks for, or there are more processes than rows.
         """
         if world > sequences:
             raise CmgemsError(
@@ -198,10 +230,11 @@ class PretrainingData:
                 where="sequences",
                 fix=f"set sequences={world} or more, or start fewer processes",
             )
+        tokenize = partial(self.training_ids, soft_mask=self.soft_mask(masker))
         if masker.config.target_rate is not None:
             masker.calibrate(self.sample_ids(SAMPLE_TOKENS))
         windows = WindowNode(self.epoch_windows, sequences, self.padded_tokens, rank, world)
-        return masked_stream(windows, self.training_ids, masker, self.config.prefetch, self.config.workers)
+        return masked_stream(windows, tokenize, masker, self.config.prefetch, self.config.workers)
 
     def validation_batches(self, config: FixedValidation) -> list[MaskedBatch]:
         """Held-out batches under the fixed mask, the same at every validation of every run with this seed.

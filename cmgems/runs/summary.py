@@ -5,6 +5,8 @@ A copied recipe may add keys of its own: they are shown as they are.
 
 from __future__ import annotations
 
+from typing import Literal
+
 # Of pretraining.
 STEPS = "steps"
 VALIDATION_LOSS = "validation_loss"
@@ -24,6 +26,7 @@ BEST_EPOCH = "best_epoch"
 SEQUENCES_CUT = "sequences_cut"
 TEST_SEQUENCES = "test_sequences"
 LEAKED = "test_sequences_in_train"
+NOVEL = "test_sequences_novel"
 CLASSES_PREDICTED = "classes_predicted"
 
 LABELS = {
@@ -44,6 +47,7 @@ LABELS = {
     SEQUENCES_CUT: "sequences cut",
     TEST_SEQUENCES: "test sequences",
     LEAKED: "test sequences that are in train",
+    NOVEL: "test sequences without copy or twin in train or dev",
     CLASSES_PREDICTED: "classes predicted",
 }
 
@@ -61,23 +65,27 @@ METRIC_LABELS = {
     "mse": "mean squared error",
 }
 
+# Which test rows a metric is over: all; those that are not in train; those without a copy, near copy or twin there.
+Part = Literal["all", "clean", "novel"]
+PARTS: tuple[Part, ...] = ("all", "clean", "novel")
 
-def metric_key(metric: str, *, clean: bool = False) -> str:
-    """The key of a test metric: ``test_mcc``; ``clean`` is over the test rows that are not in train."""
-    return f"{'clean_' if clean else ''}test_{metric}"
+
+def metric_key(metric: str, part: Part = "all") -> str:
+    """The key of a test metric: ``test_mcc``, ``clean_test_mcc``."""
+    return f"{'' if part == 'all' else f'{part}_'}test_{metric}"
 
 
 def is_metric(key: str) -> bool:
     """Whether a key is that of a test metric, not of a count or of training."""
-    return key not in LABELS and key.startswith((metric_key(""), metric_key("", clean=True)))
+    return key not in LABELS and key.startswith(tuple(metric_key("", part) for part in PARTS))
 
 
 def label(key: str) -> str:
     """The label of a key for people; an unknown key is its own label."""
     if key in LABELS:
         return LABELS[key]
-    for clean in (False, True):
-        metric = key.removeprefix(metric_key("", clean=clean))
+    for part in PARTS:
+        metric = key.removeprefix(metric_key("", part))
         if metric != key and metric in METRIC_LABELS:
-            return f"{'clean ' if clean else ''}test {METRIC_LABELS[metric]}"
+            return f"{'' if part == 'all' else f'{part} '}test {METRIC_LABELS[metric]}"
     return key

@@ -6,8 +6,8 @@ Shape suffixes: B sequences of a batch, S tokens of a row, N sequences (or token
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -21,6 +21,14 @@ from cmgems.models import Head
 from cmgems.registry import Registry
 from cmgems.tasks.metrics import Metrics, class_auc, class_metrics, label_metrics, quantity_metrics
 from cmgems.tasks.predict import activate
+from cmgems.tasks.weights import (
+    Weights,
+    as_tensor,
+    check_smoothing,
+    check_weights,
+    fit_weights,
+    inverse_frequencies,
+)
 from cmgems.tokenization import IGNORE
 
 
@@ -37,13 +45,17 @@ class Task(Protocol):
     head: ClassVar[Head]
     labels: ClassVar[LabelKind]
 
-    def fit(self, targets: np.ndarray) -> Task:
-        """The task that knows what it must of the training labels (``LabelledSet.targets``)."""
+    def fit(self, targets: np.ndarray, names: Sequence[str]) -> Task:
+        """The task that knows what it must of the training labels: ``LabelledSet.targets`` and ``names``."""
         return self
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Scalar to minimise, of logits (B, C) or (B, S, C) and a batch's labels, in float32."""
         ...
+
+    def loss_weight(self, labels: np.ndarray) -> float:
+        """What the loss of a batch is divided by: what a part of it counts for in the whole."""
+        return float((labels != IGNORE).sum()) if labels.dtype == np.int64 else float(len(labels))
 
     def predictions(self, logits_NC: np.ndarray) -> np.ndarray:
         """What the logits mean: probabilities, or quantities in the units of the labels."""
@@ -62,17 +74,51 @@ class Task(Protocol):
         """Bring a trained model, in place, to the form in which it is saved: it gives what its labels say."""
 
 
-def loss_weight(labels: np.ndarray) -> int:
-    """Over how many labels a task's loss is the mean: what a part of a batch counts for in the whole."""
-    return int((labels != IGNORE).sum()) if labels.dtype == np.int64 else len(labels)
-
-
 TASKS: Registry[Task] = Registry("task")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTask(Task):
+    """What tasks have in common whose labels are classes that exclude each other.
+
+    Attributes:
+        class_weights: How much the labels of each class count in the loss, in the order of the classes (numbers by
+            value, names by name); `balanced` for the inverse of how frequent each is in training.
+        label_smoothing: Share of every label that is spread evenly over all classes.
+    """
+
+    class_weights: Weights = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_weights("class_weights", self.class_weights)
+        check_smoothing(self.label_smoothing)
+
+    def fit(self, targets: np.ndarray, names: Sequence[str]) -> Task:
+        """The same with a weight for each class."""
+        counts_C = np.bincount(targets[targets != IGNORE], minlength=len(names))
+        weights = fit_weights("class_weights", self.class_weights, inverse_frequencies(counts_C), names)
+        return replace(self, class_weights=weights)
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy (nats), mean over the labels, each counted by the weight of its class."""
+        return F.cross_entropy(
+            logits.float().flatten(0, -2),
+            labels.flatten(),
+            as_tensor(self.class_weights, labels.device),
+            ignore_index=IGNORE,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def loss_weight(self, labels: np.ndarray) -> float:
+        if self.class_weights is None:
+            return super().loss_weight(labels)
+        return float(np.take(self.class_weights, labels[labels != IGNORE]).sum())
 
 
 @TASKS.register("classification")
 @dataclass(frozen=True)
-class Classification(Task):
+class Classification(ClassTask):
     """One class out of two or more.
 
     Attributes:
@@ -82,10 +128,6 @@ class Classification(Task):
     head: ClassVar[Head] = "classification"
     labels: ClassVar[LabelKind] = OneClass()
     metric: Literal["accuracy", "macro_f1", "mcc", "auc"] = "mcc"
-
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy (nats)."""
-        return F.cross_entropy(logits.float(), labels)
 
     def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Accuracy, macro-F1, MCC and AUC."""
@@ -99,15 +141,33 @@ class MultiLabel(Task):
 
     Attributes:
         metric: Chooses the best epoch on the dev set. F1 is that of the labels of probability above 0.5.
+        positive_weights: How much each label counts in the loss where it holds, in the order of the labels; 1 where it
+            does not. `balanced` for sequences without it by sequences with it, in training.
+        label_smoothing: Share of every label that is spread evenly over holding and not.
     """
 
     head: ClassVar[Head] = "multi_label"
     labels: ClassVar[LabelKind] = LabelSet()
     metric: Literal["macro_f1", "micro_f1", "auc", "average_precision"] = "average_precision"
+    positive_weights: Weights = None
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_weights("positive_weights", self.positive_weights)
+        check_smoothing(self.label_smoothing)
+
+    def fit(self, targets: np.ndarray, names: Sequence[str]) -> Task:
+        """The same with a weight for each label."""
+        held_C = targets.sum(0)
+        odds_against_C = np.maximum(len(targets) - held_C, 1) / np.maximum(held_C, 1)
+        weights = fit_weights("positive_weights", self.positive_weights, odds_against_C, names)
+        return replace(self, positive_weights=weights)
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Binary cross-entropy (nats), mean over sequences and labels."""
-        return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
+        smoothed = labels.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
+        weights_C = as_tensor(self.positive_weights, labels.device)
+        return F.binary_cross_entropy_with_logits(logits.float(), smoothed, pos_weight=weights_C)
 
     def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Macro- and micro-F1, AUC and average precision, both mean over labels."""
@@ -116,7 +176,7 @@ class MultiLabel(Task):
 
 @TASKS.register("token_classification")
 @dataclass(frozen=True)
-class TokenClassification(Task):
+class TokenClassification(ClassTask):
     """A class for every base, learnt and scored token by token (``TokenMap.labels``).
 
     Attributes:
@@ -126,10 +186,6 @@ class TokenClassification(Task):
     head: ClassVar[Head] = "token_classification"
     labels: ClassVar[LabelKind] = ClassPerBase()
     metric: Literal["accuracy", "macro_f1", "mcc"] = "mcc"
-
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy (nats), mean over the tokens that have a label."""
-        return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE)
 
     def metrics(self, targets: np.ndarray, predictions_NC: np.ndarray) -> Metrics:
         """Accuracy, macro-F1 and MCC of the tokens that have a label."""
@@ -150,7 +206,7 @@ class Regression(Task):
     labels: ClassVar[LabelKind] = Quantities()
     metric: Literal["pearson", "spearman", "r2", "mse"] = "pearson"
 
-    def fit(self, targets: np.ndarray) -> Task:
+    def fit(self, targets: np.ndarray, names: Sequence[str]) -> Task:
         """The same with targets of mean 0 and variance 1 in training."""
         return StandardisedRegression(self.metric, mean_C=targets.mean(0), sd_C=targets.std(0))
 

@@ -59,6 +59,24 @@ def test_embed(model, fasta, tmp_path, capsys, kind):
         assert [r["name"] for r in rows(out.with_suffix(".names.csv"))] == ["long", "short"]
 
 
+@pytest.mark.parametrize("command", ["embed", "score"])
+def test_both_strands(model, tmp_path, command):
+    """The answer of a sequence is that of its reverse complement."""
+    (tmp_path / "s.fa").write_text(f">x\n{CONTIG}\n")
+    (tmp_path / "other.fa").write_text(f">x\n{CONTIG.translate(str.maketrans('ACGT', 'TGCA'))[::-1]}\n")
+    outs = [tmp_path / f"{name}{'.npy' if command == 'embed' else '.csv'}" for name in ("s", "other", "one")]
+    for fasta, out in zip(("s.fa", "other.fa"), outs, strict=False):
+        assert run([command, model, str(tmp_path / fasta), "-o", str(out), "--both-strands"]) == 0
+    assert run([command, model, str(tmp_path / "s.fa"), "-o", str(outs[2])]) == 0
+    if command == "embed":
+        ours, theirs, one = map(np.load, outs)
+    else:
+        ours, theirs, one = ([r["log_likelihood"] for r in rows(out)] for out in outs)
+        theirs = theirs[::-1]
+    assert np.array_equal(ours, theirs)
+    assert not np.array_equal(ours, one)
+
+
 def test_embed_every_token_of_any_layer(model, fasta, tmp_path):
     out = tmp_path / "emb.npy"
     assert run(["embed", model, fasta, "-o", str(out), "--pool", "none", "--layer", "0"]) == 0

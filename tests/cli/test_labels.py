@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,44 @@ def test_silencers(tmp_path, capsys):
     fasta.write_text(">p\nMKVLLA\n")
     assert run(["labels", "silencers", str(fasta), "-o", str(tmp_path / "new")]) == 2
     assert "looks like protein" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("sequence\nACGTACGT\n", [], "columns missing in {folder}/train.csv:1: no 'label'; it has sequence"),
+        ("sequence,label\nACGTACGT,1\n", [], "one class only in {folder}/train.csv: every label is '1'"),
+        ("sequence,label\n", [], "no rows in {folder}/train.csv"),
+        (GOOD, ["--label", "y"], "columns missing in {folder}/train.csv:1: no 'y'; it has sequence, label"),
+        (GOOD + "ACGU,1\n", [], "looks like RNA in {folder}/train.csv:6, position 4: found 'U'; convert U to T; --"),
+        ("sequence,label\nACGTACGT,1.5\n", ["--task", "regression"], "constant target in {folder}/train.csv: label is"),
+        (GOOD, ["--task", "token_classification"], "wrong number of labels in {folder}/train.csv:2: 1 for 10 bases"),
+    ],
+)  # fmt: skip
+def test_audit_refuses(folder, capsys, text, options, message):
+    (folder / "train.csv").write_text(text)
+    out = folder.parent / "audit.json"
+    assert run(["labels", "audit", str(folder), "-o", str(out), *options]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: " + message.format(folder=folder))
+    assert not out.exists()
+
+
+def test_audit_of_a_folder_that_is_not_there(tmp_path, capsys):
+    assert run(["labels", "audit", str(tmp_path / "none")]) == 2
+    assert "error: no such folder in " in capsys.readouterr().err
+
+
+def test_audit_prints_tables_or_json_and_writes_a_file(folder, capsys):
+    with (folder / "train.csv").open("a") as train:
+        train.write("ACGTUU,1\n")
+    out = folder.parent / "audit.json"
+    audit = ["labels", "audit", str(folder), "--skip-invalid", "-o", str(out)]
+    assert run(audit) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == f"{folder}: 4 train, 4 test"
+    assert "test in train 4 (100.0 %)" in said.out
+    assert "0 of 4 test rows are novel" in said.out
+    assert said.err == f"1 record skipped, named in {folder.parent}/audit.json.skipped.csv\n"
+    assert run([*audit[:-2], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(out.read_text())

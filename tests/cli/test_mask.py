@@ -78,8 +78,8 @@ def test_page(cmgems, fasta, tmp_path):
     code, _, err = cmgems("mask", "preview", fasta, "--html", page, "--sequences", 2)
     assert (code, err) == (0, "")
     text = page.read_text()
-    assert text.count("<h2 id=") == 2  # without a table: uniform and random_span
-    assert text.count("<h3 id=") == 4
+    assert text.count("<h2 id=") == 3  # without a table: uniform, random_span and uniform_rate
+    assert text.count("<h3 id=") == 6
 
 
 @pytest.mark.parametrize("of", ["store", "fasta"])
@@ -91,7 +91,7 @@ def test_stats(cmgems, small_genome, tmp_path, of):
     rows = list(csv.DictReader(path.open()))
     ranked = [(row["strategy"], row["rank_by"]) for row in rows]
     assert ranked == [
-        ("uniform", ""), ("random_span", ""),
+        ("uniform", ""), ("random_span", ""), ("uniform_rate", ""),
         ("genemask", "token"), ("genemask", "position"),
         ("annealed", "token"), ("annealed", "position"),
         ("global_pmi", "token"), ("global_pmi", "position"),
@@ -109,6 +109,17 @@ def test_stretches_between_ns_are_masked(cmgems, fasta):
     fasta.write_text(f">one\nACGT{'N' * 9}{'ACGTTG' * 100}N\n")
     assert "\n2 windows of up to 510 bp." in cmgems("mask", "stats", fasta)[1]  # 510 and 90 bp
     assert cmgems("mask", "preview", fasta, "--target-rate", 0.2)[0] == 0
+
+
+@pytest.mark.parametrize("option", ["--rate", "--target-rate"])
+def test_a_rate_leaves_out_strategies_that_have_their_own(cmgems, fasta, option):
+    code, out, err = cmgems("mask", "stats", fasta, option, 0.2)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["uniform", "random_span"]
+    assert "uniform_rate" not in out
+    code, _, err = cmgems("mask", "stats", fasta, option, 0.2, "--strategy", "uniform_rate")
+    assert code == 2
+    assert f"`{option[2:].replace('-', '_')}` says nothing about masking strategy 'uniform_rate'" in err
 
 
 @pytest.mark.parametrize("command", ["preview", "stats"])

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict labels s.fa -o {}.csv --batch-tokens 40",
     "embed": "embed lm s.fa -o {}.npy --pool none --batch-tokens 40",
     "score": "score lm s.fa -o {}.csv --batch-tokens 40",
+    "both_strands": "predict labels s.fa -o {}.csv --batch-tokens 40 --both-strands",
     "explain": "explain labels s.fa -o {} --batch-tokens 40",
     "variants": "variants lm c.vcf --store store -o {}.csv --batch-tokens 40",
 }

@@ -45,6 +45,7 @@ class Optim:
     lr: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.98)
     schedule: Literal["linear", "cosine"] = "linear"
+    weights: Literal["even"] | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -147,6 +148,11 @@ def test_wrong_whole_numbers(tmp_path: Path, line: str, error: str) -> None:
             "optim.schedule=x",
             "`schedule` must be one of linear, cosine, but is 'x' in command line (optim.schedule)",
         ),
+        (
+            "optim.weights=x",
+            "`weights` must be one of even or a list, but is 'x' in command line (optim.weights)",
+        ),
+        ("optim.weights=[1,x]", "`weights` must be a number, but is 'x' in command line (optim.weights)"),
         ("optim=x", "`optim` must be a section of keys, but is 'x' in command line (optim)"),
         ("steps.a=1", "`steps` must be a whole number, but is a section in command line (steps)"),
         ("stepz=1", "unknown key 'stepz' in command line (stepz); did you mean 'steps'?"),
@@ -293,3 +299,11 @@ def test_a_field_type_that_no_config_can_hold_is_the_authors_error(tmp_path: Pat
 
     with pytest.raises(TypeError, match="complex"):
         load_config(Odd, None, ["value=1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("even", "even"), ("[1, 2.5]", (1, 2.5)), ("null", None), ("[]", ())]
+)
+def test_a_word_or_a_list(tmp_path, text, value):
+    assert load(tmp_path, REQUIRED, f"optim.weights={text}").optim.weights == value
+    assert load(tmp_path, f"{REQUIRED}optim: {{weights: {text}}}\n").optim.weights == value

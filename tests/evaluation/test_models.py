@@ -37,6 +37,11 @@ def test_options_stand_below_masking():
     assert (found.rank_by, found.rate) == ("position", 0.3)
 
 
+def test_a_schedule_of_the_rate_is_an_option_too():
+    schedule = masking("random_span+rate_schedule=linear+rate_schedule.start=0.4").rate_schedule
+    assert (schedule.name, schedule.options) == ("linear", {"start": 0.4})
+
+
 def test_a_misspelt_strategy_gets_advice():
     with pytest.raises(CmgemsError, match=r"unknown strategy 'cm_gem'.*did you mean 'cm_gems'"):
         masking_values("cm_gem")

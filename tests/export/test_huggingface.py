@@ -51,6 +51,19 @@ def test_weights_round_trip_bit_for_bit(tmp_path, head):
     assert all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_a_mean_of_tokens_is_refused_where_a_head_reads_it(tmp_path, head):
+    """The classes of transformers read the first token: a folder would load, and give other scores."""
+    saved = saved_model(tmp_path, head)
+    saved = replace(saved, config=replace(saved.config, pool="mean"))
+    if head in ("classification", "multi_label", "regression"):
+        with pytest.raises(CmgemsError, match="no Hugging Face format for the mean of tokens in"):
+            export_huggingface(saved, tmp_path / "hf")
+        assert not (tmp_path / "hf").exists()
+    else:
+        export_huggingface(saved, tmp_path / "hf")
+
+
 def test_old_spellings_are_imported():
     expected = CONFIG.masked_lm().state_dict()
     theirs = {

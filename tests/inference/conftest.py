@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cmgems.genome import BASES, encode
-from cmgems.inference import Cutter, NamedSequence
-from cmgems.models import MODELS
+from cmgems.inference import Cutter, Model, NamedSequence
+from cmgems.models import MODELS, SavedModel, build_model
 from cmgems.models.base import fit_to_tokenizer
 from cmgems.tokenization import TOKENIZERS, TokenMap
 from cmgems.training import ComputeConfig, start_compute
@@ -72,6 +73,25 @@ class KnownLM(nn.Module):
 @pytest.fixture(scope="session")
 def compute():
     return start_compute(ComputeConfig(device="cpu", precision="fp32", threads=1), seed=0)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """A fresh model with any head, of 3-mers, that takes 30 bp at once."""
+
+    def make(head="masked_lm", *labels, tokenizer="kmer3", **options):
+        torch.manual_seed(0)
+        tokens = TOKENIZERS.get(tokenizer) if isinstance(tokenizer, str) else tokenizer
+        config = MODELS.build("logo_tiny", vocab_size=tokens.vocab_size, max_positions=30)
+        network = build_model(config, head, len(labels)).eval()
+        for parameter in network.parameters():  # a fresh head answers next to nothing
+            torch.nn.init.normal_(parameter, std=0.2)
+        saved = SavedModel(
+            network, "logo_tiny", config, head, "kmer3", tokens, list(labels), {}, Path("runs/x")
+        )
+        return Model.of(saved, **{"batch_tokens": 200, "device": "cpu", **options})
+
+    return make
 
 
 @pytest.fixture

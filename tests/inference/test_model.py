@@ -22,33 +22,13 @@ from cmgems.inference import (
     occlude,
     pseudo_likelihood,
 )
-from cmgems.models import MODELS, SavedModel, build_model
+from cmgems.models import MODELS, SavedModel
 from cmgems.reading import Invalid
 from cmgems.tasks import activate
-from cmgems.tokenization import TOKENIZERS
 
 LONG = "ACGTTGCAACGGATTCCAGT" * 5
 SEQUENCES = [LONG, "acgtnACGTTGCA"]
 BASES = [LONG, "ACGTNACGTTGCA"]
-
-
-@pytest.fixture(scope="module")
-def model():
-    """A fresh model with any head, of 3-mers, that takes 30 bp at once."""
-
-    def make(head="masked_lm", *labels, tokenizer="kmer3", **options):
-        torch.manual_seed(0)
-        tokens = TOKENIZERS.get(tokenizer) if isinstance(tokenizer, str) else tokenizer
-        config = MODELS.build("logo_tiny", vocab_size=tokens.vocab_size, max_positions=30)
-        network = build_model(config, head, len(labels)).eval()
-        for parameter in network.parameters():  # a fresh head answers next to nothing
-            torch.nn.init.normal_(parameter, std=0.2)
-        saved = SavedModel(
-            network, "logo_tiny", config, head, "kmer3", tokens, list(labels), {}, Path("runs/x")
-        )
-        return Model.of(saved, **{"batch_tokens": 200, "device": "cpu", **options})
-
-    return make
 
 
 @pytest.mark.parametrize("head", ["classification", "multi_label", "regression"])

@@ -35,12 +35,21 @@ def uniform(maskable, ranks, k, rate, draws, gumbel_draws):
     return set(_centres(maskable, draws, rate))
 
 
-def random_span(maskable, ranks, k, rate, draws, gumbel_draws):
+def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0):
     low, high = SPANS[k]
+    low, high = low - math.floor(wider / 2), high + math.ceil(wider / 2)
     masked: set[int] = set()
-    for centre in _centres(maskable, draws, rate / k):
+    for centre in _centres(maskable, draws, rate / (k + wider)):
         masked |= _span(maskable, centre + low, centre + high)
     return masked
+
+
+def uniform_rate(maskable, draws, rate_draw, lowest=0.0, highest=1.0):
+    where = [s for s, ok in enumerate(maskable) if ok]
+    rate = lowest + (highest - lowest) * rate_draw
+    return {s for s in where if draws[s] < rate} | {
+        min(where, key=lambda s: (draws[s], s)) for _ in where[:1]
+    }
 
 
 def genemask(maskable, ranks, k, rate, draws, gumbel_draws):
@@ -73,6 +82,18 @@ def _binomial(trials, probability, draws):
             below += math.comb(n, m) * rarer**m * (1 - rarer) ** (n - m)
         count += m if probability <= 0.5 else n - m
     return count
+
+
+def thin(masked, soft, draws, share):
+    """Of a set of masked positions, what is left: the draw at a stretch's first position decides for all of it."""
+    kept = set()
+    for position in sorted(masked):
+        first = position
+        while soft[position] and first - 1 in masked and soft[first - 1]:
+            first -= 1
+        if not soft[position] or draws[first] < share:
+            kept.add(position)
+    return kept
 
 
 def _widened_best(maskable, scores, k, rate, draws):

@@ -10,7 +10,7 @@ import pytest
 from cmgems.config import Component
 from cmgems.errors import CmgemsError
 from cmgems.genome import Split, encode, read_fasta
-from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, TokenBatch
+from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, RandomSpan, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.pmi import PMITable
 from cmgems.pretraining import GenomeData, PretrainingData
@@ -41,6 +41,7 @@ STRATEGY = {
     "random_span": STRATEGIES.get("random_span"),
     "genemask": STRATEGIES.get("genemask"),
     "global_pmi": STRATEGIES.get("global_pmi"),
+    "random_span, wider": RandomSpan(8),
     "uniform": STRATEGIES.get("uniform"),
     "annealed, cold": Annealed(20.0),
     "annealed": Annealed(700.0),
@@ -52,16 +53,16 @@ STRATEGY = {
 @pytest.mark.parametrize("name", STRATEGY)
 @pytest.mark.parametrize("target", [0.15, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_other_windows_are_masked_as_wanted(name, k, target):
-    args = KmerTokenizer(k), ranks_of(k), target
-    rate = Calibration([windows(k, 0)], *args, seed=0).rate(name, STRATEGY[name])
+    args = KmerTokenizer(k), ranks_of(k), (target, target)
+    rate = Calibration([windows(k, 0)], *args, seed=0).rate(name, STRATEGY[name], target)
     share = Calibration([windows(k, 1)], *args, seed=1).share(STRATEGY[name], rate)
     assert abs(share - target) < POINT_THREE
 
 
 def test_it_is_deterministic():
     rates = [
-        Calibration([windows(6, 0, 50)], KmerTokenizer(6), ranks_of(6), 0.2, 3).rate(
-            "annealed", Annealed(50.0)
+        Calibration([windows(6, 0, 50)], KmerTokenizer(6), ranks_of(6), (0.2, 0.2), 3).rate(
+            "annealed", Annealed(50.0), 0.2
         )
         for _ in range(2)
     ]
@@ -89,7 +90,7 @@ def test_a_run_masks_its_target_rate(small_genome, curriculum):
         batches = [next(stream) for _ in range(400)]
         tokens = sum(int((batch.ids_BS > 3).sum()) for batch in batches)
         shares.append(sum(len(batch.positions_M) for batch in batches) / tokens)
-        rates.append([masker.rate(*masker.strategy(step)) for step in range(0, 400, 7)])
+        rates.append([masker.rate(*masker.strategy(step), step) for step in range(0, 400, 7)])
     assert shares[0] == shares[1]
     assert rates[0] == rates[1]
     assert abs(shares[0] - 0.2) < 2 * POINT_THREE  # one mask a window: chance alone moves it by 0.1 points
@@ -99,7 +100,7 @@ def test_a_run_masks_its_target_rate(small_genome, curriculum):
 def test_without_a_target_nothing_is_solved(small_genome):
     masker = Masker(MaskingConfig(table=small_genome.table), KmerTokenizer(6), steps=10, seed=0)
     data_of(small_genome).stream(masker, 1)
-    assert masker.rate(*masker.strategy(0)) == 0.15
+    assert masker.rate(*masker.strategy(0), 0) == 0.15
 
 
 def test_wrong_targets_are_refused(small_genome):
@@ -122,21 +123,21 @@ def test_a_strategy_that_does_not_follow_the_rate(target):
         def select(self, batch: TokenBatch) -> np.ndarray:
             return batch.maskable_BS & (np.arange(batch.maskable_BS.shape[1]) % 2 == 0)
 
-    calibration = Calibration([windows(6, 0, 20)], KmerTokenizer(6), ranks_of(6), target, 0)
+    calibration = Calibration([windows(6, 0, 20)], KmerTokenizer(6), ranks_of(6), (target, target), 0)
     with pytest.raises(
         CmgemsError, match=r"cannot be reached in masking strategy 'half': the nearest .* is 0.499"
     ):
-        calibration.rate("half", registry.get("half"))
+        calibration.rate("half", registry.get("half"), target)
 
 
 @pytest.mark.parametrize("target", [0.05, 0.1, 0.15, 0.3])
 def test_the_nearest_share_on_little_sequence(target):
     strategy = STRATEGIES.get("global_pmi")
-    calibration = Calibration([windows(6, 0, 1)[:, :12]], KmerTokenizer(6), ranks_of(6), target, 0)
+    calibration = Calibration([windows(6, 0, 1)[:, :12]], KmerTokenizer(6), ranks_of(6), (target, target), 0)
     shares = [calibration.share(strategy, rate) for rate in np.arange(0, 11, 0.01)]
     nearest = min(shares, key=lambda share: abs(share - target))
     with pytest.raises(CmgemsError, match=f"is {nearest:.3f}, with only 11 tokens to measure on; give more"):
-        calibration.rate("global_pmi", strategy)
+        calibration.rate("global_pmi", strategy, target)
 
 
 # Shares measured with code written from the papers, on human sequence, 510 tokens, the published table.
@@ -157,5 +158,5 @@ def test_nominal_rates_mask_what_was_measured_before(shared_data, name, rate, sh
     codes_BL = codes[: len(codes) // 515 * 515].reshape(-1, 515)
     codes_BL = codes_BL[(codes_BL < 4).all(1)][:600]
     ids_BS = tokenizer.encode_batch(codes_BL, np.full(len(codes_BL), 515, np.int32), 512)
-    calibration = Calibration([ids_BS], tokenizer, ranks_V, 0.15, seed=0)
+    calibration = Calibration([ids_BS], tokenizer, ranks_V, (0.15, 0.15), seed=0)
     assert abs(calibration.share(STRATEGIES.get(name), rate) - share) < 0.008

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError
-from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig
+from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig, UniformRate
 from cmgems.masking.curriculum import AnnealedCurriculum
 
 START = CurriculumState()
@@ -31,6 +34,58 @@ def test_cm_gems_threshold_is_strict():
     curriculum = CURRICULA.build("cm_gems", threshold=1.0)
     assert run_through(curriculum, [10.0, 9.0])[0].switched_at is None
     assert run_through(curriculum, [10.0, 9.01])[0].switched_at == 1000
+
+
+def flat_at(perplexities, threshold, unit, patience, smoothing):
+    """Number of the validation at which CM-GEMS switches, by its description; None if it never does."""
+    smooth = {
+        i: sum(perplexities[i - smoothing + 1 : i + 1]) / smoothing
+        for i in range(smoothing - 1, len(perplexities))
+    }
+    in_a_row = 0
+    for i in range(smoothing, len(perplexities)):
+        change = abs(smooth[i] - smooth[i - 1])
+        flat = change < threshold if unit == "perplexity" else change < threshold * (smooth[i - 1] / 100)
+        in_a_row = in_a_row + 1 if flat else 0
+        if in_a_row == patience:
+            return i + 1
+    return None
+
+
+@given(
+    perplexities=st.lists(st.floats(1, 4000), max_size=12),
+    threshold=st.sampled_from([0.1, 1.0, 50.0, 1000.0]),
+    unit=st.sampled_from(["perplexity", "percent"]),
+    patience=st.integers(1, 4),
+    smoothing=st.integers(1, 4),
+)
+def test_cm_gems_switches_as_described(perplexities, threshold, unit, patience, smoothing):
+    curriculum = CURRICULA.build(
+        "cm_gems", threshold=threshold, unit=unit, patience=patience, smoothing=smoothing
+    )
+    at = flat_at(perplexities, threshold, unit, patience, smoothing)
+    assert run_through(curriculum, perplexities, every=1)[0].switched_at == at
+
+
+@pytest.mark.parametrize(
+    ("options", "at"),
+    [
+        ({"threshold": 5.0}, 5),  # 100, 98: less than 5 apart
+        ({"threshold": 5.0, "unit": "percent"}, 5),
+        ({"threshold": 5.0, "unit": "percent", "patience": 2}, 6),
+        ({"threshold": 21.0, "unit": "percent", "patience": 3}, 6),
+        ({"threshold": 5.0, "smoothing": 2}, 6),  # means of two: 99 and 99.5
+    ],
+)
+def test_cm_gems_may_ask_for_more_than_one_flat_validation(options, at):
+    perplexities = [400.0, 200.0, 125.0, 100.0, 98.0, 101.0, 95.0, 50.0, 49.0]
+    assert run_through(CURRICULA.build("cm_gems", **options), perplexities, every=1)[0].switched_at == at
+
+
+@pytest.mark.parametrize("unit", ["perplexity", "percent"])
+def test_what_is_not_finite_is_not_flat(unit):
+    curriculum = CURRICULA.build("cm_gems", threshold=5.0, unit=unit)
+    assert run_through(curriculum, [math.inf, math.inf, math.nan, 3.0])[0].switched_at is None
 
 
 def test_a_strategy_is_the_curriculum_that_masks_with_it_throughout():
@@ -60,6 +115,25 @@ def test_fixed_never_changes():
     assert run_through(curriculum, [3.0, 3.0, 3.0])[1] == ["genemask"] * 3
 
 
+def test_uniform_rate_has_the_options_of_its_strategy():
+    config = load_config(MaskingConfig, None, ["curriculum=uniform_rate", "curriculum.highest=0.3"])
+    curriculum = config.curriculum.build(CURRICULA)
+    assert run_through(curriculum, [3.0, 3.0])[1] == ["uniform_rate"] * 2
+    assert curriculum.strategy(0, 1, START, 0)[1] == UniformRate(0.0, 0.3)
+
+
+@pytest.mark.parametrize(("stages", "wider", "steps"), [(5, 2, 100), (3, 1, 100), (2, 8, 7), (5, 2, 3)])
+def test_random_mask_widens_in_equal_stages(stages, wider, steps):
+    curriculum = CURRICULA.build("random_mask", stages=stages, wider=wider)
+    named = [curriculum.strategy(step, steps, START, 0) for step in range(steps)]
+    widths = [strategy.wider for name, strategy in named if name == "random_span"]
+    assert widths == [wider * math.floor(stages * step / steps) for step in range(steps)]
+    assert widths[0] == 0
+    assert max(widths) == widths[-1] <= wider * (stages - 1)
+    lengths = [widths.count(width) for width in sorted(set(widths))]
+    assert max(lengths) - min(lengths) <= 1
+
+
 @pytest.mark.parametrize("pacing", ["linear", "root", "step", "cosine"])
 def test_annealed_cools_from_hot_to_cold(pacing):
     curriculum = replace(CURRICULA.get("annealed"), pacing=pacing, hot=1000.0, cold=1.0)
@@ -80,6 +154,11 @@ def test_annealed_cools_from_hot_to_cold(pacing):
         ("fixed", {"masking": "genemaks"}, "genemask"),
         ("cm_gems", {"hard": "nothing"}, "unknown masking strategy"),
         ("cm_gems", {"threshold": 0.0}, "threshold"),
+        ("cm_gems", {"patience": 0}, "patience"),
+        ("cm_gems", {"smoothing": 0}, "smoothing"),
+        ("random_mask", {"stages": 1}, "stages"),
+        ("random_mask", {"wider": 0}, "wider"),
+        ("uniform_rate", {"highest": 1.5}, "highest"),
         ("annealed", {"hot": 1.0, "cold": 2.0}, "hot"),
         ("annealed", {"hot": float("inf")}, "hot"),
         ("annealed", {"stages": 1}, "stages"),

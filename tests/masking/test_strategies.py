@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
-from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, TokenBatch, needs_ranks
-from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL
+from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, RandomSpan, TokenBatch, UniformRate, needs_ranks
+from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL, STREAM_RATE
 from cmgems.tokenization import TOKENIZERS
 
 _spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
@@ -20,7 +20,8 @@ assert _spec.loader is not None
 reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(reference)
 
-SHIPPED = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
+FOLLOWING_RATE = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
+SHIPPED = [*FOLLOWING_RATE, "uniform_rate"]
 
 
 def batch_of(ids_BS, *, k=6, rate=0.15, seed=0, ranks=None, first_sample=0):
@@ -46,15 +47,21 @@ def batches(draw):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLLOWING_RATE)
 @given(batch=batches())
 @settings(max_examples=300, deadline=None)
 def test_equals_the_straight_line_reference(name, batch):
     check_against_reference(name, batch, batch.ranks_BS.tolist())
 
 
-def check_against_reference(name, batch, ranks):
-    masked_BS = STRATEGIES.get(name).select(batch)
+@given(batch=batches(), wider=st.integers(0, 20))
+@settings(max_examples=200, deadline=None)
+def test_wider_spans_equal_the_reference(batch, wider):
+    check_against_reference("random_span", batch, batch.ranks_BS.tolist(), wider=wider)
+
+
+def check_against_reference(name, batch, ranks, **options):
+    masked_BS = STRATEGIES.build(name, **options).select(batch)
     draws, gumbel = batch.uniform(STREAM_CENTRES), batch.uniform(STREAM_GUMBEL)
     for b in range(len(masked_BS)):
         expected = getattr(reference, name)(
@@ -64,6 +71,7 @@ def check_against_reference(name, batch, ranks):
             batch.rate,
             draws[b].tolist(),
             gumbel[b].tolist(),
+            **options,
         )
         assert set(np.flatnonzero(masked_BS[b])) == expected
 
@@ -93,6 +101,51 @@ def test_never_masks_specials_and_never_depends_on_the_batch(name, batch):
     arrays = {name: getattr(batch, name)[-1:] for name in ("ids_BS", "maskable_BS", "ranks_BS", "samples_B")}
     last = replace(batch, **arrays)
     assert np.array_equal(strategy.select(last)[0], masked_BS[-1])
+
+
+@given(batch=batches(), ends=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
+@settings(max_examples=300, deadline=None)
+def test_uniform_rate_equals_the_reference(batch, ends):
+    masked_BS = UniformRate(*ends).select(batch)
+    draws_BS, rates_B = batch.uniform(STREAM_CENTRES), batch.uniform(STREAM_RATE)[:, 0]
+    for b, mask_S in enumerate(masked_BS):
+        maskable, draws = batch.maskable_BS[b].tolist(), draws_BS[b].tolist()
+        assert set(np.flatnonzero(mask_S)) == reference.uniform_rate(maskable, draws, rates_B[b], *ends)
+        assert mask_S.any() == any(maskable)  # there is something to guess in every sequence
+    assert np.array_equal(UniformRate(*ends).select(replace(batch, rate=0.9)), masked_BS)
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(0.0, 1.0), (0.0, 0.3), (0.15, 0.15)])
+def test_rates_are_uniform_between_their_ends(lowest, highest):
+    masked_BS = UniformRate(lowest, highest).select(
+        batch_of(np.random.default_rng(6).integers(5, 4101, (4000, 507)))
+    )
+    share_B = np.sort(masked_BS.mean(1))
+    expected_B = np.linspace(lowest, highest, 4000)
+    assert abs(share_B - expected_B).mean() < 0.015
+    assert abs(share_B.mean() - (lowest + highest) / 2) < 0.01
+
+
+@pytest.mark.parametrize("wider", [0, 2, 8])
+def test_wider_spans_mask_the_same_share_in_fewer_pieces(wider):
+    batch = batch_of(np.random.default_rng(7).integers(5, 4101, (400, 507)))
+    masked_BS = RandomSpan(wider).select(batch)
+    assert abs(masked_BS.mean() - 0.14) < 0.006
+    starts = np.count_nonzero(masked_BS[:, 1:] > masked_BS[:, :-1])
+    assert masked_BS.sum() / starts == pytest.approx(
+        (6 + wider) * 1.08, rel=0.03
+    )  # now and then two spans touch
+
+
+def test_a_span_of_negative_width_is_refused():
+    with pytest.raises(CmgemsError, match="`wider` must be 0 or more, but is -1"):
+        RandomSpan(-1)
+
+
+@pytest.mark.parametrize("ends", [(-0.1, 1), (0.5, 0.4), (0, 1.1), (float("nan"), 1)])
+def test_bad_ends_are_refused(ends):
+    with pytest.raises(CmgemsError, match="`lowest` and `highest`"):
+        UniformRate(*ends)
 
 
 # Realised shares on shuffled ranks, 505 k-mers in a row.
@@ -143,7 +196,7 @@ def test_kmers_without_a_known_span_are_refused(name):
         STRATEGIES.get(name).select(batch_of([[2, 7, 8, 3]], k=7))
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", FOLLOWING_RATE)
 @pytest.mark.parametrize("rate", [0.9, 30.0])
 def test_high_rates_mask_more_and_at_last_everything(name, rate):
     batch = batch_of(np.random.default_rng(4).integers(5, 4101, (5, 1400)), rate=rate)
@@ -161,7 +214,7 @@ def test_long_rows_draw_a_binomial_count():
 
 
 def test_which_strategies_need_a_table():
-    assert [name for name in SHIPPED if not needs_ranks(name)] == ["uniform", "random_span"]
+    assert [name for name in SHIPPED if not needs_ranks(name)] == ["uniform", "random_span", "uniform_rate"]
 
 
 @pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf")])

@@ -1,5 +1,7 @@
 """Where the heads look and what they drop; parity with transformers' runs without dropout."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,6 +38,26 @@ def test_sequences_are_classified_by_their_first_token(head):
     module = head(8, 3, 0.1).eval()
     hidden_BSD = torch.randn(4, 5, 8)
     assert torch.equal(module(hidden_BSD), module(hidden_BSD[:, :1]))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name.endswith("_tiny")])
+def test_sequences_are_classified_by_the_mean_of_their_tokens(name):
+    """Padding counts for nothing, and one row alone gets the same answer."""
+    torch.manual_seed(0)
+    config = replace(MODELS.get(name), pool="mean")
+    model = config.classifier(3).eval()
+    ids_BS = torch.randint(5, config.vocab_size, (2, 12))
+    attention_BS = torch.ones(2, 12, dtype=torch.bool)
+    ids_BS[1, 7:], attention_BS[1, 7:] = config.pad_id if hasattr(config, "pad_id") else 0, False
+    with torch.no_grad():
+        logits_BC = model(ids_BS, attention_BS)
+        for row, length in ((0, 12), (1, 7)):
+            hidden_1SD = model.encoder(ids_BS[row : row + 1, :length])
+            expected_C = model.head(hidden_1SD.mean(1, keepdim=True))[0]
+            torch.testing.assert_close(logits_BC[row], expected_C, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(model(ids_BS[row : row + 1, :length])[0], expected_C)
+    assert not torch.allclose(model.head(hidden_1SD), logits_BC[1:])
+    assert config.token_classifier(3).pool == "cls"
 
 
 def test_tokens_are_classified_one_by_one():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from cmgems.config import Component
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models import ModelSource, load_model
+from cmgems.models import MODELS, ModelSource, load_model
 
 KMER3 = Component("kmer3")
 
@@ -34,6 +36,28 @@ def test_a_folder_brings_its_weights_config_and_tokenizer(source, tmp_path):
     assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
     for name, tensor in classifier.encoder.state_dict().items():
         assert torch.equal(tensor, state[f"encoder.{name}"])
+
+
+def test_the_pooling_is_saved_and_loaded_again(source, tmp_path):
+    source.save(tmp_path, source.masked_lm(), "masked_lm")
+    mean = ModelSource.of(Component(str(tmp_path)), None, pool="mean")
+    model = mean.with_head("classification", 2).eval()
+    (tmp_path / "ft").mkdir()
+    mean.save(tmp_path / "ft", model, "classification", ["a", "b"])
+    again, ids_BS = load_model(tmp_path / "ft"), torch.randint(5, 69, (3, 10))
+    assert again.config.pool == again.model.pool == "mean"
+    assert torch.equal(again.model(ids_BS), model(ids_BS))
+    assert ModelSource.of(Component(str(tmp_path / "ft")), None).config.pool == "mean"
+
+
+def test_an_option_that_a_model_does_not_have_is_refused(monkeypatch):
+    @dataclass(frozen=True)
+    class Plain:
+        vocab_size: int = 69
+
+    monkeypatch.setitem(MODELS._prototypes, "plain", Plain())
+    with pytest.raises(CmgemsError, match="no `pool` to choose in model plain; leave it out"):
+        ModelSource.of(Component("plain"), KMER3, pool="mean")
 
 
 def test_a_folder_takes_no_other_tokenizer_than_its_own(tmp_path):

@@ -14,7 +14,7 @@ from cmgems.pretraining.nodes import IdBatch, WindowNode, masked_stream
 class NoMasker:
     """Gives the ids as they are."""
 
-    def mask(self, ids_BS, samples_B, step):
+    def mask(self, ids_BS, samples_B, step, soft_BS):
         return ids_BS[0, 0]
 
 

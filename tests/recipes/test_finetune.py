@@ -45,7 +45,7 @@ def test_learns_and_scores_the_test_set(finished):
     assert scores["test_auc"] > 0.9
     assert set(scores) == {
         "train_sequences", "dev_sequences", "best_epoch", "sequences_cut", "sequences_skipped", "test_sequences",
-        "test_sequences_in_train",
+        "test_sequences_in_train", "test_sequences_novel",
         "classes_predicted", "test_accuracy", "test_macro_f1", "test_mcc", "test_auc",
     }  # fmt: skip
     assert (scores["test_sequences_in_train"], scores["classes_predicted"]) == (0, 2)
@@ -288,6 +288,22 @@ def test_from_a_pretrained_encoder(small_genome, small_labelled, tmp_path):
     ours, theirs = load_model(out).model.encoder, load_model(pretrained).model.encoder
     for name, tensor in theirs.state_dict().items():
         assert torch.allclose(ours.state_dict()[name], tensor, atol=1e-7)
+
+
+def test_the_mean_of_tokens_is_trained_saved_and_asked(small_labelled, tmp_path, capsys):
+    out, p = tmp_path / "run", tmp_path / "p.csv"
+    assert run(command(small_labelled, out, "pool=mean", "epochs=2")) == 0
+    assert load_model(out).config.pool == "mean"
+    assert summary(out)["test_auc"] > 0.9
+    (tmp_path / "s.fa").write_text(f">gc\n{'GCGCCGGGCC' * 6}\n>at\n{'ATTTAATTAA' * 3}\n")
+    assert run(["predict", str(out), str(tmp_path / "s.fa"), "-o", str(p)]) == 0
+    assert [row["label"] for row in csv.DictReader(p.open())] == ["1", "0"]
+    assert run(["export", str(out), "-o", str(tmp_path / "hf")]) == 2
+    assert "error: no Hugging Face format for the mean of tokens in " in capsys.readouterr().err
+    assert run(command(small_labelled, tmp_path / "bases", "pool=mean", "task=token_classification")) == 2
+    assert (
+        "error: `pool` has no meaning for classes of bases in command line (pool)" in capsys.readouterr().err
+    )
 
 
 def test_few_shot_without_a_dev_set_scores_the_last_epoch(small_labelled, tmp_path):

@@ -24,6 +24,11 @@ SCORES = {
     "token_classification": {"accuracy", "macro_f1", "mcc"},
 }
 
+WEIGHTS = {
+    "multi_label": ["task.positive_weights=balanced", "task.label_smoothing=0.1"],
+    "token_classification": ["task.class_weights=[1,3]", "task.label_smoothing=0.1"],
+}
+
 
 def cells(task, bases):
     """Labels that depend on the composition, or of a base on whether it is G or C."""
@@ -157,11 +162,13 @@ def test_stopped_in_an_epoch_and_resumed_is_the_same_to_the_bit(
 @pytest.mark.parametrize("task", SCORES)
 def test_few_rows_at_once_give_the_same_steps(task, data, tmp_path, monkeypatch, capsys):
     """As set, and where memory is short: a part counts for as much as it has labels."""
-    losses = {}
+    losses, weights = {}, WEIGHTS.get(task, [])
     for name, more in {"whole": [], "parts": ["compute.micro_batch=3"], "short": []}.items():
         if name == "short":
             monkeypatch.setattr(type(TASKS.get(task)), "loss", short_of_memory(type(TASKS.get(task)).loss))
-        assert run(command(task, data / task, tmp_path / name, "dropout=0", "max_steps=4", *more)) == 0
+        assert (
+            run(command(task, data / task, tmp_path / name, "dropout=0", "max_steps=4", *more, *weights)) == 0
+        )
         losses[name] = [record["loss"] for record in figures(tmp_path / name) if "loss" in record]
     assert "4 sequences at a time" in capsys.readouterr().err
     assert losses["parts"] == pytest.approx(losses["whole"], rel=1e-4)
@@ -259,6 +266,26 @@ def test_bad_rows_are_one_line_and_exit_2(task, split, row, message, tmp_path, c
         ("multi_label", "sequence,label\nACGTACGT,\n", "epochs=1", "no labels in "),
         ("token_classification", "sequence,label\nACGTACGT,00000000\n", "epochs=1", "one class only in "),
         ("regression", GOOD["regression"][0], "task.metric=mcc", "`metric` must be one of pearson"),
+        (
+            "token_classification",
+            GOOD["token_classification"][0],
+            "task.class_weights=[1,2,3]",
+            "3 weights for 2 classes in task.class_weights: train has 0, 1; give one for each",
+        ),
+        (
+            "token_classification",
+            GOOD["token_classification"][0],
+            "task.class_weights=even",
+            "`class_weights` must be one of balanced or a list, but is 'even'",
+        ),
+        ("multi_label", GOOD["multi_label"][0], "task.class_weights=balanced", "unknown key 'class_weights'"),
+        (
+            "multi_label",
+            GOOD["multi_label"][0],
+            "task.label_smoothing=2",
+            "`label_smoothing` must be in [0, 1)",
+        ),
+        ("regression", GOOD["regression"][0], "task.label_smoothing=0.1", "unknown key 'label_smoothing'"),
         ("regression", GOOD["regression"][0], "optim.lr=1e30", "the loss is not finite: "),
     ],
 )

@@ -55,8 +55,9 @@ def test_a_summary_with_keys_of_ones_own(folder):
     (folder / "summary.json").write_text(json.dumps({"mine": 1, "test_mcc": 0.5}))
     summary = RunReader(folder).summary
     assert [label(key) for key in summary] == ["mine", "test MCC"]
-    assert metric_key("mcc", clean=True) == "clean_test_mcc"
+    assert metric_key("mcc", "clean") == "clean_test_mcc"
     assert label("clean_test_macro_f1") == "clean test macro-F1"
+    assert label("novel_test_mcc") == "novel test MCC"
     assert [key for key in ("test_mcc", "clean_test_mine", "test_sequences", "steps") if is_metric(key)] == [
         "test_mcc",
         "clean_test_mine",

@@ -51,7 +51,7 @@ def test_losses_by_hand():
     expected = log_loss(labels, logits.double().softmax(-1))
     assert TASK.loss(logits, labels).item() == pytest.approx(expected)
 
-    task = TASKS.get("regression").fit(np.array([[1.0, 0], [5, 30]]))  # means 3 and 15, sd 2 and 15
+    task = TASKS.get("regression").fit(np.array([[1.0, 0], [5, 30]]), "ab")  # means 3 and 15, sd 2 and 15
     targets = torch.tensor([[1.0, 30], [3, 15]], dtype=torch.float64)  # -1, 1; 0, 0
     loss = task.loss(torch.tensor([[-1.0, 1], [0.5, 2]]), targets)
     assert loss.item() == pytest.approx((0.5**2 + 2**2) / 4)
@@ -72,7 +72,7 @@ def test_the_token_loss_counts_labelled_tokens_only():
 
 @pytest.mark.parametrize("name", ["classification", "multi_label", "token_classification", "regression"])
 def test_bf16_logits_give_a_float32_loss(name):
-    task = TASKS.get(name).fit(np.array([[0.0], [1.0]]))
+    task = TASKS.get(name).fit(np.array([0, 1] if "class" in name else [[0.0], [1.0]]), "ab")
     shape = (2, 3, 1) if name == "token_classification" else (2, 1)
     labels = torch.zeros(shape[:-1]).long() if "class" in name else torch.zeros(shape, dtype=torch.float64)
     assert task.loss(torch.randn(shape, dtype=torch.bfloat16), labels).dtype == torch.float32
@@ -112,7 +112,7 @@ def test_a_finished_model_answers_in_the_units_of_the_labels(name):
     torch.manual_seed(0)
     config = MODELS.get(name)
     model = build_model(config, "regression", 2).eval()
-    task = TASKS.get("regression").fit(TARGETS)
+    task = TASKS.get("regression").fit(TARGETS, "ab")
     ids_BS = torch.randint(5, config.vocab_size, (4, 12))
     with torch.no_grad():
         expected = task.predictions(model(ids_BS).numpy())
@@ -129,12 +129,13 @@ def test_a_finished_model_answers_in_the_units_of_the_labels(name):
 @pytest.mark.parametrize("model", [nn.Tanh(), nn.Linear(3, 5), nn.Linear(3, 2, bias=False)])
 def test_a_model_that_does_not_end_in_a_linear_layer_is_refused(model):
     with pytest.raises(CmgemsError, match="no linear layer at the end"):
-        TASKS.get("regression").fit(TARGETS).finish_training(model)
+        TASKS.get("regression").fit(TARGETS, "ab").finish_training(model)
 
 
 @pytest.mark.parametrize("name", ["classification", "multi_label", "token_classification"])
 def test_other_models_are_saved_as_they_are(name):
-    task, model = TASKS.get(name).fit(np.array([0, 1])), nn.Linear(3, 2)
+    targets = np.array([[0.0, 1.0]]) if name == "multi_label" else np.array([0, 1])
+    task, model = TASKS.get(name).fit(targets, "ab"), nn.Linear(3, 2)
     weight = model.weight.detach().clone()
     task.finish_training(model)
     assert torch.equal(model.weight, weight)

@@ -39,6 +39,24 @@ def test_without_leaks_or_without_anything_else_there_are_no_clean_scores(rows):
     assert not any(name.startswith("clean") for name in report)
 
 
+def test_novel_scores_leave_copies_and_twins_out():
+    train, dev, test = (
+        LabelledSet([np.array([2, 5, 3])] * len(bases), np.array(labels), ("0", "1"), bases=bases)
+        for bases, labels in (
+            (("ACGTTGCAAC", "ACCAGATTTT"), [0, 1]),
+            (("GGGGGTGGGG",), [0]),
+            (("GTTGCAACGT", "AGACCATTTT", "GGGGGAGGGG", "CATCATCATC", "TTGTCCGTAA"), [0, 1, 0, 1, 0]),
+        )
+    )
+    predictions = np.array([[0.9, 0.1], [0.1, 0.9], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
+    report = summarise_test(Classification(), train, test, predictions, dev)
+    assert (report["test_sequences_novel"], report["test_sequences_in_train"]) == (2, 0)
+    assert (report["test_accuracy"], report["novel_test_accuracy"]) == (0.8, 0.5)
+    assert "clean_test_mcc" not in report
+    without_dev = summarise_test(Classification(), train, test, predictions)
+    assert without_dev["test_sequences_novel"] == 3
+
+
 def test_collapse_is_noticed():
     test = labelled([[2, 7, 3], [2, 8, 3]], np.array([0, 1]))
     report = summarise_test(Classification(), TRAIN, test, np.array([[0.9, 0.1], [0.8, 0.2]]))

@@ -46,7 +46,7 @@ def pretrain(small_genome, out: Path, *overrides: str) -> list[str]:
     return [
         "run", "pretrain", "--config", "tiny", *small_genome.overrides(), "data.split.block_bp=2000", "steps=6",
         "validation.every=3", "validation.sequences=12", "checkpoint.every=3", "compute.threads=1",
-        "compute.device=cpu", "compute.precision=fp32", *overrides, "-o", str(out),
+        "data.reverse_complement=0.5", "compute.device=cpu", "compute.precision=fp32", *overrides, "-o", str(out),
     ]  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_two_processes_fine_tune_like_one_and_go_on(small_labelled, tmp_path, ta
         return [
             "run", "finetune", "--config", "tiny", f"data.dir={data}", f"task={task}", "batch_size=7", "dropout=0",
             "model.attention_dropout=0", "compute.device=cpu", "compute.precision=fp32", "compute.threads=1",
-            "checkpoint.every=10", "checkpoint.keep=99", "-o", str(out),
+            "task.class_weights=[1,3]", "checkpoint.every=10", "checkpoint.keep=99", "-o", str(out),
         ]  # fmt: skip
 
     def figures(out):

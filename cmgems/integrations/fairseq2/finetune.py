@@ -96,11 +96,11 @@ class LabelsUnit(TrainUnit[LabelledRows]):
         """Add the loss."""
         metric_bag.add("loss", Mean())
 
-    def process_batch(self, batch: LabelledRows, metric_bag: MetricBag) -> tuple[Tensor, int]:
-        """The loss summed over the labels, and how many there are; fairseq2 divides by those of the whole step."""
+    def process_batch(self, batch: LabelledRows, metric_bag: MetricBag) -> tuple[Tensor, Any]:
+        """The loss summed over the labels, and their weight; fairseq2 divides by that of the whole step."""
         logits: Tensor = self._model(batch.ids_BS, batch.attention_BS)
         if not batch.weight:  # no token of these rows has a label
-            return logits.sum() * 0, 0
+            return logits.sum() * 0, 0.0
         mean = self._task.loss(logits, batch.labels)
         metric_bag.get("loss", Mean).update(mean.detach(), weight=batch.weight)
         return mean * batch.weight, batch.weight
@@ -131,13 +131,15 @@ class FinetuneRecipe(Recipe):
         origin: Origin = model.origin
         limit, seed = origin.config.max_positions, config.common.seed
         train, dev = dataset.read(tokenizer.own, limit, seed, context.output_dir / SKIPPED)
-        task = settings.task.build(tasks.TASKS).fit(train.targets)
+        task = settings.task.build(tasks.TASKS).fit(train.targets, train.names)
         check_labels(origin, task, len(train.names))
 
         trained = context.get_data_parallel_model()
         parts = config.trainer.grad_accumulation.num_batches
         beginning = Beginning(settings, seed)
-        reader = LabelledReader(train, settings.sequences, parts, tokenizer.own, limit, beginning, gangs)
+        reader = LabelledReader(
+            train, task, settings.sequences, parts, tokenizer.own, limit, beginning, gangs
+        )
         units: list[EvalUnit[Any]] = []
         readers: list[DataReader[Any]] = []
         if dev is not None:

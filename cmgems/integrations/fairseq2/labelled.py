@@ -27,7 +27,7 @@ from cmgems.data import LabelledConfig, LabelledSet, data_notes, draw_shots, lab
 from cmgems.errors import CmgemsError
 from cmgems.integrations.fairseq2.beginning import Beginning
 from cmgems.integrations.fairseq2.fixed_mask import Once
-from cmgems.tasks import TASKS, Task, loss_weight, predict_logits
+from cmgems.tasks import TASKS, Task, predict_logits
 from cmgems.tokenization import Tokenizer
 from cmgems.training import Compute
 
@@ -109,13 +109,13 @@ class LabelledRows(SupportsDeviceTransfer):
         ids_BS: int64 token ids.
         attention_BS: bool, False on padding.
         labels: As ``labelled_batches`` gives them.
-        weight: Labels that the loss is the mean of.
+        weight: What the loss is divided by.
     """
 
     ids_BS: Tensor
     attention_BS: Tensor
     labels: Tensor
-    weight: int
+    weight: float
 
     def to(self, device: Device, *, non_blocking: bool = False) -> None:
         """Move the tensors to ``device``, in place."""
@@ -128,6 +128,7 @@ class LabelledReader(DataReader[LabelledRows]):
 
     Args:
         train: The set.
+        task: Knows how much a batch counts.
         sequences: Of a step, over all processes.
         parts: Into how many batches this process' share of a step is cut.
         tokenizer: For padding.
@@ -142,6 +143,7 @@ class LabelledReader(DataReader[LabelledRows]):
     def __init__(
         self,
         train: LabelledSet,
+        task: Task,
         sequences: int,
         parts: int,
         tokenizer: Tokenizer,
@@ -149,7 +151,7 @@ class LabelledReader(DataReader[LabelledRows]):
         beginning: Beginning,
         gangs: Gangs,
     ) -> None:
-        self._train, self._sequences, self._parts = train, sequences, parts
+        self._train, self._task, self._sequences, self._parts = train, task, sequences, parts
         self._tokenizer, self._max_positions = tokenizer, max_positions
         self._beginning, self._dp = beginning, gangs.dp
         shares = parts * self._dp.size
@@ -186,7 +188,8 @@ class LabelledReader(DataReader[LabelledRows]):
 
     def _rows(self, ids_BS: np.ndarray, labels: np.ndarray) -> LabelledRows:
         ids = torch.from_numpy(ids_BS).long()
-        return LabelledRows(ids, ids != self._tokenizer.pad_id, torch.from_numpy(labels), loss_weight(labels))
+        weight = self._task.loss_weight(labels)
+        return LabelledRows(ids, ids != self._tokenizer.pad_id, torch.from_numpy(labels), weight)
 
     def reset(self) -> None:
         """Go to the beginning of the epoch."""

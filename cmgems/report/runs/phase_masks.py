@@ -77,10 +77,10 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     tokenizer, model = source.tokenizer, source.config
     data = PretrainingData(sections.data, tokenizer, model.max_positions, sections.seed)
     masker = Masker(sections.masking, tokenizer, sections.steps, sections.seed)
-    windows = list(data.sample_ids(SAMPLE_TOKENS))
+    windows = list(data.sample(SAMPLE_TOKENS, data.soft_mask(masker)))
     if sections.masking.target_rate is not None:
-        masker.calibrate(windows)
-    known = np.concatenate([ids_BS[np.isin(ids_BS, tokenizer.known_ids)] for ids_BS in windows])
+        masker.calibrate(window.ids_BS for window in windows)
+    known = np.concatenate([w.ids_BS[np.isin(w.ids_BS, tokenizer.known_ids)] for w in windows])
     npmi_V = token_npmi(table, tokenizer)
 
     def measured(label: str, number: int, ids_M: npt.NDArray[np.int32]) -> PhaseMask:
@@ -94,31 +94,33 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
         )
 
     found = [measured("all tokens", -1, known)]
-    for label, number, strategy in _phase_strategies(run, masker):
+    for label, number, strategy, rate in _phase_strategies(run, masker):
         name = strategies(run)[number]
-        rate = masker.rate(name, strategy)
         hidden, first = [], 0
-        for ids_BS in windows:
+        for window in windows:
             batch = mask_batch(
-                ids_BS,
-                np.arange(first, first + len(ids_BS), dtype=np.uint64),
+                window.ids_BS,
+                np.arange(first, first + len(window.ids_BS), dtype=np.uint64),
                 tokenizer,
                 masker.token_ranks_V,
                 (name, strategy),
                 rate=rate,
                 seed=sections.seed,
                 rank_by=sections.masking.rank_by,
+                soft_BS=window.soft_BS,
+                soft_mask=sections.masking.soft_mask,
             )
             hidden.append(batch.labels_M)
-            first += len(ids_BS)
+            first += len(window.ids_BS)
         found.append(measured(label, number, np.concatenate(hidden)))
     return found
 
 
-def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, Strategy]]:
-    """(label, number of the strategy, strategy) at the first logged step of each, and at the last if it changed."""
+def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, Strategy, float]]:
+    """(label, number of the strategy, strategy, nominal rate) at the first logged step of each, and at the last if
+    either changed."""
     taken = [step for step, _ in switches(run)]
-    found: list[tuple[str, int, Strategy]] = []
+    found: list[tuple[str, int, Strategy, float]] = []
     for number, name in enumerate(strategies(run)):
         steps = [step for step, logged in run.texts("strategy") if logged == name]
         ends = []
@@ -126,11 +128,13 @@ def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, St
             switched = max((at for at in taken if at < step), default=None)
             masker.state = CurriculumState(switched_at=switched)
             chosen, strategy = masker.strategy(step - 1)
-            ends.append(strategy if chosen == name else STRATEGIES.get(name))
+            strategy = strategy if chosen == name else STRATEGIES.get(name)
+            ends.append((strategy, masker.rate(name, strategy, step - 1)))
         if ends[0] == ends[1]:
-            found.append((name, number, ends[0]))
+            found.append((name, number, *ends[0]))
         else:
             found += [
-                (f"{name} at step {s:,}", number, e) for s, e in zip((steps[0], steps[-1]), ends, strict=True)
+                (f"{name} at step {s:,}", number, *e)
+                for s, e in zip((steps[0], steps[-1]), ends, strict=True)
             ]
     return found

@@ -33,6 +33,8 @@ SETTINGS = {
     "peak learning rate": "optim.lr",
     "nominal masking rate": "masking.rate",
     "target masking rate": "masking.target_rate",
+    "masking rate schedule": "masking.rate_schedule",
+    "masking of soft-masked bases": "masking.soft_mask",
     "seed": "seed",
 }
 

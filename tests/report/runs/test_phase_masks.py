@@ -60,6 +60,19 @@ def test_a_target_rate_is_met(logged):
         assert mask.share == pytest.approx(0.25, abs=0.02)
 
 
+def test_a_strategy_whose_rate_changes_is_measured_at_both_ends(logged):
+    masking = {**logged.config["masking"], "curriculum": "random_span", "rate_schedule": "linear"}
+    scheduled = dataclasses.replace(
+        logged,
+        config={**logged.config, "masking": masking},
+        records=[{"step": step, "strategy": "random_span"} for step in (1, 10, 20)],
+    )
+    sections = load_sections(scheduled)
+    _, first, last = sample_masks(scheduled, sections, load_table(sections))
+    assert (first.label, last.label) == ("random_span at step 1", "random_span at step 20")
+    assert first.share > 1.7 * last.share
+
+
 def test_npmi_of_tokens(small_genome, small_bpe):
     table = PMITable.load(small_genome.table)
     tokenizer = TOKENIZERS.build("kmer6")
