@@ -64,25 +64,25 @@ def yardstick_table(results: Results) -> tuple[list[str], Cells]:
     found = results.lines()
     if not any(line.baselines() for line in found):
         return [], []
+    few = any(line.shots is not None for line in found)
     header = [
         "dataset",
-        "metric",
+        *(["shots"] if few else []),
         "model",
         "baseline",
         "novel",
         "model, novel",
         "baseline, novel",
-        "best baseline",
     ]
     rows = []
     for line in found:
-        row = [line.title, METRICS.get(line.metric, line.metric)]
-        row += [mean_and_sd(line.score(line.metric)), mean_and_sd(line.baseline_score(line.metric))]
+        row = [line.dataset, *([str(line.shots or "all")] if few else [])]
+        row += [mean_and_sd(score(line.metric)) for score in (line.score, line.baseline_score)]
         novel = sorted({record.summary[NOVEL] for record in line.records if NOVEL in record.summary})
         row.append(" to ".join(map(str, dict.fromkeys(novel[:1] + novel[-1:]))) or "–")
         row += [mean_and_sd(score(line.metric, "novel")) for score in (line.score, line.baseline_score)]
-        rows.append([*row, line.baseline_title])
-    return header, rows
+        rows.append([*row, METRICS.get(line.metric, line.metric), line.baseline_title])
+    return [*header, "metric", "best baseline"], rows
 
 
 def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[str], Cells]:
@@ -211,7 +211,7 @@ def show(results: Results) -> None:
     header, rows = score_table(results)
     scores = [name for name in header if name != "remarks"], [row[:-1] for row in rows]
     header, rows = yardstick_table(results)
-    beside = [*header[:1], *header[2:-1]], [[row[0], *row[2:-1]] for row in rows]
+    beside = [name.replace(", ", ",\n") for name in header[:-2]], [row[:-2] for row in rows]
     for header, rows in (scores, beside, published_table(results, SHOWN)):
         if rows:
             table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
@@ -221,6 +221,7 @@ def show(results: Results) -> None:
                 table.add_row(*(escape(cell.replace(" ± ", "±")) for cell in row))
             console.print(table, "")
     remarks = [f"{line.title}: {line.remarks}" for line in results.lines() if line.remarks]
-    remarks += [f"{row[0]}: best baseline: {row[-1]}" for row in yardstick_table(results)[1] if row[-1]]
+    titles = [(line.title, line.baseline_title) for line in results.lines()]
+    remarks += [f"{title}: best baseline: {which}" for title, which in titles if which]
     for note in [*remarks, *notes(results)]:
         print(note)
