@@ -12,8 +12,8 @@ import numpy.typing as npt
 from cmgems.genome.alphabet import decode
 from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
 from cmgems.masking.batch import STRATEGIES
-from cmgems.masking.ranks import RankBy
-from cmgems.masking.stats import HIDDEN, PARTLY, base_states, rank_tenths
+from cmgems.masking.ranks import RankBy, rank_tenths
+from cmgems.masking.stats import HIDDEN, PARTLY, base_states
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial
 from cmgems.pmi import PMITable

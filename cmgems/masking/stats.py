@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial
 from cmgems.pmi import PMITable
@@ -20,7 +20,6 @@ from cmgems.tokenization import Tokenizer
 
 # States of a base.
 VISIBLE, PARTLY, HIDDEN = 0, 1, 2
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,6 @@ class MaskStats:
     positions_covered: int
     mean_rank: float | None
     histogram: tuple[float, ...] | None
-
-
-def rank_tenths(ranks: npt.NDArray[np.int32], kmers: int) -> npt.NDArray[np.int64]:
-    """The tenth of the ranking, 0 = best, that each rank (1 to ``kmers``) falls into; shape as ``ranks``."""
-    return np.minimum((ranks.astype(np.int64) - 1) * BINS // kmers, BINS - 1)
 
 
 def base_states(
@@ -163,7 +157,7 @@ def mask_stats(
     if token_ranks_V is not None and masked:
         ranks_M = token_ranks_V[batch.ids_BS[mask_BS]]
         mean_rank = float(ranks_M.mean())
-        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=BINS)
+        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=TENTHS)
         histogram = tuple((counts / masked).tolist())
     return MaskStats(
         strategy=name,
