@@ -27,6 +27,8 @@ TRIED = 16
 # can, every near copy has some whole.
 WORD_LENGTHS = ((30, 4), (50, 6), (2_000, 8))
 LONG_WORD = 11
+# Of the words that stand for all a few more may be spoilt by chance; one in twenty is whole where edits lie at random.
+MARGIN, LEAST = 1.1, 0.05
 HASH = np.uint32(2_654_435_769)  # Knuth's multiplicative hash: 2^32 / golden ratio, odd
 
 Rows = npt.NDArray[np.bool_]
@@ -88,12 +90,13 @@ def _search(rows: Sequence[str], opposite: Sequence[str], others: Sequence[str],
     by_word = np.argsort(numbers_W, kind="stable")
     holders = rows_W[by_word]
     holder_ends = np.searchsorted(numbers_W[by_word], np.arange(4**k + 1))
+    spoilt, least = (k, 0.0) if share == 1 else (k * share * MARGIN, LEAST)
     for strand in (rows, opposite):
         mine = PackedRows.of(strand)
         own_W, own_rows_W = _words(strand, k, share)
         word_ends = np.searchsorted(own_rows_W, np.arange(len(mine) + 1))
         have_near_copy(
-            mine.codes_T, mine.ends, own_W, word_ends, k,
+            mine.codes_T, mine.ends, own_W, word_ends, spoilt, least,
             packed.codes_T, packed.ends, holders, holder_ends, LONGEST_LIST, TRIED, SHARE, found_N,
         )  # fmt: skip
 
