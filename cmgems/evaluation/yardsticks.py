@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cmgems.config import Component, contents
-from cmgems.data import LabelledConfig, LabelledSet, draw_shots
+from cmgems.data import LabelledConfig, draw_shots, read_splits
 from cmgems.errors import DataError
 from cmgems.files import is_there
 from cmgems.tasks import TASKS, Task
-from cmgems.yardsticks import Audit, Examples, ExampleSet, audit, read_audit, read_examples, write_audit
+from cmgems.tokenization import KmerTokenizer
+from cmgems.yardsticks import Audit, Examples, ExampleSet, audit, read_audit, write_audit
 
-NO_TOKENS = np.empty(0, np.int32)
+# Rows are read as the run reads them; of their tokens nothing is used.
+SHORTEST_TOKENS = KmerTokenizer(3)
 
 
 def kept_audit(path: Path, config: Any) -> Audit | None:
@@ -58,6 +59,7 @@ def _about(data: LabelledConfig, task: Task, seed: int) -> dict[str, Any]:
         "labels": data.labels,
         "window": data.window,
         "invalid": data.invalid,
+        "dev_share": data.dev_share,
         "shots": data.shots,
         "draw": data.draw,
         "seed": drawn_by,
@@ -70,12 +72,8 @@ def _about(data: LabelledConfig, task: Task, seed: int) -> dict[str, Any]:
 
 def _examples(data: LabelledConfig, task: Task, seed: int) -> ExampleSet:
     """What a run with these settings trains, chooses and tests on."""
-    whole = read_examples(data.dir, task.labels, data.columns(), data.unusable_rows())
-    if data.shots is None:
-        return whole
-    train, test = (
-        LabelledSet([NO_TOKENS] * len(split), split.labels, whole.names, bases=split.bases)
-        for split in (whole.splits["train"], whole.splits["test"])
-    )
-    drawn = draw_shots(data, train, test, seed)
-    return ExampleSet({"train": Examples.of(drawn), "test": whole.splits["test"]}, whole.names)
+    splits = read_splits(data, SHORTEST_TOKENS, sys.maxsize, task.labels)
+    drawn = draw_shots(data, splits["train"], splits["test"], seed)
+    chosen_on = {"dev": splits["dev"]} if "dev" in splits and data.shots is None else {}
+    found = {"train": drawn, **chosen_on, "test": splits["test"]}
+    return ExampleSet({name: Examples.of(split) for name, split in found.items()}, drawn.names)

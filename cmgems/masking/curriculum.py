@@ -69,6 +69,10 @@ class _Curricula(Registry[Curriculum]):
             return Fixed(name)
         return super().get(name, where)
 
+    def summary(self, name: str) -> str:
+        """See ``Registry.summary``."""
+        return super().summary(name) if name in super().names() else STRATEGIES.summary(name)
+
     def names(self) -> list[str]:
         """See ``Registry.names``."""
         return sorted({*super().names(), *STRATEGIES.names()})
@@ -285,7 +289,7 @@ class LossWeightedCurriculum(_KeepsHistory):
 @CURRICULA.register("annealed")
 @dataclass(frozen=True)
 class AnnealedCurriculum(_KeepsHistory):
-    """Lowers the temperature of `annealed` masking from ``hot`` to ``cold`` ranks along a pacing function.
+    """Lowers the temperature of `annealed` masking from `hot` to `cold` ranks along a pacing function.
 
     The temperature falls geometrically, since only its ratio to the ranks matters.
 

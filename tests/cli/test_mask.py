@@ -122,10 +122,28 @@ def test_a_rate_leaves_out_strategies_that_have_their_own(cmgems, fasta, option)
     assert f"`{option[2:].replace('-', '_')}` says nothing about masking strategy 'uniform_rate'" in err
 
 
-@pytest.mark.parametrize("command", ["preview", "stats"])
-def test_a_strategy_of_a_plugin(cmgems, fasta, monkeypatch, command):
+@pytest.fixture
+def forgotten(monkeypatch):
+    """What a plugin registers in a test is gone after it."""
     monkeypatch.setattr(STRATEGIES, "_prototypes", dict(STRATEGIES._prototypes))
     monkeypatch.setattr(plugins, "_loaded", set(plugins._loaded))
+
+
+def test_ls(cmgems, forgotten):
+    code, out, err = cmgems("mask", "ls", "--plugin", PLUGIN)
+    assert (code, err) == (0, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    schedules = lines.index("masking.rate_schedule:")
+    ways, rates = lines[1:schedules], lines[schedules + 1 :]
+    assert lines[0] == "masking.curriculum:"
+    assert {line.split()[0] for line in ways} >= {"cm_gems", "genemask", "random_mask", "every_other"}
+    assert any(line.startswith("uniform Single tokens at random") for line in ways)
+    assert "every_other Masks half of the tokens." in ways
+    assert [line.split()[0] for line in rates] == ["constant", "cosine", "linear"]
+
+
+@pytest.mark.parametrize("command", ["preview", "stats"])
+def test_a_strategy_of_a_plugin(cmgems, fasta, forgotten, command):
     code, out, err = cmgems("mask", command, fasta, "--plugin", PLUGIN, "--strategy", "every_other")
     assert (code, err) == (0, "")  # it reads no ranks: no table
     assert "every_other" in out
