@@ -30,10 +30,12 @@ class Config(EvaluationConfig):
     Attributes:
         model: A run, checkpoint or model folder, or a registered model, to start from random weights.
         tokenizer: That of a registered model; beside a folder it must be the folder's own.
+        yardsticks: Score baselines that need no model on the same rows, see `cmgems labels audit`.
     """
 
     model: Component = component(MODELS, "logo", or_folder=True, content=model_content)
     tokenizer: Component | None = component(TOKENIZERS, "kmer6", owner="model")
+    yardsticks: bool = True
 
 
 def main(config: Config, out: Path) -> None:
@@ -58,7 +60,7 @@ def main(config: Config, out: Path) -> None:
             tuple(evaluation.records(runs)),
         )
 
-    busy = evaluation.run(runs, model, after=lambda: write(results(), out))
+    busy = evaluation.run(runs, model, after=lambda: write(results(), out), audits=config.yardsticks)
     found = results()
     write(found, out)
     show(found)

@@ -109,6 +109,21 @@ def sequences_csv(random: Random) -> Made:
     return _table(["name", "sequence"], rows, ",", random), len(rows)
 
 
+def variants_csv(random: Random) -> Made:
+    rows = [
+        [
+            random.choice(("1", "chr2", "X")),
+            str(random.randint(1, 10**6)),
+            bases(random, 1, 4),
+            ",".join(bases(random, 1, 3) for _ in range(random.randint(1, 2))),
+            random.choice(("1", "0", "", "a note, and more")),
+        ]
+        for _ in range(random.randint(1, 8))
+    ]
+    header = random.choice((["chrom", "pos", "ref", "alt"], ["Chr", "Position", "Reference", "Alternate"]))
+    return _table([*header, "label"], rows, random.choice(",\t"), random), len(rows)
+
+
 def vcf(random: Random) -> Made:
     lines = ["##fileformat=VCFv4.2"]
     lines += random.sample(

@@ -128,6 +128,12 @@ def _read_vcf(path: Path) -> int:
     return len(list(read_vcf(path)))
 
 
+def _read_variants(path: Path) -> int:
+    from cmgems.inference.variant_table import read_variants
+
+    return len(list(read_variants(path)))
+
+
 def _count_vcf(data: bytes) -> int:
     return sum(not line.startswith(b"#") for line in _filled(data))
 
@@ -248,6 +254,7 @@ WORDS = {
     "CSV": (b"sequence", b"label", b"name", b",,", b'""', b"\n,", b"ACGT,1"),
     "TSV": (b"sequence\tlabel\n", b"\t\t", b"ACG CGT", b'"\t'),
     "VCF": (b"#CHROM\tPOS", b"##INFO=<ID=", b"<DEL>", b"*", b"]1:5]A", b"\t.\t"),
+    "variants": (b"chrom,pos,ref,alt", b"pos", b",,", b'""', b"\n#", b",.,", b"<DEL>"),
     "BED": (b"track name=x\n", b"browser\t", b"\t+", b"\t0\t", b"#"),
     "PMI": (b"kmer,", b"-inf", b"AAA,", b"ACGT", b",64"),
     "YAML": (
@@ -265,10 +272,12 @@ _ALL = [
            ("cmgems.data.columns", "cmgems.data.label_files", *TEXT)),
     Reader("labels JSON lines", ".jsonl", made.labels_jsonl, _read_labels, _count_lines, WORDS["JSON"],
            code=("cmgems.data.columns", "cmgems.data.label_files", *TEXT)),
-    Reader("sequences CSV", ".csv", made.sequences_csv, _read_sequences, _count_sequences, WORDS["CSV"], 0.14,
+    Reader("sequences CSV", ".csv", made.sequences_csv, _read_sequences, _count_sequences, WORDS["CSV"], 0.12,
            ("cmgems.inference.sequences", *TEXT)),
     Reader("VCF", ".vcf", made.vcf, _read_vcf, _count_vcf, WORDS["VCF"], 0.03,
            ("cmgems.inference.vcf", "vcfpy", *TEXT)),
+    Reader("variants CSV", ".csv", made.variants_csv, _read_variants, _count_rows, WORDS["variants"],
+           code=("cmgems.inference.variant_table", *TEXT)),
     Reader("BED", ".bed", made.bed, _read_bed, _count_bed, WORDS["BED"], 0.1,
            ("cmgems.inference.bed", "bx.intervals.io", *TEXT)),
     Reader("PMI CSV", ".csv", made.pmi_csv, _read_pmi, _count_rows, WORDS["PMI"], 0.03, (*TABLE, *TEXT)),

@@ -26,6 +26,15 @@ def audit(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="JSON file to write.")
     ] = None,
     task: Annotated[TaskName, typer.Option("--task", help="What the labels are.")] = TaskName.classification,
+    store: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Genome store that the rows are intervals of.")
+    ] = None,
+    aliases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table of other names of its contigs.")
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(metavar="BP", help="Widen or cut intervals to this around their middle.")
+    ] = None,
     sequence: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the bases.")] = "sequence",
     label: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Column of the labels [default: label].")
@@ -46,13 +55,15 @@ def audit(
     import json
 
     from cmgems.data.columns import Columns
+    from cmgems.data.intervals import open_intervals
     from cmgems.reading import Invalid
     from cmgems.reading.records import skipped_path
     from cmgems.tasks import TASKS
     from cmgems.yardsticks import audit_folder, audit_values, write_audit
     from cmgems.yardsticks.table import show_audit
 
-    columns = Columns(sequence, tuple(label or ["label"]), ("--sequence", "--label"))
+    intervals = open_intervals(store, aliases, window)
+    columns = Columns(sequence, tuple(label or ["label"]), ("--sequence", "--label"), intervals)
     invalid = Invalid("--skip-invalid", skip_invalid)
     found = audit_folder(folder, TASKS.get(task.value), columns, invalid)
     if out is not None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from textwrap import shorten
 
-from cmgems.data.intervals import Intervals, are_intervals
-from cmgems.errors import DataError
+from cmgems.data.intervals import CONTIG, END, START, STRAND, Intervals, are_intervals
+from cmgems.errors import DataError, few
 from cmgems.genome.letters import bases_of, foreign_letter
 from cmgems.reading import Invalid, Table
 
 LABEL_NAMES = ("label", "labels", "target", "targets", "class", "y", "category")
-OTHER_NAMES = ("", "id", "name", "index", "chrom", "chr", "region", "start", "end", "strand", "split", "task")
+OTHER_NAMES = ("", "id", "name", "index", "split", "task", *CONTIG, *START, *END, *STRAND)
+ANY = "*"  # in the name of a label column: any text
 LEAST_BASES = 6  # a shorter word of these letters may be anything
 
 
@@ -22,7 +25,7 @@ class Columns:
 
     Attributes:
         sequence: Holds the bases.
-        labels: Hold the labels.
+        labels: Hold the labels. A name with ``*`` is a pattern; ``spelt_out`` says which columns it stands for.
         options: How a user names the two, for messages.
         intervals: Where the bases come from, if a row names an interval of a genome; ``sequence`` is not used then.
     """
@@ -31,6 +34,38 @@ class Columns:
     labels: tuple[str, ...] = ("label",)
     options: tuple[str, str] = ("data.sequence", "data.labels")
     intervals: Intervals | None = None
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether a label column is given by a pattern."""
+        return any(ANY in name for name in self.labels)
+
+    def spelt_out(self, table: Table) -> Columns:
+        """The same with the columns of a table in place of patterns: ``*`` alone stands for all that may hold labels.
+
+        Those are all but the sequence's and those that are named in ``OTHER_NAMES``. A name that a column has to the
+        letter is no pattern.
+
+        Raises:
+            DataError: if there is no such column.
+        """
+        found = dict.fromkeys(label for name in self.labels for label in self._meant(table, name))
+        return replace(self, labels=tuple(found))
+
+    def _meant(self, table: Table, name: str) -> Iterator[str]:
+        """The label columns that a name or pattern stands for."""
+        if ANY not in name or name in table.header:
+            yield name
+            return
+        pattern = re.compile(re.escape(name).replace(re.escape(ANY), ".*"), re.IGNORECASE)
+        no_labels = (self.sequence.lower(), *OTHER_NAMES)
+        others = [label for label in table.header if label.lower().removeprefix("#") not in no_labels]
+        found = [label for label in others if pattern.fullmatch(label)]
+        if not found:
+            why = f"no column is called {name}" + (f"; labels may be in {few(others)}" if others else "")
+            fix = f"name them in {self.options[1]}"
+            raise DataError("no label columns", where=table.where, why=why, fix=fix)
+        yield from found
 
     def find(self, table: Table) -> list[int]:
         """The indices of the columns that say what the bases are, and of the labels'.
@@ -83,10 +118,11 @@ class Columns:
             fix = f"write the names of the columns above it: {','.join((self.sequence, *self.labels))}"
             return DataError("no header", where=table.where, why="the first line is a row", fix=fix)
         likely = self._likely(table, [self.sequence in names, any(name in names for name in self.labels)])
+        shown = shorten(", ".join(map(repr, names)), 80, placeholder=" ...")
         return DataError(
             "columns missing",
             where=table.where,
-            why=f"no {', '.join(map(repr, names))}; it has {', '.join(header)[:60]}",
+            why=f"no {shown}; it has {', '.join(header)[:60]}",
             fix="rename them, or say which they are: " + " ".join(likely),
         )
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.data.kernels import have_near_copy
-from cmgems.data.words import PackedRows, Words
+from cmgems.data.words import PackedRows, in_parts
 from cmgems.genome import alphabet
 
 SHARE = 0.1
@@ -30,6 +30,7 @@ LONG_WORD = 11
 HASH = np.uint32(2_654_435_769)  # Knuth's multiplicative hash: 2^32 / golden ratio, odd
 
 Rows = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,27 +84,26 @@ def _search(rows: Sequence[str], opposite: Sequence[str], others: Sequence[str],
     typical = int(np.median(packed.lengths))
     k = next((k for length, k in WORD_LENGTHS if typical <= length), LONG_WORD)
     share = min(1.0, WORDS_A_ROW / max(typical, 1))
-    theirs = _words(packed, k, share)
-    by_word = np.argsort(theirs.numbers_W, kind="stable")
-    holders = theirs.rows_W[by_word]
-    holder_ends = np.searchsorted(theirs.numbers_W[by_word], np.arange(4**k + 1))
+    numbers_W, rows_W = _words(others, k, share)
+    by_word = np.argsort(numbers_W, kind="stable")
+    holders = rows_W[by_word]
+    holder_ends = np.searchsorted(numbers_W[by_word], np.arange(4**k + 1))
     for strand in (rows, opposite):
         mine = PackedRows.of(strand)
-        own = _words(mine, k, share)
-        word_ends = np.searchsorted(own.rows_W, np.arange(len(mine) + 1))
+        own_W, own_rows_W = _words(strand, k, share)
+        word_ends = np.searchsorted(own_rows_W, np.arange(len(mine) + 1))
         have_near_copy(
-            mine.codes_T, mine.ends, own.numbers_W, word_ends, k,
+            mine.codes_T, mine.ends, own_W, word_ends, k,
             packed.codes_T, packed.ends, holders, holder_ends, LONGEST_LIST, TRIED, SHARE, found_N,
         )  # fmt: skip
 
 
-def _words(packed: PackedRows, k: int, share: float) -> Words:
-    """The different words of each row, ordered by row, as far as the hash of a word is below ``share``."""
-    numbers, rows, _ = packed.words(k)
-    if share < 1:
+def _words(bases: Sequence[str], k: int, share: float) -> tuple[Numbers, Numbers]:
+    """The different words of each row, ordered by row, and their rows, as far as a word's hash is below ``share``."""
+    found = [np.empty(0, np.int64)]
+    for first, part in in_parts(bases):
+        numbers, rows, _ = part.words(k)
         kept = numbers.astype(np.uint32) * HASH < share * 2**32
-        numbers, rows = numbers[kept], rows[kept]
-    pairs = np.unique(rows.astype(np.int64) << 32 | numbers)
-    return Words(
-        (pairs & (2**32 - 1)).astype(np.int32), (pairs >> 32).astype(np.int32), np.empty(0, np.int32)
-    )
+        found.append(np.unique((rows[kept].astype(np.int64) + first) << 32 | numbers[kept]))
+    pairs = np.concatenate(found)
+    return (pairs & (2**32 - 1)).astype(np.int32), (pairs >> 32).astype(np.int32)

@@ -22,7 +22,7 @@ from cmgems.data.layouts import (
     find_layout,
     is_table,
 )
-from cmgems.errors import DataError, RecordError
+from cmgems.errors import DataError, RecordError, few
 from cmgems.files import sha256_of, write_text
 from cmgems.genome import read_fasta
 from cmgems.reading import Invalid, Record, read_lines
@@ -95,7 +95,7 @@ class RowReader:
 
     def _records(self, path: Path) -> Iterator[Record]:
         if len(self.columns.labels) > 1 and not is_table(path):
-            why = f"{', '.join(self.columns.labels)} are wanted"
+            why = f"{few(list(self.columns.labels))} are wanted"
             raise DataError("one label a sequence", where=path, why=why, fix="name one, or give a table")
         if path.is_dir():
             yield from self._of_classes(path)
@@ -154,6 +154,18 @@ class RowReader:
         row = Row(path, record.where, self.columns.bases(source, record.where), tuple(labels))
         self.check(row)
         return row
+
+
+def spelt_out(columns: Columns, layout: Layout) -> Columns:
+    """``columns`` with those of the training set in place of patterns, which its tables alone can have.
+
+    Raises:
+        DataError: if a pattern stands for none.
+    """
+    path = layout.one_file or layout.files.get("train")
+    if not columns.has_patterns or path is None or not is_table(path):
+        return columns
+    return columns.spelt_out(open_rows(path))
 
 
 def labels_content(folder: Path) -> dict[str, str]:

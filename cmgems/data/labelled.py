@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -13,16 +13,18 @@ from cmgems.config import input_path
 from cmgems.data.columns import Columns
 from cmgems.data.encoder import End, RowEncoder
 from cmgems.data.intervals import check_intervals, open_intervals
-from cmgems.data.label_files import Row, RowReader, labels_content
+from cmgems.data.label_files import Row, RowReader, labels_content, spelt_out
 from cmgems.data.labels import LabelKind, Labels, OneClass, encode_labels
 from cmgems.data.layouts import find_layout
-from cmgems.errors import CmgemsError
+from cmgems.errors import CmgemsError, DataError
 from cmgems.files import sha256_of
 from cmgems.genome import alphabet, store_content
 from cmgems.genome.letters import check_sequence
 from cmgems.masking.random import turned_rows
 from cmgems.reading import Invalid
 from cmgems.tokenization import IGNORE, Tokenizer, TokenMap
+
+DEV_KEY = 0xDE5  # of the random numbers that draw a dev set
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,14 @@ class LabelledConfig:
         window: Intervals are widened or cut to this many bp around their middle; None for as they are.
         sequence: Column that holds the bases.
         labels: Columns that hold the labels. A class has one column; quantities, and labels as 0 and 1, have one each.
+            In a name `*` is any text: `ctcf_*`, or `*` for all columns but the sequence's, `id`, `split` and such.
         invalid: What to do about a row that cannot be used: `stop`, or `skip` it and name it in the run's skipped.csv.
         shots: Keep this many training examples of each class, drawn by the run's seed, and leave the dev set unused;
             None for all.
         draw: Which of the draws of ``shots`` that the training file holds one after the other, from 0; None to draw
             by the seed.
+        dev_share: Where there is no dev set, this share of the training rows becomes it, the same rows for every seed;
+            None to do without. Not with ``shots``.
         max_tokens: Rows longer than this are cut, with a warning; None for as many as the model takes.
         cut: The end of a sequence at which its row is cut.
         reverse_complement: Probability with which a training row is read on the other strand, drawn anew in each epoch.
@@ -57,6 +62,7 @@ class LabelledConfig:
     invalid: Literal["stop", "skip"] = "stop"
     shots: int | None = None
     draw: int | None = None
+    dev_share: float | None = None
     max_tokens: int | None = None
     cut: End = "end"
     reverse_complement: float = 0.0
@@ -68,6 +74,8 @@ class LabelledConfig:
             raise CmgemsError(f"`shots` must be 1 or more, but is {self.shots}")
         if self.draw is not None and (self.draw < 0 or self.shots is None):
             raise CmgemsError("`draw` must be 0 or more, and needs shots: the rows of a class in one draw")
+        if self.dev_share is not None and not 0 < self.dev_share < 1:
+            raise CmgemsError(f"`dev_share` must be between 0 and 1, but is {self.dev_share}")
         if self.max_tokens is not None and self.max_tokens < 3:
             raise CmgemsError(f"`max_tokens` must be 3 or more, but is {self.max_tokens}")
         check_intervals(self.store, self.aliases, self.window)
@@ -115,6 +123,7 @@ class LabelledSet:
         cut: How many sequences were longer than the model takes.
         bases: The sequences whole, in capitals; what ``leaked_rows`` compares.
         other: The other strand, where it is trained on.
+        drawn: Whether it is a dev set drawn from the training rows.
     """
 
     ids: list[np.ndarray]
@@ -123,6 +132,7 @@ class LabelledSet:
     cut: int = 0
     bases: Sequence[str] = ()
     other: OtherStrand | None = None
+    drawn: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -173,8 +183,13 @@ def read_splits(
         check_sequence(alphabet.encode(row.bases.encode()), least_bases, row.where)
         kind.check(row)
 
-    rows = RowReader(config.columns(), invalid, kind.may_be_empty, check).read(find_layout(config.dir))
-    names = kind.names(rows["train"], config.labels)
+    layout = find_layout(config.dir)
+    columns = spelt_out(config.columns(), layout)
+    rows = RowReader(columns, invalid, kind.may_be_empty, check).read(layout)
+    drawn = "dev" not in rows and config.dev_share is not None and config.shots is None
+    if drawn:
+        rows = _with_dev(rows, config)
+    names = kind.names(rows["train"], columns.labels)
     tokens = min(config.max_tokens or max_positions, max_positions)
     encoder = RowEncoder(tokenizer, tokens, len(names))
     splits = {}
@@ -188,8 +203,26 @@ def read_splits(
         if split == "train" and config.reverse_complement:
             other = OtherStrand(*encoder.other_strand(codes, labels, config.cut), config.reverse_complement)
         ids, labels, cut = encoder.encode(codes, labels, config.cut)
-        splits[split] = LabelledSet(ids, labels, names, cut, bases, other)
+        splits[split] = LabelledSet(ids, labels, names, cut, bases, other, drawn and split == "dev")
     return splits
+
+
+def _with_dev(rows: dict[str, list[Row]], config: LabelledConfig) -> dict[str, list[Row]]:
+    """The splits with a dev set drawn from the training rows."""
+    train, share = rows["train"], cast(float, config.dev_share)
+    count = round(share * len(train))
+    if not 0 < count < len(train):
+        raise DataError(
+            "too few rows to draw a dev set from",
+            where=train[0].path,
+            why=f"{len(train)} rows, data.dev_share={share}",
+            fix="give another share, or data.dev_share=null to do without",
+        )
+    order = np.random.Generator(np.random.Philox(key=[DEV_KEY, len(train)])).permutation(len(train))
+    chosen = set(order[:count].tolist())
+    dev = [row for number, row in enumerate(train) if number in chosen]
+    rest = [row for number, row in enumerate(train) if number not in chosen]
+    return {"train": rest, "dev": dev, "test": rows["test"]}
 
 
 def _some(labels: Labels, rows: np.ndarray) -> Labels:

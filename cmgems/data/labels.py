@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from cmgems.data.label_files import MISSING, Row
-from cmgems.errors import CmgemsError, DataError, RecordError
+from cmgems.errors import CmgemsError, DataError, RecordError, few
 from cmgems.reading import Invalid
 
 # One entry a sequence: int64 (N,) or float64 (N, C), or a list of arrays of different lengths.
@@ -193,7 +193,7 @@ def _check_one_column(columns: tuple[str, ...]) -> None:
         raise CmgemsError(
             "several label columns",
             where="data.labels",
-            why=f"{', '.join(columns)}; a class takes one",
+            why=f"{few(list(columns))}; a class takes one",
             fix="name one, or set task=multi_label or task=regression",
         )
 

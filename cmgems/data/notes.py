@@ -18,18 +18,27 @@ SHOWN = 5
 MANY, ROWS_A_CLASS = 10, 3  # more classes than ten, of fewer than three rows each, are no classes
 
 
-def data_notes(config: LabelledConfig, splits: Mapping[str, LabelledSet]) -> list[str]:
+def data_notes(
+    config: LabelledConfig, splits: Mapping[str, LabelledSet], without_dev: str = "the last epoch counts"
+) -> list[str]:
     """What a user should know of the sets that ``read_splits`` found.
 
     Files that look like splits and are not read; no dev set to choose the epoch by, where that is not the few-shot
     protocol; two splits that are the same; sequences cut to the model's length, or there twice; labels that may stand
     for missing ones; classes of train that dev or test lack, so that scores are undefined; labels and quantities that
     are the same in every row; whole numbers as classes with one left out; classes that look like quantities.
+
+    Args:
+        config: The run's data section.
+        splits: All that were read.
+        without_dev: What happens where there is no dev set.
     """
     train = splits["train"]
     notes = [f"{path.name} is not read" for path in find_layout(config.dir).unread]
+    if "dev" in splits and splits["dev"].drawn:
+        notes.append(f"no dev file in {config.dir}: {len(splits['dev']):,} rows of train are the dev set")
     if "dev" not in splits and config.shots is None:
-        notes.append(f"no dev file in {config.dir}: the last epoch counts")
+        notes.append(f"no dev file in {config.dir}: {without_dev}")
     notes += [
         f"{one} and {other} hold the same sequences"
         for one, other in combinations(splits, 2)

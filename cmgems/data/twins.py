@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.data.words import PackedRows
+from cmgems.data.words import in_parts
 
 
 def count_twins(
@@ -42,7 +42,10 @@ def count_equal(
 
 def _kinds(rows: Sequence[str]) -> list[bytes]:
     """What twins have in common: their length, and how often each two bases follow each other."""
-    packed = PackedRows.of(rows)
-    numbers, row_of, _ = packed.words(2)
-    counts = np.bincount(row_of.astype(np.int64) * 16 + numbers, minlength=16 * len(packed)).reshape(-1, 16)
-    return [kind.tobytes() for kind in np.column_stack([packed.lengths, counts])]
+    kinds: list[bytes] = []
+    for _, packed in in_parts(rows):
+        numbers, row_of, _ = packed.words(2)
+        counts = np.bincount(row_of.astype(np.int64) * 16 + numbers, minlength=16 * len(packed))
+        table = np.column_stack([packed.lengths, counts.reshape(-1, 16)])
+        kinds += [kind.tobytes() for kind in table]
+    return kinds

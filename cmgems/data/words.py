@@ -5,7 +5,7 @@ Shape suffixes: N rows, T bases of all rows, W words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cmgems.genome import alphabet
 from cmgems.genome.alphabet import Codes
 
-LONGEST_WORD = 15  # numbers of longer ones need more than 32 bits
+PART_BASES = 4_000_000  # their words are several times as large
 
 
 class Words(NamedTuple):
@@ -59,7 +59,7 @@ class PackedRows:
         return np.diff(self.ends)
 
     def words(self, k: int) -> Words:
-        """Every word of ``k`` bases, 1 to 15."""
+        """Every word of ``k`` bases, 1 to 15: numbers of longer ones need more than 32 bits."""
         count = max(len(self.codes_T) - k + 1, 0)
         numbers, known = np.zeros(count, np.int32), np.ones(count, np.bool_)
         for i in range(k):
@@ -71,3 +71,17 @@ class PackedRows:
         positions = (np.arange(len(rows)) - self.ends[rows]).astype(np.int32)
         known &= rows[:count] == rows[k - 1 :][:count]  # not over the end of a row
         return Words(numbers[known], rows[:count][known], positions[:count][known])
+
+
+def in_parts(bases: Sequence[str]) -> Iterator[tuple[int, PackedRows]]:
+    """The number of the first row and the rows, some at a time: of 4 Mbp together, or one row."""
+    some: list[str] = []
+    size = 0
+    for number, row in enumerate(bases):
+        if some and size + len(row) > PART_BASES:
+            yield number - len(some), PackedRows.of(some)
+            some, size = [], 0
+        some.append(row)
+        size += len(row)
+    if some:
+        yield len(bases) - len(some), PackedRows.of(some)

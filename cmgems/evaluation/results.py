@@ -22,6 +22,8 @@ from cmgems.runs.summary import (
     Part,
     metric_key,
 )
+from cmgems.yardsticks.audit import read_baselines
+from cmgems.yardsticks.baselines import Baselines, best_title
 
 FILE = "results.json"
 # Metrics of a table, which are shown in percent: all but the mean squared error, in this order.
@@ -40,6 +42,8 @@ class Record:
         seed: Of the run.
         metric: The metric reported for the dataset, which chose the epoch.
         summary: JSON values by their keys in ``cmgems.runs.summary``; a copied recipe may lack some or have others.
+        baselines: What baselines without a model, fitted on the same training rows, score on the same test rows; None
+            if there are none.
     """
 
     dataset: str
@@ -48,6 +52,7 @@ class Record:
     seed: int
     metric: str
     summary: Mapping[str, Any]
+    baselines: Baselines | None = None
 
     @property
     def title(self) -> str:
@@ -58,6 +63,13 @@ class Record:
     def repeat(self) -> str:
         """'seed0', 'draw3-seed0'."""
         return Repeat(self.seed, self.draw).name
+
+    @property
+    def training_set(self) -> str:
+        """What tells apart the training sets of a dataset: 'all', 'draw3', 'seed3' of draws of our own."""
+        if self.shots is None:
+            return "all"
+        return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}"
 
     def score(self, metric: str, part: Part = "all") -> float:
         """A test metric ("mcc") of all test rows or of a part; NaN if undefined or missing."""
@@ -133,6 +145,22 @@ class Line:
         values = [100 * record.score(metric, part) for record in self.records]
         return MeanSD.of([value for value in values if not math.isnan(value)])
 
+    def baselines(self) -> list[Baselines]:
+        """Those of each training set."""
+        found = {record.training_set: record.baselines for record in self.records}
+        return [baselines for baselines in found.values() if baselines is not None]
+
+    @property
+    def baseline_title(self) -> str:
+        """Which baseline is best; "" if there is none."""
+        return best_title(self.baselines())
+
+    def baseline_score(self, metric: str, part: Part = "all") -> MeanSD:
+        """Of the best baseline, over the training sets, in percent; undefined scores are left out."""
+        part = "clean" if part == "all" and self.exclude_leaks else part
+        values = [100 * baselines.best(part).score(metric, part) for baselines in self.baselines()]
+        return MeanSD.of([value for value in values if not math.isnan(value)])
+
     def counts(self, key: str) -> list[int]:
         """A count of every run; 0 where its summary lacks it."""
         return [int(record.summary.get(key) or 0) for record in self.records]
@@ -166,7 +194,11 @@ def read_results(folder: Path) -> Results:
     """
     values = read_json(folder / FILE)
     try:
-        values["records"] = tuple(Record(**record) for record in values["records"])
+        values["records"] = tuple(_record(record) for record in values["records"])
         return Results(**{**values, "absent": tuple(values["absent"])})
     except (KeyError, TypeError) as error:
         raise DataError("not the results of an evaluation", where=folder / FILE, why=str(error)) from error
+
+
+def _record(values: dict[str, Any]) -> Record:
+    return Record(**{**values, "baselines": read_baselines(values.get("baselines"))})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from cmgems.evaluation.benchmarks import Dataset, find_datasets
 from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.repeats import Repeat, repeats
 from cmgems.evaluation.results import METRICS, Record
+from cmgems.evaluation.yardsticks import kept_audit
 from cmgems.files import is_there
 from cmgems.models import find_model_folder
 from cmgems.runs import RunBusyError, RunReader
@@ -25,6 +26,7 @@ from cmgems.runs.folder import check_same
 from cmgems.runs.layout import BEST, CHECKPOINTS, SUMMARY
 from cmgems.runs.summary import CLASSES_PREDICTED, LEAKED
 from cmgems.tasks import TASKS
+from cmgems.yardsticks import Audit, Baselines, read_audit
 
 # Errors that are not about one dataset: the next one would fail in the same way.
 FATAL = (CheckpointError, ConfigError, DiskError)
@@ -43,6 +45,18 @@ class FineTuning:
     dataset: Dataset
     repeat: Repeat
     folder: Path
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the audit of its training set is kept; runs on the same one share it."""
+        draw, seed = self.repeat.draw, self.repeat.seed
+        drawn = f"-draw{draw}" if draw is not None else "" if self.dataset.shots is None else f"-seed{seed}"
+        return self.folder.parent / f"audit{drawn}.json"
+
+    @property
+    def vectors_path(self) -> Path:
+        """Where runs that do not train keep the vectors of the dataset's sequences for each other."""
+        return self.folder.parents[0 if self.dataset.shots is None else 1] / "vectors"
 
     @property
     def finished(self) -> bool:
@@ -86,10 +100,10 @@ class Evaluation:
         self.skipped: dict[str, str] = {}
         self.exclude_leaks = config is not None and config.exclude_leaks
         self._records: dict[Path, Record] = {}
+        self._audits: dict[Path, Audit | None] = {}
         if config is not None:
             self._config, self._recipe = config, config.finetune.load()
-            gue = config.benchmark == "gue"
-            self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, gue=gue)
+            self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, config.benchmark)
 
     def runs(self, out: Path, part: int = 0) -> list[FineTuning]:
         """The runs of one model; a dataset with bad draws is skipped.
@@ -130,7 +144,14 @@ class Evaluation:
             if not stand_in:
                 check_same(run.folder, config)
 
-    def run(self, runs: Sequence[FineTuning], model: Values, after: Callable[[], None] = lambda: None) -> int:
+    def run(
+        self,
+        runs: Sequence[FineTuning],
+        model: Values,
+        after: Callable[[], None] = lambda: None,
+        *,
+        audits: bool = False,
+    ) -> int:
         """Do the runs that are not finished and that no other process is working on.
 
         A dataset whose files turn out to be of no use is skipped.
@@ -138,6 +159,7 @@ class Evaluation:
         Args:
             runs, model: As in ``check``.
             after: Called after every run.
+            audits: Whether the training set of every run is audited as well, which scores baselines without a model.
 
         Returns:
             How many runs other processes are working on.
@@ -151,11 +173,13 @@ class Evaluation:
             if title in self.skipped:
                 continue
             self.check([run], model)  # a finished one as well: its scores go into the same table
-            if run.finished:
-                continue
-            print(f"[{number}/{len(runs)}] {title} {run.repeat.name}", file=sys.stderr, flush=True)
+            finished = run.finished
             try:
-                print(result_line(self._fine_tune(run, model)), file=sys.stderr, flush=True)
+                if not finished:
+                    print(f"[{number}/{len(runs)}] {title} {run.repeat.name}", file=sys.stderr, flush=True)
+                    print(result_line(self._fine_tune(run, model)), file=sys.stderr, flush=True)
+                if audits and run.audit_path not in self._audits:
+                    self._audits[run.audit_path] = kept_audit(run.audit_path, self._run_config(run, model))
             except RunBusyError:
                 busy += 1
                 print("another process is working on it", file=sys.stderr)
@@ -163,15 +187,34 @@ class Evaluation:
                 raise
             except CmgemsError as error:
                 self._skip(run.dataset, error)
-            after()
+            self._drop_vectors(run, runs)
+            if not finished:
+                after()
         return busy
 
     def records(self, runs: Sequence[FineTuning]) -> list[Record]:
-        """What the finished ones of ``runs`` found."""
+        """What the finished ones of ``runs`` found, with baselines where the training set has been audited."""
+        found = []
         for run in runs:
             if run.folder not in self._records and (record := run.record()) is not None:
                 self._records[run.folder] = record
-        return [self._records[run.folder] for run in runs if run.folder in self._records]
+            if run.folder in self._records:
+                found.append(replace(self._records[run.folder], baselines=self._baselines(run)))
+        return found
+
+    def _baselines(self, run: FineTuning) -> Baselines | None:
+        """Those of what a run learns from, if it has been audited, here or by another process."""
+        path = run.audit_path
+        if path not in self._audits and is_there(path):
+            self._audits[path] = read_audit(path)
+        audit = self._audits.get(path)
+        return None if audit is None else audit.baselines
+
+    def _drop_vectors(self, run: FineTuning, runs: Sequence[FineTuning]) -> None:
+        """Remove the kept vectors of a dataset when all of its runs have finished."""
+        path = run.vectors_path
+        if not self._config.keep_models and all(one.finished for one in runs if one.vectors_path == path):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _skip(self, dataset: Dataset, error: CmgemsError) -> None:
         self.skipped[dataset.title] = error.line()
@@ -181,10 +224,15 @@ class Evaluation:
         repeat: Values = {"seed": run.repeat.seed}
         if run.repeat.draw is not None:
             repeat = {**repeat, "data": {"draw": run.repeat.draw}}
-        shared = {name: config_dict(getattr(self._config, name)) for name in ("compute", "log")}
-        own = self._config.finetune
-        layers = [run.dataset.values(), self._config.data.values(), model, repeat, shared, own.values]
-        return load_config(self._recipe.config_schema, own.config_path(), values=layers)
+        own, schema = self._config.finetune, self._recipe.config_schema
+        keys = {field.name for field in fields(schema)}
+        dataset = run.dataset.values(trains="epochs" in keys)
+        shared: Values = {
+            key: config_dict(getattr(self._config, key)) for key in ("compute", "log") if key in keys
+        }
+        vectors: Values = {"vectors": str(run.vectors_path)} if "vectors" in keys else {}
+        layers = [dataset, self._config.data.values(), model, repeat, shared, vectors, own.values]
+        return load_config(schema, own.config_path(), values=layers)
 
     def _fine_tune(self, run: FineTuning, model: Values) -> Record:
         """One run, going on with what its folder holds."""

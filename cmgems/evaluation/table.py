@@ -56,6 +56,35 @@ def score_table(results: Results) -> tuple[list[str], Cells]:
     return [*header, "remarks"], rows
 
 
+def yardstick_table(results: Results) -> tuple[list[str], Cells]:
+    """Header and rows: the metric of each dataset beside the best baseline's, on all test rows and on the novel ones.
+
+    No rows if no training set has been audited.
+    """
+    found = results.lines()
+    if not any(line.baselines() for line in found):
+        return [], []
+    few = any(line.shots is not None for line in found)
+    header = [
+        "dataset",
+        *(["shots"] if few else []),
+        "model",
+        "baseline",
+        "novel",
+        "model, novel",
+        "baseline, novel",
+    ]
+    rows = []
+    for line in found:
+        row = [line.dataset, *([str(line.shots or "all")] if few else [])]
+        row += [mean_and_sd(score(line.metric)) for score in (line.score, line.baseline_score)]
+        novel = sorted({record.summary[NOVEL] for record in line.records if NOVEL in record.summary})
+        row.append(" to ".join(map(str, dict.fromkeys(novel[:1] + novel[-1:]))) or "–")
+        row += [mean_and_sd(score(line.metric, "novel")) for score in (line.score, line.baseline_score)]
+        rows.append([*row, METRICS.get(line.metric, line.metric), line.baseline_title])
+    return [*header, "metric", "best baseline"], rows
+
+
 def published_table(results: Results, wanted: Sequence[str] = ()) -> tuple[list[str], Cells]:
     """Header and rows: GUE's metric of each dataset beside the published ones, and the average over these datasets.
 
@@ -119,9 +148,9 @@ def write(results: Results, folder: Path) -> None:
 
 
 def markdown(results: Results) -> str:
-    """Both tables and the notes."""
+    """The tables and the notes."""
     parts = [caption(results)]
-    for header, rows in (score_table(results), published_table(results)):
+    for header, rows in (score_table(results), yardstick_table(results), published_table(results)):
         if rows:
             parts.append(markdown_table(header, rows))
     parts += [markdown_list(found)] if (found := notes(results)) else []
@@ -137,7 +166,14 @@ def as_csv(results: Results) -> str:
     for metric, part in measures:
         header += [f"{'' if part == 'all' else f'{part} '}{metric}{end}" for end in ("", " sd")]
     header += ["test sequences", "test sequences in train", "novel test sequences"]
-    header += ["collapsed runs", "sequences cut", "skipped"]
+    header += [
+        "collapsed runs",
+        "sequences cut",
+        "baseline",
+        "baseline score",
+        "novel baseline score",
+        "skipped",
+    ]
     rows = []
     for line in results.lines():
         row: list[Any] = [line.dataset, line.shots, len(line.records), line.metric]
@@ -146,7 +182,11 @@ def as_csv(results: Results) -> str:
             row += [score.mean, score.sd]
         row += [max(line.counts(TEST_SEQUENCES)), max(line.counts(LEAKED)), min(line.counts(NOVEL))]
         row += [line.collapsed]
-        row += [max(line.counts(SEQUENCES_CUT)), ""]
+        row += [
+            max(line.counts(SEQUENCES_CUT)),
+            line.baseline_title,
+        ]
+        row += [line.baseline_score(line.metric).mean, line.baseline_score(line.metric, "novel").mean, ""]
         figures = published[line.dataset] if results.gue and line.shots is None else {}
         rows.append([*row, *(figures.get(model) for model in models)])
     blank, unpublished = [None] * (len(header) - 2), [None] * len(models)
@@ -165,12 +205,14 @@ def _cell(value: Any) -> str:
 
 
 def show(results: Results) -> None:
-    """Print both tables, narrow enough for a terminal, and the notes."""
+    """Print the tables, narrow enough for a terminal, and the notes."""
     console = Console()
     print(caption(results))
     header, rows = score_table(results)
     scores = [name for name in header if name != "remarks"], [row[:-1] for row in rows]
-    for header, rows in (scores, published_table(results, SHOWN)):
+    header, rows = yardstick_table(results)
+    beside = [name.replace(", ", ",\n") for name in header[:-2]], [row[:-2] for row in rows]
+    for header, rows in (scores, beside, published_table(results, SHOWN)):
         if rows:
             table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
             for name in header:
@@ -179,5 +221,7 @@ def show(results: Results) -> None:
                 table.add_row(*(escape(cell.replace(" ± ", "±")) for cell in row))
             console.print(table, "")
     remarks = [f"{line.title}: {line.remarks}" for line in results.lines() if line.remarks]
+    titles = [(line.title, line.baseline_title) for line in results.lines()]
+    remarks += [f"{title}: best baseline: {which}" for title, which in titles if which]
     for note in [*remarks, *notes(results)]:
         print(note)

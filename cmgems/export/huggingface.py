@@ -44,7 +44,8 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
             where=f"tokenizer {saved.tokenizer_name!r}",
             fix="load the model folder with cmgems.models.load_model instead",
         )
-    if saved.head in SEQUENCE_HEADS and getattr(config, "pool", "cls") != "cls":
+    pool, pools = getattr(config, "pool", "cls"), getattr(config, "published_pools", ("cls",))
+    if saved.head in SEQUENCE_HEADS and pool not in pools:
         raise CmgemsError(
             "no Hugging Face format for the mean of tokens",
             where=saved.folder,

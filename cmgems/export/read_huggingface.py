@@ -222,9 +222,10 @@ def _classes(info: Mapping[str, Any]) -> list[str]:
 
 def _head(path: Path, classes: Sequence[str], problem: str | None, state: Mapping[str, Tensor]) -> Head:
     """What the tensors under our names, and ``config.json``, say that the outputs are."""
-    if any(key.startswith("head.dense.") for key in state):
+    has_outputs = any(key.startswith(("head.output.", "head.projection.")) for key in state)
+    if "head.bias" in state or (not has_outputs and any(key.startswith("head.dense.") for key in state)):
         return "masked_lm"
-    if not any(key.startswith(("head.output.", "head.projection.")) for key in state):
+    if not has_outputs:
         return "encoder"
     of_tokens = [name.endswith("ForTokenClassification") for name in classes]
     pooled = any(key.startswith("head.pooler.") for key in state)

@@ -4,7 +4,7 @@ from cmgems.genome.aliases import read_aliases
 from cmgems.genome.alphabet import AMBIGUOUS, BASES, decode, encode, reverse_complement
 from cmgems.genome.contigs import Contigs
 from cmgems.genome.fasta import FastaRecord, read_fasta
-from cmgems.genome.kernels import gather
+from cmgems.genome.kernels import gather, turn_rows
 from cmgems.genome.letters import check_sequence, checked_codes
 from cmgems.genome.splits import Split, split_runs
 from cmgems.genome.store import GenomeStore, store_content
@@ -31,4 +31,5 @@ __all__ = [
     "reverse_complement",
     "split_runs",
     "store_content",
+    "turn_rows",
 ]

@@ -46,6 +46,23 @@ def gather(
 
 
 @kernel
+def turn_rows(codes_BL: Codes, lengths_B: npt.NDArray[np.int32], turned_B: npt.NDArray[np.bool_]) -> None:
+    """Replace rows by their reverse complements.
+
+    Args:
+        codes_BL: uint8[B, L], changed in place.
+        lengths_B: int32[B], bases of each row; what is behind them stays.
+        turned_B: bool[B], the rows to turn.
+    """
+    for b in np.flatnonzero(turned_B):
+        length, row_L = lengths_B[b], codes_BL[b]
+        for i in range((length + 1) // 2):
+            first, last = row_L[i], row_L[length - 1 - i]
+            row_L[i] = last if last == AMBIGUOUS else last ^ 1  # A, T, C, G = 0 to 3
+            row_L[length - 1 - i] = first if first == AMBIGUOUS else first ^ 1
+
+
+@kernel
 def soft_masked(
     codes: Codes,
     borders: npt.NDArray[np.int64],

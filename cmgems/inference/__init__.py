@@ -9,6 +9,7 @@ from cmgems.inference.cutter import Cutter
 from cmgems.inference.embed import Embedder, Pool, Vectors
 from cmgems.inference.engine import Engine
 from cmgems.inference.explain import ExplainedSequence
+from cmgems.inference.labelled_variants import LabelledVariants, VariantResults
 from cmgems.inference.model import Model
 from cmgems.inference.occlusion import occlude
 from cmgems.inference.predictions import Prediction, write_predictions
@@ -29,6 +30,8 @@ from cmgems.inference.sequences import (
 from cmgems.inference.source import Reading
 from cmgems.inference.spread import hidden_rows, spread
 from cmgems.inference.tables import check_table, write_vectors
+from cmgems.inference.variant_labels import VariantLabels
+from cmgems.inference.variant_table import read_variants
 from cmgems.inference.variants import Allele, AlleleTotals, check_variants, score_alleles, write_variants
 from cmgems.inference.vcf import Variant, read_vcf
 from cmgems.inference.windows import Window, WindowMean, split
@@ -42,6 +45,7 @@ __all__ = [
     "Embedder",
     "Engine",
     "ExplainedSequence",
+    "LabelledVariants",
     "Model",
     "NamedSequence",
     "Pool",
@@ -49,6 +53,8 @@ __all__ = [
     "Reading",
     "Score",
     "Variant",
+    "VariantLabels",
+    "VariantResults",
     "Vectors",
     "Window",
     "WindowMean",
@@ -63,6 +69,7 @@ __all__ = [
     "named_sequences",
     "occlude",
     "read_sequences",
+    "read_variants",
     "read_vcf",
     "score_alleles",
     "score_sequences",

@@ -48,6 +48,15 @@ class Vectors:
         return cls(columns, vectors, sum(part.sequences for part in parts))
 
 
+def count_layers(engine: Engine) -> int:
+    """How many layers the encoder has; the embeddings are not one."""
+    tokenizer = engine.tokenizer
+    ids_1S = engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
+    with torch.no_grad():
+        states = engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
+    return len(states or ()) - 1
+
+
 @dataclass(frozen=True)
 class Embedder:
     """Turns sequences into vectors.
@@ -78,11 +87,7 @@ class Embedder:
                 why="the strands are cut into other tokens",
                 fix="pool them (mean or cls), or read one strand",
             )
-        tokenizer = self.engine.tokenizer
-        ids_1S = self.engine.compute.move(np.array([[tokenizer.cls_id, tokenizer.mask_id]]))
-        with torch.no_grad():
-            states = self.engine.encoder.outputs(ids_1S, hidden_states=True).hidden_states
-        layers = len(states or ()) - 1
+        layers = count_layers(self.engine)
         if not -layers - 1 <= self.layer <= layers:
             raise CmgemsError(
                 "no such layer",

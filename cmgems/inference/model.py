@@ -202,7 +202,7 @@ class Model(ReadyEngine):
         """Each alternative allele with log p(alternative) - log p(reference) (nats), from a masked language model.
 
         Args:
-            variants: A VCF file, plain or compressed, or its records.
+            variants: A VCF file or table of variants (``read_variants``), or its records.
             store: Genome store the variants were called on.
             both_strands: The mean of the scores of both strands; twice the work.
             aliases: As in ``Reading``.

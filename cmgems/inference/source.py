@@ -16,8 +16,9 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import Contigs, GenomeStore
 from cmgems.inference.engine import Advance, ignore
 from cmgems.inference.sequences import SEQUENCE, NamedSequence, Sequences, named_sequences, usable_sequences
+from cmgems.inference.variant_table import read_variants
 from cmgems.inference.variants import Allele, check_variants
-from cmgems.inference.vcf import Variant, read_vcf
+from cmgems.inference.vcf import Variant
 from cmgems.progress import progress
 from cmgems.reading import Invalid
 
@@ -141,7 +142,7 @@ def checked_alleles(
     """The alleles of variants that agree with the genome.
 
     Args:
-        variants: A VCF file, which is read twice, or its records.
+        variants: A VCF file or table (``read_variants``), which is read twice, or its records.
         contigs: The genome.
         skip_invalid: As in ``Reading``, of records.
         show: Show progress.
@@ -153,7 +154,7 @@ def checked_alleles(
     is_file = isinstance(variants, str | Path)
 
     def read(invalid: Invalid, quiet: bool) -> Iterator[Allele]:
-        records = read_vcf(Path(variants), invalid) if isinstance(variants, str | Path) else variants
+        records = read_variants(Path(variants), invalid) if isinstance(variants, str | Path) else variants
         return check_variants(records, contigs, invalid)
 
     return checked(read, lambda _: 1, skip_invalid, "variants", variants if is_file else "", show)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from cmgems.inference.vcf import Variant
 from cmgems.iteration import batched
 from cmgems.reading import Invalid
 
+if TYPE_CHECKING:
+    from cmgems.inference.labelled_variants import LabelledVariants
+
 SYMBOLIC = frozenset("<>[].")  # <DEL>, and breakends such as A[chr2:9[ and A.
 SHOWN_BP = 40  # of an allele in a message
 
@@ -40,6 +44,8 @@ class Allele:
         alt: The alternative allele; "." if the record has none.
         skipped: Why it has no score, in two words; empty if it has one.
         offset: Where in the alleles the one changed base is (bp).
+        swapped: Whether the genome has the alternative and not the reference. The score asks for both bases at a hidden
+            place, so it is that of the record all the same.
         score: log p(alt) - log p(ref) (nats), NaN if skipped.
     """
 
@@ -47,6 +53,7 @@ class Allele:
     alt: str
     skipped: str
     offset: int = 0
+    swapped: bool = False
     score: float = float("nan")
 
     def with_score(self, score: float) -> Allele:
@@ -66,7 +73,7 @@ def check_variants(
 
     Raises:
         RecordError: if a contig is not in the store, a position is beyond its end, a letter is no nucleotide code, or a
-            reference base is not the store's.
+            reference base is not the store's, nor the only alternative.
     """
     invalid = invalid or Invalid()
     for variant in variants:
@@ -111,33 +118,42 @@ class AlleleTotals:
     Attributes:
         alleles: How many there were.
         skipped: How many of them have no score, by the reason.
+        swapped: Of how many the genome has the alternative and not the reference.
     """
 
     alleles: int = 0
+    swapped: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
     def text(self) -> str:
         """In words: "5 of 8 alleles scored, skipped 2 deletion, 1 symbolic"."""
         scored = f"{self.alleles - self.skipped.total():,} of {self.alleles:,} alleles scored"
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.most_common())
-        return f"{scored}, skipped {reasons}" if reasons else scored
+        swapped = f"; REF and ALT of {self.swapped:,} are swapped in the genome" if self.swapped else ""
+        return (f"{scored}, skipped {reasons}" if reasons else scored) + swapped
 
 
-def write_variants(path: Path, alleles: Iterable[Allele]) -> AlleleTotals:
+def write_variants(
+    path: Path, alleles: Iterable[Allele], labelled: LabelledVariants | None = None
+) -> AlleleTotals:
     """Write alleles as CSV, whole or not at all: a row each, without a score if it was skipped.
 
     Args:
         path: File to write.
         alleles: Written as they come.
+        labelled: Takes note of each, and has columns of its own.
     """
     totals = AlleleTotals()
-    with open_csv(path, ["contig", "position", "id", "ref", "alt", "score", "skipped"]) as writerows:
+    columns = ["contig", "position", "id", "ref", "alt", "score", "skipped"]
+    with open_csv(path, [*columns, *(labelled.columns if labelled else ())]) as writerows:
         for allele in alleles:
             variant = allele.variant
             score = "" if allele.skipped else f"{allele.score:.6f}"
             place = [variant.contig, variant.position, variant.id, variant.ref, allele.alt]
-            writerows([[*place, score, allele.skipped]])
+            more = labelled.add(allele) if labelled else ()
+            writerows([[*place, score, allele.skipped, *more]])
             totals.alleles += 1
+            totals.swapped += allele.swapped
             if allele.skipped:
                 totals.skipped[allele.skipped] += 1
     return totals
@@ -146,8 +162,9 @@ def write_variants(path: Path, alleles: Iterable[Allele]) -> AlleleTotals:
 def _alleles(variant: Variant, contigs: Contigs) -> list[Allele]:
     """The alleles of a record that agrees with the genome."""
     _check_letters(variant)
-    _check_reference(variant, contigs.find(variant.contig, variant.where))
-    return [_sort_out(variant, alt) for alt in variant.alts or (".",)]
+    swapped = _is_swapped(variant, contigs.find(variant.contig, variant.where))
+    alleles = [_sort_out(variant, alt) for alt in variant.alts or (".",)]
+    return [replace(allele, swapped=True) for allele in alleles] if swapped else alleles
 
 
 def _check_letters(variant: Variant) -> None:
@@ -158,7 +175,8 @@ def _check_letters(variant: Variant) -> None:
             raise RecordError("not an allele", where=variant.where, why=why, fix=fix)
 
 
-def _check_reference(variant: Variant, codes: Codes) -> None:
+def _is_swapped(variant: Variant, codes: Codes) -> bool:
+    """Whether the genome has the only alternative in place of the reference; raises if it has neither."""
     place = f"{variant.contig}:{variant.position}"
     start, end = variant.position - 1, variant.position - 1 + len(variant.ref)
     if not 0 <= start < end <= len(codes):
@@ -168,14 +186,23 @@ def _check_reference(variant: Variant, codes: Codes) -> None:
             why=f"{place} {variant.ref[:SHOWN_BP]}, the contig has {len(codes):,} bp",
             fix="give the genome the variants were called on",
         )
-    ours, theirs = codes[start:end], encode(variant.ref.encode())
-    if ((ours != theirs) & (ours != AMBIGUOUS) & (theirs != AMBIGUOUS)).any():
-        raise RecordError(
-            "reference base disagrees",
-            where=variant.where,
-            why=f"{place} is {variant.ref[:SHOWN_BP]} there, {decode(ours)[:SHOWN_BP]} in the store",
-            fix="give the genome the variants were called on",
-        )
+    ours = codes[start:end]
+    if _agrees(ours, variant.ref):
+        return False
+    if len(variant.alts) == 1 and len(variant.alts[0]) == len(ours) and _agrees(ours, variant.alts[0]):
+        return True
+    raise RecordError(
+        "reference base disagrees",
+        where=variant.where,
+        why=f"{place} is {variant.ref[:SHOWN_BP]} there, {decode(ours)[:SHOWN_BP]} in the store",
+        fix="give the genome the variants were called on",
+    )
+
+
+def _agrees(ours: Codes, allele: str) -> bool:
+    """Whether no known base of an allele differs from the genome's."""
+    theirs = encode(allele.encode())
+    return not ((ours != theirs) & (ours != AMBIGUOUS) & (theirs != AMBIGUOUS)).any()
 
 
 def _sort_out(variant: Variant, alt: str) -> Allele:

@@ -1,20 +1,23 @@
 """Reading VCF.
 
-Scoring needs the first five columns, CHROM POS ID REF ALT, and nothing of the header. That is a line of code, and full
-readers get in its way: they stop at a blank line, some without a word, and refuse files for header lines that are not
-needed here.
+Scoring needs the first five columns, CHROM POS ID REF ALT, and nothing of the header; labels need INFO, and which keys
+have a value for each alternative. That is a few lines of code, and full readers get in its way: they stop at a blank
+line, some without a word, and refuse files for header lines that are not needed here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmgems.errors import DataError, RecordError
 from cmgems.reading import Invalid, Line, read_lines, text_kind, whole_number
 
 COLUMNS = ["#CHROM", "POS", "ID", "REF", "ALT"]
+INFO = 7  # its column
+PER_ALT = re.compile(r"##INFO=<ID=([^,>]+),Number=A\b")
 FIX = "write CHROM, POS, ID, REF, ALT, separated by tabs"
 
 
@@ -29,6 +32,8 @@ class Variant:
         ref: Reference allele.
         alts: Alternative alleles; none if the record has none.
         where: File and line, for messages.
+        fields: What else the record says: the text of ``INFO``, or the cells of a table by their columns.
+        per_alt: Keys of INFO that have a value for each alternative.
     """
 
     contig: str
@@ -37,6 +42,8 @@ class Variant:
     ref: str
     alts: tuple[str, ...]
     where: str
+    fields: Mapping[str, str] = field(default_factory=dict, compare=False)
+    per_alt: Collection[str] = field(default=(), compare=False)
 
 
 def read_vcf(path: Path, invalid: Invalid | None = None) -> Iterator[Variant]:
@@ -51,20 +58,21 @@ def read_vcf(path: Path, invalid: Invalid | None = None) -> Iterator[Variant]:
         RecordError: if a record cannot be read.
     """
     invalid = invalid or Invalid()
-    found = False
-    for line in _records(path):
-        if variant := invalid.judge(_variant, line):
+    found, per_alt = False, set[str]()
+    for line in _records(path, per_alt):
+        if variant := invalid.judge(_variant, line, per_alt):
             found = True
             yield variant
     if not found:
         raise invalid.none_left("variants", path)
 
 
-def _records(path: Path) -> Iterator[Line]:
-    """The lines of a VCF file below its header."""
+def _records(path: Path, per_alt: set[str]) -> Iterator[Line]:
+    """The lines of a VCF file below its header, which says what goes into ``per_alt``."""
     in_header = True
     for line in read_lines(path, errors="replace"):
         if not line.text.strip() or line.text.startswith("##"):
+            per_alt.update(PER_ALT.findall(line.text))
             continue
         if line.text.startswith("#"):
             if line.text.split("\t")[:5] == COLUMNS:
@@ -84,8 +92,10 @@ def _records(path: Path) -> Iterator[Line]:
         raise DataError("no VCF header", where=path, why="no line starts with #CHROM", fix="give a VCF file")
 
 
-def _variant(line: Line) -> Variant:
-    cells = line.text.split("\t")[:5]
+def _variant(line: Line, per_alt: Collection[str]) -> Variant:
+    cells = line.text.split("\t", INFO + 1)
+    fields = {"INFO": cells[INFO]} if len(cells) > INFO else {}
+    cells = cells[:5]
     if len(cells) < len(COLUMNS):
         spaces = len(line.text.split()) >= len(COLUMNS)
         why = "the columns are separated by spaces" if spaces else f"it has {len(cells)} columns"
@@ -98,4 +108,4 @@ def _variant(line: Line) -> Variant:
         why = "CHROM, REF or ALT is empty or not UTF-8 text"
         raise RecordError("not a VCF record", where=line.where, why=why, fix=FIX)
     alts = () if alt == "." else tuple(alt.split(","))
-    return Variant(contig, number, "" if name == "." else name, ref, alts, line.where)
+    return Variant(contig, number, "" if name == "." else name, ref, alts, line.where, fields, per_alt)

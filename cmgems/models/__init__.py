@@ -12,6 +12,7 @@ from cmgems.models.base import (
 from cmgems.models.dnabert import BertConfig
 from cmgems.models.dnabert2 import DNABERT2Config
 from cmgems.models.lora import LoraConfig, add_lora, merge_lora
+from cmgems.models.modernbert import ModernBertConfig
 from cmgems.models.nt_v1 import NTv1Config
 from cmgems.models.nt_v2 import NTv2Config
 from cmgems.models.published import PublishedModel
@@ -28,6 +29,7 @@ __all__ = [
     "LoraConfig",
     "ModelConfig",
     "ModelSource",
+    "ModernBertConfig",
     "NTv1Config",
     "NTv2Config",
     "Pool",

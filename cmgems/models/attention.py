@@ -128,17 +128,17 @@ def split_heads(qkv_BSF: Tensor, heads: int) -> Heads:
     return q_BHSK, k_BHSK, v_BHSK
 
 
-def rotary_frequencies(size: int, device: torch.device) -> Tensor:
-    """float32[K / 2], radians from one token to the next: 10000^(-2i / K)."""
-    return ROTARY_BASE ** (-torch.arange(0, size, 2, device=device, dtype=torch.float32) / size)
+def rotary_frequencies(size: int, device: torch.device, base: float = ROTARY_BASE) -> Tensor:
+    """float32[K / 2], radians from one token to the next: base^(-2i / K)."""
+    return base ** (-torch.arange(0, size, 2, device=device, dtype=torch.float32) / size)
 
 
-def rotary_tables(positions_S: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def rotary_tables(positions_S: Tensor, size: int, base: float = ROTARY_BASE) -> tuple[Tensor, Tensor]:
     """float32 cosines_SK and sines_SK of position times frequency; both halves of K have the same frequencies.
 
     Computed in every pass: as a buffer they would lose precision when the model is converted to bf16.
     """
-    angles_SK = positions_S[:, None].float() * rotary_frequencies(size, positions_S.device).repeat(2)
+    angles_SK = positions_S[:, None].float() * rotary_frequencies(size, positions_S.device, base).repeat(2)
     return angles_SK.cos(), angles_SK.sin()
 
 

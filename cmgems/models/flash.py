@@ -26,7 +26,9 @@ def has_flash(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device)[0] >= 8
 
 
-def attend_side_by_side(qkv: Heads, starts_N: Tensor, longest: int, dropout_p: float) -> Tensor:
+def attend_side_by_side(
+    qkv: Heads, starts_N: Tensor, longest: int, dropout_p: float, reach: int | None = None
+) -> Tensor:
     """softmax(q k^T / sqrt(K)) v within each sequence (arXiv 2307.08691).
 
     Args:
@@ -34,6 +36,7 @@ def attend_side_by_side(qkv: Heads, starts_N: Tensor, longest: int, dropout_p: f
         starts_N: int32, where each sequence starts, and the end of the last; equal numbers for an empty one.
         longest: Tokens of the longest sequence, at most.
         dropout_p: Share of the probabilities dropped.
+        reach: How many tokens away a token may look at most; None for anywhere in its sequence.
 
     Returns:
         attended_1HTK.
@@ -62,5 +65,7 @@ def attend_side_by_side(qkv: Heads, starts_N: Tensor, longest: int, dropout_p: f
         is_causal=False,
         return_debug_mask=False,
         scale=size**-0.5,
+        window_size_left=reach,
+        window_size_right=reach,
     )[0]
     return attended_THK[..., :size].transpose(0, 1)[None]

@@ -35,10 +35,12 @@ class MaskedLMHead(nn.Module):
     sharded as it is.
     """
 
-    def __init__(self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool) -> None:
+    def __init__(
+        self, hidden: int, width: int, vocab_size: int, layer_norm_eps: float, tied: bool, biases: bool
+    ) -> None:
         super().__init__()
-        self.dense = nn.Linear(hidden, width)
-        self.norm = nn.LayerNorm(width, eps=layer_norm_eps)
+        self.dense = nn.Linear(hidden, width, bias=biases)
+        self.norm = nn.LayerNorm(width, eps=layer_norm_eps, bias=biases)
         self.decoder = None if tied else nn.Linear(width, vocab_size, bias=False)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
 
@@ -64,6 +66,7 @@ class MaskedLM(nn.Module):
         layer_norm_eps: Epsilon of the head's LayerNorm.
         width: Width of its token embedding; None for ``hidden``.
         tied: Whether the decoder is the token embedding, or a matrix of its own.
+        biases: Whether what comes before the decoder has biases.
     """
 
     encoder: TokenEncoder
@@ -77,10 +80,11 @@ class MaskedLM(nn.Module):
         layer_norm_eps: float,
         width: int | None = None,
         tied: bool = True,
+        biases: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = cast(TokenEncoder, encoder)
-        self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied)
+        self.head = MaskedLMHead(hidden, width or hidden, vocab_size, layer_norm_eps, tied, biases)
 
     def forward(self, ids_BS: Tensor, layout: Layout = None, positions_M: Tensor | None = None) -> Tensor:
         """Token logits.

@@ -38,6 +38,7 @@ class Packing:
         longest: Tokens of the longest sequence at most, for FlashAttention.
         blocks: Which tokens may attend to which, for flex_attention.
         slopes_H: ALiBi's, of the models that have it.
+        reach: How many tokens away a token may look at most; None for anywhere in its sequence.
     """
 
     positions_1T: Tensor
@@ -47,6 +48,11 @@ class Packing:
     longest: int = 0
     blocks: BlockMask | None = None
     slopes_H: Tensor | None = None
+    reach: int | None = None
+
+    def within(self, reach: int) -> Packing:
+        """The same for layers in which a token looks at most ``reach`` tokens away."""
+        return replace(self, reach=reach)
 
     def with_alibi(self, slopes_H: Tensor) -> Packing:
         """The same for a model whose scores fall by ``slopes_H`` from one token to the next."""
@@ -135,21 +141,33 @@ def attend_packed(qkv: Heads, packing: Packing, dropout_p: float) -> Tensor:
         CmgemsError: if flex_attention is asked to drop probabilities.
     """
     if packing.starts_N is not None:
-        return attend_side_by_side(qkv, packing.starts_N, packing.longest, dropout_p)
+        return attend_side_by_side(qkv, packing.starts_N, packing.longest, dropout_p, packing.reach)
     if packing.blocks is not None:
-        return _attend_in_blocks(qkv, packing.blocks, packing.slopes_H, dropout_p)
-    bias_HSS = None
-    if packing.slopes_H is not None:
-        bias_HSS = alibi_bias(packing.slopes_H, max(packing.lengths)).to(qkv[0].dtype)
+        return _attend_in_blocks(qkv, packing.blocks, packing, dropout_p)
+    mask_HSS = _mask(packing, qkv[0])
     alone = []
     for q_1HSK, k_1HSK, v_1HSK in zip(*(x.split(packing.lengths, dim=2) for x in qkv), strict=True):
         size = q_1HSK.shape[2]
-        bias = None if bias_HSS is None else bias_HSS[:, :size, :size]
-        alone.append(attend_heads((q_1HSK, k_1HSK, v_1HSK), bias, dropout_p))
+        mask = None if mask_HSS is None else mask_HSS[:, :size, :size]
+        alone.append(attend_heads((q_1HSK, k_1HSK, v_1HSK), mask, dropout_p))
     return torch.cat(alone, dim=2)
 
 
-def _attend_in_blocks(qkv: Heads, blocks: BlockMask, slopes_H: Tensor | None, dropout_p: float) -> Tensor:
+def _mask(packing: Packing, like: Tensor) -> Tensor | None:
+    """``attend_heads``'s mask for the longest sequence; a shorter one's is its upper left corner."""
+    longest = max(packing.lengths)
+    if packing.slopes_H is not None:
+        return alibi_bias(packing.slopes_H, longest).to(like.dtype)
+    return None if packing.reach is None else near(longest, packing.reach, like.device)[None]
+
+
+def near(tokens: int, reach: int, device: torch.device) -> Tensor:
+    """bool SS: which tokens of a row are at most ``reach`` away from each other."""
+    positions_S = torch.arange(tokens, device=device)
+    return (positions_S[:, None] - positions_S).abs() <= reach
+
+
+def _attend_in_blocks(qkv: Heads, blocks: BlockMask, packing: Packing, dropout_p: float) -> Tensor:
     if dropout_p:
         raise CmgemsError(
             "no attention dropout in packed rows of a model with ALiBi, or in fp32, on a GPU",
@@ -157,13 +175,17 @@ def _attend_in_blocks(qkv: Heads, blocks: BlockMask, slopes_H: Tensor | None, dr
             why="flex_attention has no dropout",
             fix="set compute.packing=off or model.attention_dropout=0",
         )
-    if slopes_H is None:
+    slopes_H, reach = packing.slopes_H, packing.reach
+    if slopes_H is None and reach is None:
         return flex_attention(*qkv, block_mask=blocks)
 
-    def alibi(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        return score - slopes_H[head] * (query - key).abs()
+    def modified(score: Tensor, batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        distance = (query - key).abs()
+        if slopes_H is not None:
+            score = score - slopes_H[head] * distance
+        return score if reach is None else torch.where(distance <= reach, score, -torch.inf)
 
-    return flex_attention(*qkv, score_mod=alibi, block_mask=blocks)
+    return flex_attention(*qkv, score_mod=modified, block_mask=blocks)
 
 
 def alibi_bias(slopes_H: Tensor, tokens: int) -> Tensor:

@@ -36,9 +36,13 @@ class TransformerConfig(ABC):
         CmgemsError: if a size or dropout is out of range, or ``hidden`` is not a multiple of ``heads``.
     """
 
-    # Whether the decoder of the masked language model is the token embedding, and the head for sequences.
+    # Whether the decoder of the masked language model is the token embedding, and what comes before it has biases.
     tied: ClassVar[bool] = True
+    head_biases: ClassVar[bool] = True
     sequence_head: ClassVar[type[nn.Module]] = ClassificationHead
+    token_head: ClassVar[type[nn.Module]] = TokenClassificationHead
+    # What the heads for sequences of the published classes can read.
+    published_pools: ClassVar[tuple[Pool, ...]] = ("cls",)
 
     vocab_size: int = 4101
     layers: int = 12
@@ -80,8 +84,14 @@ class TransformerConfig(ABC):
             layer_norm_eps=self.layer_norm_eps,
             width=encoder.word.embedding_dim,
             tied=self.tied,
+            biases=self.head_biases,
         )
-        return model.apply(init_weights)
+        self.initialise(model)
+        return model
+
+    def initialise(self, model: nn.Module) -> None:
+        """Give a new model its random weights: BERT's."""
+        model.apply(init_weights)
 
     def classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised sequence classifier with ``num_labels`` outputs."""
@@ -89,7 +99,7 @@ class TransformerConfig(ABC):
 
     def token_classifier(self, num_labels: int) -> Classifier:
         """A freshly initialised classifier of every token with ``num_labels`` outputs."""
-        return self._classifier(num_labels, TokenClassificationHead)
+        return self._classifier(num_labels, self.token_head)
 
     def _classifier(self, num_labels: int, head: type[nn.Module], pool: Pool = "cls") -> Classifier:
         model = Classifier(
@@ -100,7 +110,8 @@ class TransformerConfig(ABC):
             head=head,
             pool=pool,
         )
-        return model.apply(init_weights)
+        self.initialise(model)
+        return model
 
 
 def init_weights(module: nn.Module, std: float = 0.02) -> None:

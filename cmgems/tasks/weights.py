@@ -6,6 +6,7 @@ Shape suffix: C classes or labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from textwrap import shorten
 from typing import Literal
 
@@ -73,6 +74,7 @@ def inverse_frequencies(counts_C: np.ndarray) -> np.ndarray:
     return np.where(there_C, mean / np.maximum(counts_C, 1), 1.0)
 
 
+@lru_cache(maxsize=8)
 def as_tensor(weights: Weights, device: torch.device) -> torch.Tensor | None:
-    """Fitted weights as float32 (C,) on ``device``."""
+    """Fitted weights as float32 (C,) on ``device``, copied there once: a GPU would wait for every copy."""
     return None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)

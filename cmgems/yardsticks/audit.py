@@ -20,6 +20,7 @@ from cmgems.data.twins import count_equal
 from cmgems.errors import DataError
 from cmgems.files import read_json, without_nan, write_json
 from cmgems.reading import Invalid
+from cmgems.runs.summary import Part
 from cmgems.tasks import Task
 from cmgems.yardsticks.associations import Association, associations
 from cmgems.yardsticks.baselines import Baseline, Baselines, fit_baselines
@@ -115,6 +116,7 @@ def audit(task: Task, examples: ExampleSet, data: Mapping[str, Any]) -> Audit:
     train, dev, test = splits["train"], splits.get("dev"), splits["test"]
     count = partial(_likeness, of_classes=of_classes)
     known = find(test, train)
+    clean_N = ~known.copies.exact_N
     likeness = [count("test", "train", test, known)]
     if dev is not None:
         in_dev = find(test, dev)
@@ -125,10 +127,15 @@ def audit(task: Task, examples: ExampleSet, data: Mapping[str, Any]) -> Audit:
             count("test", "train or dev", test, known),
         ]
     novel_N = ~(known.copies.copied | known.twins_NC.any(1))
+    parts: dict[Part, np.ndarray] = {
+        "all": np.ones(len(test), np.bool_),
+        "clean": clean_N,
+        "novel": novel_N,
+    }
     notes = [] if dev is not None else ["no dev set: baselines are chosen by cross-validation of train"]
     baselines: Baselines | None = None
     try:
-        baselines = fit_baselines(task, examples, novel_N)
+        baselines = fit_baselines(task, examples, parts)
     except DataError as error:
         notes = [error.line()]
     if baselines is not None and baselines.rows < len(train):
@@ -192,20 +199,24 @@ def read_audit(path: Path) -> Audit:
     try:
         if values.pop("version") != VERSION:
             raise DataError("an audit of another version", where=path, fix="make it anew")
-        baselines = values["baselines"]
-        if baselines is not None:
-            families = tuple(Baseline(**_with_nan(family)) for family in baselines["families"])
-            baselines = Baselines(**{**baselines, "families": families})
         return Audit(**{
             **values,
             "names": tuple(values["names"]),
             "likeness": tuple(Likeness(**one) for one in values["likeness"]),
             "associations": tuple(Association(**_with_nan(one)) for one in values["associations"]),
-            "baselines": baselines,
+            "baselines": read_baselines(values["baselines"]),
             "notes": tuple(values["notes"]),
         })  # fmt: skip
     except (KeyError, TypeError) as error:
         raise DataError("not an audit", where=path, why=str(error)) from error
+
+
+def read_baselines(values: dict[str, Any] | None) -> Baselines | None:
+    """Baselines from JSON values, with NaN for null; None if there are none."""
+    if values is None:
+        return None
+    families = tuple(Baseline(**_with_nan(family)) for family in values["families"])
+    return Baselines(**{**values, "families": families})
 
 
 def _with_nan(values: Any) -> Any:

@@ -6,6 +6,7 @@ there is no dev set; the test set is scored once for each family.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmgems.errors import DataError
+from cmgems.runs.summary import Part
 from cmgems.tasks import Task
 from cmgems.yardsticks.examples import Examples, ExampleSet
 from cmgems.yardsticks.features import KmerCounts, PositionedKmers
@@ -36,16 +38,24 @@ class Baseline:
     Attributes:
         family: Of learners.
         name: Which one: "k = 5, logistic, C = 0.001".
-        chosen_by: Its score where it was chosen.
-        test: Its metrics on the test set.
-        novel: On the test rows that have no copy or twin in train or dev; empty if there are none.
+        chosen_by: Its score where it was chosen, the higher the better (mse with a minus sign); NaN if undefined.
+        scores: Its metrics by part of the test set: "all", "clean" without the rows that are in train, "novel" without
+            those that have a copy or twin in train or dev. None of a part without rows.
     """
 
     family: str
     name: str
     chosen_by: float
-    test: Mapping[str, float]
-    novel: Mapping[str, float]
+    scores: Mapping[Part, Mapping[str, float]]
+
+    def score(self, metric: str, part: Part = "all") -> float:
+        """A metric on a part of the test set; NaN if there is none."""
+        return self.scores.get(part, {}).get(metric, math.nan)
+
+    @property
+    def title(self) -> str:
+        """'k-mer counts, k = 5, logistic, C = 0.001'."""
+        return f"{self.family}, {self.name}"
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,25 @@ class Baselines:
     rows: int
     families: tuple[Baseline, ...]
 
-    @property
-    def best(self) -> Baseline:
-        """The best of all, by what it was chosen on."""
-        return max(self.families, key=lambda baseline: baseline.chosen_by)
+    def best(self, part: Part = "all") -> Baseline:
+        """The best of all, by what it was chosen on; for novel rows, which have no twins, one that needs none."""
+        families = [one for one in self.families if part != "novel" or one.family != TWINS]
+        return max(families, key=lambda one: -math.inf if math.isnan(one.chosen_by) else one.chosen_by)
+
+
+def best_title(found: Sequence[Baselines]) -> str:
+    """Which baseline is best, and which on novel rows if that is another; of several training sets the families.
+
+    "" if there are none.
+    """
+    everywhere, on_novel = _best_titles(found, "all"), _best_titles(found, "novel")
+    return everywhere if everywhere == on_novel else f"{everywhere}; on novel rows: {on_novel}"
+
+
+def _best_titles(found: Sequence[Baselines], part: Part) -> str:
+    best = [baselines.best(part) for baselines in found]
+    titles = dict.fromkeys(one.title for one in best)
+    return "; ".join(titles if len(titles) == 1 else dict.fromkeys(one.family for one in best))
 
 
 class Candidate(NamedTuple):
@@ -79,13 +104,13 @@ class Candidate(NamedTuple):
     learner: Learner
 
 
-def fit_baselines(task: Task, examples: ExampleSet, novel_N: np.ndarray) -> Baselines:
+def fit_baselines(task: Task, examples: ExampleSet, parts: Mapping[Part, np.ndarray]) -> Baselines:
     """Fit and score the baselines of a set.
 
     Args:
         task: What the labels are, and the metric.
         examples: The set.
-        novel_N: bool, the test rows without a copy or twin in train or dev.
+        parts: The test rows of each part that is scored by itself: bool (N,).
 
     Raises:
         DataError: if every base has its own label, or there are too few rows to choose by.
@@ -108,9 +133,12 @@ def fit_baselines(task: Task, examples: ExampleSet, novel_N: np.ndarray) -> Base
     for score, (family, name, features, learner) in best.values():
         predict = learner.fit(features(train.bases), train.labels)
         predictions_NC = predict(features(test.bases))
-        scores = task.metrics(test.labels, predictions_NC)
-        novel = task.metrics(test.labels[novel_N], predictions_NC[novel_N]) if novel_N.any() else {}
-        families.append(Baseline(family, name, score, scores, novel))
+        scores = {
+            part: task.metrics(test.labels[rows], predictions_NC[rows])
+            for part, rows in parts.items()
+            if rows.any()
+        }
+        families.append(Baseline(family, name, score if math.isfinite(score) else math.nan, scores))
     return Baselines(task.metric, judge.chosen_on, len(train), tuple(families))
 
 

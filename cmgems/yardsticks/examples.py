@@ -10,7 +10,7 @@ import numpy as np
 
 from cmgems.data import LabelledSet
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import RowReader
+from cmgems.data.label_files import RowReader, spelt_out
 from cmgems.data.labels import LabelKind, Labels, encode_labels
 from cmgems.data.layouts import find_layout
 from cmgems.reading import Invalid
@@ -70,7 +70,9 @@ def read_examples(folder: Path, kind: LabelKind, columns: Columns, invalid: Inva
         DataError: if there is no train or test set, a file or column is missing or bad, there is one class only, or a
             row cannot be used and is not left out.
     """
-    rows = RowReader(columns, invalid, kind.may_be_empty, kind.check).read(find_layout(folder))
+    layout = find_layout(folder)
+    columns = spelt_out(columns, layout)
+    rows = RowReader(columns, invalid, kind.may_be_empty, kind.check).read(layout)
     names = kind.names(rows["train"], columns.labels)
     splits = {}
     for split, of_split in rows.items():

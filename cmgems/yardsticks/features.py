@@ -8,10 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from cmgems.data.words import PackedRows
-from cmgems.iteration import batched
-
-ROWS_AT_ONCE = 4096
+from cmgems.data.words import PackedRows, in_parts
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,16 @@ class PositionedKmers:
 
 
 def _stacked(bases: Sequence[str], k: int, width: int, length: int | None) -> sparse.csr_matrix:
-    """Some rows at a time, because the arrays on the way are several times as large."""
-    return sparse.vstack([_matrix(some, k, width, length) for some in batched(bases, ROWS_AT_ONCE)], "csr")
+    return sparse.vstack([_matrix(part, k, width, length) for _, part in in_parts(bases)], "csr")
 
 
-def _matrix(bases: Sequence[str], k: int, width: int, length: int | None) -> sparse.csr_matrix:
-    columns, rows, positions = PackedRows.of(bases).words(k)
+def _matrix(part: PackedRows, k: int, width: int, length: int | None) -> sparse.csr_matrix:
+    columns, rows, positions = part.words(k)
     if length is not None:
         inside = positions < length
         columns = columns[inside] + (positions[inside] << 2 * k)
         rows = rows[inside]
-    ends = np.searchsorted(rows, np.arange(len(bases) + 1))
-    matrix = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(bases), width))
+    ends = np.searchsorted(rows, np.arange(len(part) + 1))
+    matrix = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(part), width))
     matrix.sum_duplicates()
     return matrix

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cmgems.runs.summary import METRIC_LABELS
 from cmgems.yardsticks.audit import Audit, Likeness
+from cmgems.yardsticks.baselines import best_title
 
 Cells = list[list[str]]
 LIKENESS = ["rows of", "exact", "reverse", "near", "twins", "other label"]
@@ -38,7 +39,7 @@ def tables(found: Audit) -> list[tuple[list[str], Cells]]:
     made = [(LIKENESS, [_likeness(one) for one in found.likeness])]
     if found.associations:
         associations = [
-            [one.property, f"{one.measure} of {one.label}", _number(one.value), _number(one.p, ".2g")]
+            [one.property, f"{one.measure} of {one.label}", _number(one.value), _chance(one.p)]
             for one in found.associations
         ]
         made.append((ASSOCIATIONS, associations))
@@ -54,7 +55,7 @@ def tables(found: Audit) -> list[tuple[list[str], Cells]]:
         ]
         rows = []
         for one in found.baselines.families:
-            scores = (one.chosen_by, one.test[metric], one.novel.get(metric, math.nan))
+            scores = (one.chosen_by, one.score(metric), one.score(metric, "novel"))
             rows.append([one.family, one.name, *map(_number, scores)])
         made.append((header, rows))
     return made
@@ -70,8 +71,7 @@ def remarks(found: Audit) -> list[str]:
             f"{found.twin_rules['same']:.3f}; the one they do not have: {found.twin_rules['other']:.3f}"
         )
     if found.baselines is not None:
-        best = found.baselines.best
-        lines.append(f"best baseline: {best.family}, {best.name}")
+        lines.append(f"best baseline: {best_title([found.baselines])}")
     return lines
 
 
@@ -85,6 +85,10 @@ def _share(count: int | None, rows: int) -> str:
     if count is None:
         return "–"
     return f"{count:,} ({100 * count / rows:.1f} %)" if count else "0"
+
+
+def _chance(p: float) -> str:
+    return "< 1e-300" if p < 1e-300 else _number(p, ".2g")
 
 
 def _number(value: float, how: str = ".3f") -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,37 @@ def test_score(model, fasta, tmp_path, capsys):
             )
             assert sum(float(row[f"p_{base}"]) for base in "ACGT") == pytest.approx(1, abs=3e-6)
     assert f"{out}: 2 sequences, 108 of 109 bases scored, -" in capsys.readouterr().out
+
+
+def test_variants_against_labels(model, tmp_path, small_genome, capsys):
+    genome = decode(GenomeStore.open(small_genome.store).codes[:2000])
+    lines = ["chrom,pos,ref,alt,label,effect"]
+    for number, place in enumerate(range(100, 160)):
+        ref, alt = genome[place - 1], "CAGT"["ACTG".index(genome[place - 1])]
+        row = (alt, ref) if number == 7 else (ref, alt)
+        lines.append(f"contig0,{place},{','.join(row)},{'PBX'[number % 3]},{'ab'[number % 2]}")
+    (tmp_path / "v.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "s.csv"
+    command = ["variants", model, str(tmp_path / "v.csv"), "--store", str(small_genome.store), "-o"]
+    assert run([*command, str(out), "--labels", "label=P:B", "--by", "effect"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}: 60 of 60 alleles scored; REF and ALT of 1 are swapped in the genome\n")
+    assert "20 positive, 20 negative; by chance AUROC is 0.500, AUPRC 0.500" in said
+    assert "not ranked: 20 no label" in said
+    assert re.search(r"model .* its score .* 0\.\d{3} \[0\.\d{3}, ", said)
+    assert "AUROC of gc" in said
+    found = json.loads((tmp_path / "s.labels.json").read_text())
+    assert found["swapped"] == 1
+    assert [found["groups"][name]["positives"] for name in "ab"] == [10, 10]
+    assert {row["label"] for row in rows(out)} == {"0", "1", ""}
+
+    assert run([*command, "/dev/stdout", "--labels", "label=P:B"]) == 0
+    told = capsys.readouterr()
+    assert "20 positive" in told.err
+    assert "20 positive" not in told.out
+    assert run([*command, str(tmp_path / "new.csv"), "--labels", "label=P:Q"]) == 2
+    assert "error: one class only in" in capsys.readouterr().err
+    assert not (tmp_path / "new.csv").exists()
 
 
 def test_variants(model, tmp_path, small_genome, capsys):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.data.columns import Columns
-from cmgems.data.label_files import RowReader, labels_content, write_rows
+from cmgems.data.label_files import RowReader, labels_content, spelt_out, write_rows
 from cmgems.data.layouts import find_layout
 from cmgems.errors import DataError, RecordError
 from cmgems.reading import Invalid
@@ -48,6 +48,53 @@ def test_columns_in_the_order_asked_for(write):
     path = write("b,name,sequence,a\n1,x,ACGT,2\n")
     assert [row.cells for row in read(path, ("a", "b"))] == [("2", "1")]
     assert [row.cells for row in read(path, ("b",))] == [("1",)]
+
+
+MATRIX = ("id", "sequence", "split", "CTCF|liver", "CTCF|lung", "RNA", "strand")
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (("*",), ("CTCF|liver", "CTCF|lung", "RNA")),
+        (("ctcf*",), ("CTCF|liver", "CTCF|lung")),
+        (("*l*g",), ("CTCF|lung",)),
+        (("RNA", "*"), ("RNA", "CTCF|liver", "CTCF|lung")),
+        (("rna", "strand"), ("rna", "strand")),  # a name is taken at its word
+        (("R*A", "*|li*"), ("RNA", "CTCF|liver")),
+    ],
+)
+@pytest.mark.parametrize("one_table", [False, True])
+def test_a_pattern_stands_for_the_label_columns_of_train(tmp_path, labels, found, one_table):
+    header, row = ",".join(MATRIX), "x,ACGTAC,train,1,2,3,+"
+    (tmp_path / ("all.csv" if one_table else "train.csv")).write_text(f"{header}\n{row}\n")
+    columns = spelt_out(Columns(labels=labels), find_layout(tmp_path))
+    assert columns.labels == found
+    (read_row,) = RowReader(columns, STOP).read(find_layout(tmp_path), ("train",))["train"]
+    values = dict(zip(map(str.lower, MATRIX), row.split(","), strict=True))
+    assert read_row.cells == tuple(values[name.lower()] for name in found)
+
+
+@pytest.mark.parametrize(
+    ("header", "labels", "message"),
+    [
+        (
+            "sequence,a,b",
+            "c*",
+            "no label columns in .*: no column is called c.; labels may be in a, b; name them in ",
+        ),
+        ("id,sequence,split", "*", "no label columns in .*: no column is called .; name them in data.labels"),
+    ],
+)
+def test_a_pattern_that_fits_nothing_is_refused(write, header, labels, message):
+    path = write(f"{header}\n")
+    with pytest.raises(DataError, match=message):
+        spelt_out(Columns(labels=(labels,)), find_layout(path.parent))
+
+
+def test_a_column_called_so_is_no_pattern(write):
+    path = write("sequence,a*,ab\nACGTAC,1,2\n")
+    assert spelt_out(Columns(labels=("a*",)), find_layout(path.parent)).labels == ("a*",)
 
 
 def test_case_matters_only_where_it_tells_columns_apart(write):

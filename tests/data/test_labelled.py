@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cmgems.data import LabelledConfig, LabelledSet, few_shot, labelled_batches, read_splits
+from cmgems.data import LabelledConfig, LabelledSet, data_notes, few_shot, labelled_batches, read_splits
 from cmgems.data.labels import ClassPerBase, LabelSet, Quantities
 from cmgems.errors import CmgemsError, DataError
 from cmgems.genome import decode, encode, reverse_complement
@@ -230,6 +231,26 @@ def test_quantities_and_label_sets(tmp_path):
         assert labels_BC.tolist() == [[0, 1], [1, 0]]
 
 
+def test_a_matrix_of_many_labels_needs_no_list_of_them(tmp_path):
+    names = [f"site{n}" for n in range(164)]
+    header = ",".join(["sequence", *names])
+    rows = [",".join(["ACGTACGA", *("01"[(n + row) % 3 == 0] for n in range(164))]) for row in range(3)]
+    write(tmp_path, train_csv="\n".join([header, *rows]), test_csv="\n".join([header, rows[0]]))
+    splits = read(tmp_path, LabelSet(), labels=("*",))
+    assert splits["train"].names == tuple(names)
+    assert splits["train"].targets.shape == (3, 164)
+    assert splits["test"].targets[0, :4].tolist() == [1, 0, 0, 1]
+    with pytest.raises(
+        CmgemsError, match=r"several label columns in data.labels: site0, .* 160 more; a class"
+    ):
+        read(tmp_path, labels=("*",))
+    write(tmp_path, test_csv="sequence,site0\nACGTACGA,1\n")
+    with pytest.raises(
+        DataError, match=r"columns missing in .*test.csv:1: no 'site1', .* \.\.\.; it has sequence"
+    ):
+        read(tmp_path, LabelSet(), labels=("*",))
+
+
 def test_labels_of_tokens_are_cut_and_padded_with_their_ids(tmp_path):
     long, short = "ACGT" * 10, "ACGTACGT"
     text = f"sequence,label\n{long},{'ab' * 20}\n{short},bbaabbaa\n"
@@ -294,3 +315,41 @@ def test_real_layouts(shared_data):
     splice = read(shared_data / "fewshot/Splice-40/10")
     assert len(splice["train"].names) == 3
     assert len(splice["test"]) == 3000
+
+
+@pytest.fixture
+def without_dev(tmp_path):
+    rng = np.random.default_rng(0)
+    for split, rows in (("train", 40), ("test", 10)):
+        lines = [f"{''.join(rng.choice(list('ACGT'), 20))},{n % 2}" for n in range(rows)]
+        (tmp_path / f"{split}.csv").write_text("sequence,label\n" + "\n".join(lines) + "\n")
+    return LabelledConfig(tmp_path)
+
+
+def test_a_dev_set_of_training_rows(without_dev):
+    """Each row is in one of them, in its order; the same ones every time."""
+    whole = read_splits(without_dev, TOKENIZER, 512)
+    drawn = read_splits(replace(without_dev, dev_share=0.25), TOKENIZER, 512)
+    again = read_splits(replace(without_dev, dev_share=0.25), TOKENIZER, 512)
+    assert (len(drawn["train"]), len(drawn["dev"])) == (30, 10)
+    assert drawn["dev"].bases == again["dev"].bases
+    assert sorted([*drawn["train"].bases, *drawn["dev"].bases]) == sorted(whole["train"].bases)
+    assert [b for b in whole["train"].bases if b in set(drawn["dev"].bases)] == drawn["dev"].bases
+    assert drawn["test"].bases == whole["test"].bases
+    assert drawn["dev"].drawn
+    assert not drawn["train"].drawn
+    assert any("10 rows of train are the dev set" in note for note in data_notes(without_dev, drawn))
+
+
+def test_a_dev_file_or_shots_leave_the_training_rows_alone(without_dev):
+    config = replace(without_dev, dev_share=0.25)
+    assert "dev" not in read_splits(replace(config, shots=2), TOKENIZER, 512)
+    (config.dir / "dev.csv").write_text((config.dir / "test.csv").read_text())
+    splits = read_splits(config, TOKENIZER, 512)
+    assert (len(splits["train"]), len(splits["dev"]), splits["dev"].drawn) == (40, 10, False)
+
+
+@pytest.mark.parametrize(("share", "message"), [(0.001, "too few rows to draw"), (1.0, "between 0 and 1")])
+def test_shares_that_leave_nothing(without_dev, share, message):
+    with pytest.raises(CmgemsError, match=message):
+        read_splits(replace(without_dev, dev_share=share), TOKENIZER, 512)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmgems.data import count_twins
+from cmgems.data import count_twins, words
 from cmgems.data.words import PackedRows
 
 
@@ -39,3 +40,13 @@ def test_words_are_those_of_each_row(mine, k):
         if "N" not in row[i : i + k]
     ]
     assert list(zip(found.rows_W, found.positions_W, found.numbers_W, strict=True)) == expected
+
+
+@given(rows, st.integers(1, 12))
+def test_parts_are_all_rows_in_their_order(mine, limit):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "PART_BASES", limit)
+        parts = list(words.in_parts(mine))
+    assert [first for first, _ in parts] == [0, *np.cumsum([len(part) for _, part in parts])[:-1]]
+    assert np.array_equal(np.concatenate([part.codes_T for _, part in parts]), PackedRows.of(mine).codes_T)
+    assert all(len(part) == 1 or len(part.codes_T) <= limit for _, part in parts)

@@ -12,7 +12,16 @@ import pytest
 
 from cmgems.errors import DataError
 from cmgems.evaluation.results import Record, Results, read_results
-from cmgems.evaluation.table import as_csv, markdown, published_table, score_table, show, write
+from cmgems.evaluation.table import (
+    as_csv,
+    markdown,
+    published_table,
+    score_table,
+    show,
+    write,
+    yardstick_table,
+)
+from cmgems.yardsticks import Baseline, Baselines
 
 
 def record(dataset, seed, mcc, *, shots=None, clean=None, classes=2, leaked=0, cut=0):
@@ -129,6 +138,56 @@ def test_files(results, tmp_path):
     assert found["absent"] == ["virus/covid"]
 
 
+def beside(seed, draw=None, shots=None, family="k-mer counts", mcc=0.5):
+    """A run beside a baseline; 8 of its 50 test rows are novel."""
+    scores = {"all": {"mcc": mcc}, "clean": {"mcc": mcc - 0.1}, "novel": {"mcc": mcc - 0.2}}
+    one = replace(record("a", seed, 0.6 + seed / 10, shots=shots), draw=draw)
+    summary = {**one.summary, "test_sequences_novel": 8, "novel_test_mcc": 0.1}
+    families = (Baseline(family, "k = 2", 0.7, scores), Baseline("twins", "same", 0.6, {"all": {"mcc": 1}}))
+    return replace(one, summary=summary, baselines=Baselines("mcc", "dev", 10, families))
+
+
+def test_scores_stand_beside_the_best_baseline():
+    results = Results("x", records=(beside(0), beside(1), record("b", 0, 0.5)))
+    header, rows = yardstick_table(results)
+    assert rows == [
+        ["a", "65.0 ± 7.1", "50.0", "8", "10.0 ± 0.0", "30.0", "MCC", "k-mer counts, k = 2"],
+        ["b", "50.0", "–", "–", "–", "–", "MCC", ""],
+    ]
+    assert len(header) == len(rows[0])
+    assert "on novel rows" not in rows[0][-1]
+    clean = yardstick_table(replace(results, exclude_leaks=True))[1][0]
+    assert (clean[2], clean[5]) == ("40.0", "30.0")
+
+
+def test_novel_rows_have_no_twins_and_another_baseline():
+    scores = {"all": {"mcc": 0.9}, "novel": {"mcc": 0.0}}
+    run = beside(0)
+    families = (*run.baselines.families[:1], Baseline("twins", "same", 0.8, scores))
+    run = replace(run, baselines=replace(run.baselines, families=families))
+    row = yardstick_table(Results("x", records=(run,)))[1][0]
+    assert (row[2], row[5]) == ("90.0", "30.0")
+    assert row[7] == "twins, same; on novel rows: k-mer counts, k = 2"
+
+
+def test_each_few_shot_draw_has_one_baseline_whatever_the_seeds():
+    draws = [(0, 0, 0.2), (1, 0, 0.2), (0, 1, 0.4), (1, 1, 0.4)]
+    records = [beside(seed, draw, 5, "ab"[draw], mcc) for seed, draw, mcc in draws]
+    ((name, shots, _, baseline, *_, which),) = yardstick_table(Results("x", records=tuple(records)))[1]
+    assert (name, shots, baseline, which) == ("a", "5", "30.0 ± 14.1", "a; b")
+
+
+def test_without_audits_there_is_no_table_of_yardsticks(results):
+    assert yardstick_table(results) == ([], [])
+    assert "best baseline" not in markdown(results)
+
+
+def test_baselines_are_written_and_read(tmp_path):
+    results = Results("x", records=(beside(0),))
+    write(results, tmp_path)
+    assert read_results(tmp_path).records[0].baselines == results.records[0].baselines
+
+
 def test_nan_is_null_in_the_file(tmp_path):
     results = Results("x", records=(record("a", 0, math.nan),))
     write(results, tmp_path)
@@ -165,3 +224,12 @@ def test_a_terminal_of_80_columns_is_wide_enough(results, monkeypatch, capsys):
     assert "…" not in text
     assert "prom/prom_core_notata 2    55.0±7.1" in text
     assert "prom/prom_core_notata: collapsed in 2 of 2\n" in text
+    summary = {"test_sequences_novel": 5000}
+    records = [
+        replace(one, shots=10, baselines=beside(0).baselines, summary=one.summary | summary)
+        for one in records
+    ]
+    records[0].summary["test_sequences_novel"] = 4900
+    show(replace(results, records=tuple(records)))
+    text = capsys.readouterr().out
+    assert "prom/prom_core_notata 10    55.0±7.1 50.0±0.0 4900 to 5000 " in text

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cmgems.genome import AMBIGUOUS, gather
+from cmgems.genome import AMBIGUOUS, gather, reverse_complement, turn_rows
 from cmgems.genome.kernels import hash_windows, soft_masked, walk
 
 genomes = hnp.arrays(np.uint8, st.integers(1, 60), elements=st.sampled_from([0, 1, 2, 3, 3, AMBIGUOUS]))
@@ -28,6 +28,19 @@ def test_gather(codes: np.ndarray, data: st.DataObject) -> None:
         expected = reference(codes, start, length)
         assert row[: len(expected)].tolist() == expected.tolist()
         assert (row[len(expected) :] == AMBIGUOUS).all()
+
+
+@settings(deadline=None)
+@given(data=st.data(), shape=st.tuples(st.integers(1, 5), st.integers(1, 12)))
+def test_rows_are_turned_as_one_by_one(data: st.DataObject, shape: tuple[int, int]) -> None:
+    codes_BL = data.draw(hnp.arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2, 3, AMBIGUOUS])))
+    lengths_B = data.draw(hnp.arrays(np.int32, shape[0], elements=st.integers(0, shape[1])))
+    turned_B = data.draw(hnp.arrays(np.bool_, shape[0]))
+    found_BL = codes_BL.copy()
+    turn_rows(found_BL, lengths_B, turned_B)
+    for row, before, length, turned in zip(found_BL, codes_BL, lengths_B, turned_B, strict=True):
+        expected = reverse_complement(before[:length]) if turned else before[:length]
+        assert row.tolist() == [*expected, *before[length:]]
 
 
 @settings(deadline=None)

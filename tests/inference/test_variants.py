@@ -75,6 +75,24 @@ def test_one_changed_base_of_a_longer_allele(contigs, scorer):
     assert long.score == short.score
 
 
+def test_ref_and_alt_swapped_in_the_genome_are_noticed_and_scored_as_written(contigs, scorer, tmp_path):
+    (right,), (swapped,) = (
+        scores([v], contigs, scorer) for v in (variant(5, "T", "C"), variant(5, "C", "T"))
+    )
+    assert (right.swapped, swapped.swapped) == (False, True)
+    assert swapped.score == pytest.approx(-right.score)
+    (long,) = scores([variant(4, "TCG", "TTG")], contigs, scorer)
+    assert (long.swapped, long.score) == (True, pytest.approx(-right.score))
+    totals = write_variants(tmp_path / "out.csv", [right, swapped, long]).text()
+    assert totals == "3 of 3 alleles scored; REF and ALT of 2 are swapped in the genome"
+
+
+@pytest.mark.parametrize("alts", [("A", "T"), ("G",), ("TG",), ()])
+def test_what_is_not_swapped_disagrees(contigs, alts):
+    with pytest.raises(DataError, match="reference base disagrees"):
+        list(check_variants([variant(5, "C", *alts)], contigs))
+
+
 def test_tokens_side_by_side(contigs, known_lm, compute, side_by_side):
     tokens = TokenMap(side_by_side)
     scorer = Engine(known_lm(side_by_side, BY_OFFSET), Cutter(tokens, 50), compute, 40)

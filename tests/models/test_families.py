@@ -34,6 +34,7 @@ TINY = {
     "dnabert2, 6 heads": MODELS.build("dnabert2_tiny", **SMALL | {"hidden": 36, "heads": 6}),
     "nt_v1": MODELS.build("nt_tiny", **SMALL, pad_id=0, mask_id=4),
     "nt_v2": MODELS.build("nt_v2_tiny", **SMALL, pad_id=0),
+    "modernbert": MODELS.build("modernbert_tiny", **SMALL, window=6, global_every=2),
 }
 HEADS = get_args(Head)
 LABELS = ["a", "b", "c"]
@@ -41,7 +42,7 @@ LABELS = ["a", "b", "c"]
 each_family = pytest.mark.parametrize("config", TINY.values(), ids=TINY)
 # These compile as another does: "bert" for a projection and for learned positions, "dnabert2" for six heads; and
 # tests/training/test_inputs.py compiles training steps of the others.
-COMPILE_ALIKE = {"bert, projected", "dnabert2", "dnabert2, 6 heads", "nt_v1", "nt_v2"}
+COMPILE_ALIKE = {"bert, projected", "dnabert2", "dnabert2, 6 heads", "nt_v1", "nt_v2", "modernbert"}
 each_compiled = pytest.mark.parametrize(
     "config",
     [pytest.param(c, id=n, marks=[pytest.mark.slow] * (n in COMPILE_ALIKE)) for n, c in TINY.items()],
@@ -175,7 +176,8 @@ def test_outputs_equal_the_fast_path(config, padded):
     for probabilities_BHSS in full.attentions:
         torch.testing.assert_close(probabilities_BHSS.sum(-1), torch.ones(3, config.heads, 12))
         if padded:
-            assert (probabilities_BHSS.masked_select(~real_BS[:, None, None]) == 0).all()
+            of_real_BHSS = probabilities_BHSS * real_BS[:, None, :, None]
+            assert (of_real_BHSS.masked_select(~real_BS[:, None, None]) == 0).all()
     states = encoder.outputs(*inputs, hidden_states=True).hidden_states
     for fused, explicit in zip(states, full.hidden_states, strict=True):
         torch.testing.assert_close(fused, explicit, atol=1e-5, rtol=0)
@@ -247,7 +249,7 @@ def test_published_names_round_trip_bit_for_bit(family, head):
 
 def test_only_families_that_plain_transformers_knows_say_so():
     known = {name for name, config in TINY.items() if config.plain_transformers}
-    assert known == {"bert", "bert, projected", "nt_v1"}
+    assert known == {"bert", "bert, projected", "nt_v1", "modernbert"}
     assert all(isinstance(config, PublishedModel) for config in TINY.values())
     projected = TINY["bert, projected"]
     state = projected.masked_lm().state_dict()
@@ -379,7 +381,13 @@ def test_initialisation(config):
             elif name.endswith("bias"):
                 assert (p == 0).all(), name
             elif p.numel() > 3000:
-                assert p.std().item() == pytest.approx(0.02, rel=0.05), name
+                assert p.std().item() == pytest.approx(std_of(config, name), rel=0.05), name
+
+
+def std_of(config, name):
+    """ModernBERT's are smaller where a layer adds to the hidden states."""
+    adds = name.endswith(("attention_output.weight", "ffn_output.weight"))
+    return 0.02 / (2 * config.layers) ** 0.5 if adds and config.family == "modernbert" else 0.02
 
 
 @pytest.mark.parametrize(

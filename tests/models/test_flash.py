@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from cmgems.errors import CmgemsError
 from cmgems.models import flash
-from cmgems.models.packing import Packing, attend_packed
+from cmgems.models.packing import Packing, attend_packed, near
 
 LENGTHS = [7, 0, 130, 1, 64, 0]
 ON_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -18,11 +20,15 @@ def stand_in(q_THK, k_THK, v_THK, *, cum_seq_q, cum_seq_k, max_q, max_k, dropout
     assert cum_seq_q.dtype == cum_seq_k.dtype == torch.int32
     assert q_THK.shape[-1] % 8 == 0
     assert max_q == max_k >= cum_seq_q.diff().max()
-    assert rest == {"is_causal": False, "return_debug_mask": False}
+    reach = rest.pop("window_size_left")
+    assert rest == {"is_causal": False, "return_debug_mask": False, "window_size_right": reach}
     ends = zip(cum_seq_q.tolist(), cum_seq_q.tolist()[1:], strict=False)
     alone = []
     for first, last in ends:
         scores_HSS = torch.einsum("shk,thk->hst", q_THK[first:last], k_THK[first:last]) * scale
+        if reach is not None:
+            far_SS = ~near(last - first, reach, q_THK.device)
+            scores_HSS = scores_HSS.masked_fill(far_SS, -torch.inf)
         alone.append(torch.einsum("hst,thk->shk", scores_HSS.softmax(-1), v_THK[first:last]))
     return (torch.cat(alone),)
 
@@ -34,11 +40,13 @@ def qkv_of(size, device="cpu", dtype=torch.float32):
 
 
 @pytest.mark.parametrize("size", [8, 20, 64])
-def test_the_operator_gets_what_it_takes(size, monkeypatch):
+@pytest.mark.parametrize("reach", [None, 5])
+def test_the_operator_gets_what_it_takes(size, reach, monkeypatch):
     monkeypatch.setattr(flash, "_flash_attention", stand_in)
     qkv, cpu = qkv_of(size), torch.device("cpu")
-    found = attend_packed(qkv, Packing.of(LENGTHS, cpu, "flash", longest=192), 0.0)
-    torch.testing.assert_close(found, attend_packed(qkv, Packing.of(LENGTHS, cpu), 0.0), atol=1e-5, rtol=0)
+    ways = [Packing.of(LENGTHS, cpu, "flash", longest=192), Packing.of(LENGTHS, cpu)]
+    found, expected = (attend_packed(qkv, replace(way, reach=reach), 0.0) for way in ways)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_heads_that_are_too_large_for_it():
@@ -55,7 +63,7 @@ def test_this_pytorch_has_the_operator():
         *("query", "key", "value", "cum_seq_q", "cum_seq_k", "max_q", "max_k"),
         *("dropout_p", "is_causal", "return_debug_mask"),
     ]
-    assert "scale" in names
+    assert {"scale", "window_size_left", "window_size_right"} <= set(names)
 
 
 def test_a_cpu_has_no_flash():
@@ -64,11 +72,13 @@ def test_a_cpu_has_no_flash():
 
 @ON_A_GPU
 @pytest.mark.parametrize("size", [8, 20, 32, 64])
-def test_attention_and_gradients_on_a_gpu(size):
+@pytest.mark.parametrize("reach", [None, 5])
+def test_attention_and_gradients_on_a_gpu(size, reach):
     ours = qkv_of(size, "cuda", torch.bfloat16)
     exact = tuple(x.detach().double().cpu().requires_grad_() for x in ours)
-    found = attend_packed(ours, Packing.of(LENGTHS, torch.device("cuda"), "flash"), 0.0)
-    right = attend_packed(exact, Packing.of(LENGTHS, torch.device("cpu")), 0.0)
+    packing = Packing.of(LENGTHS, torch.device("cuda"), "flash")
+    found = attend_packed(ours, replace(packing, reach=reach), 0.0)
+    right = attend_packed(exact, replace(Packing.of(LENGTHS, torch.device("cpu")), reach=reach), 0.0)
     found.sum().backward()
     right.sum().backward()
     for got, wanted in [(found, right), *((x.grad, y.grad) for x, y in zip(ours, exact, strict=True))]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
-from cmgems.models.packing import Packing, alibi_bias, attend_packed
+from cmgems.models.packing import Packing, alibi_bias, attend_packed, near
 
 CPU = torch.device("cpu")
 
@@ -17,6 +17,8 @@ def reference(qkv, packing, slopes_H):
     if slopes_H is not None:
         scores_1HTT = scores_1HTT + alibi_bias(slopes_H, q_1HTK.shape[2])
     strangers_TT = packing.sequences_T[:, None] != packing.sequences_T
+    if packing.reach is not None:
+        strangers_TT = strangers_TT | ~near(q_1HTK.shape[2], packing.reach, CPU)
     return scores_1HTT.masked_fill(strangers_TT, -torch.inf).softmax(-1) @ v_1HTK
 
 
@@ -24,16 +26,19 @@ def reference(qkv, packing, slopes_H):
 @given(
     lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6).filter(any),
     alibi=st.booleans(),
+    reach=st.none() | st.integers(0, 40),
     kernel=st.sampled_from(["flex", "each"]),
     seed=st.integers(0, 2**32),
 )
-def test_every_sequence_attends_to_itself_alone(lengths, alibi, kernel, seed):
+def test_every_sequence_attends_to_itself_alone(lengths, alibi, reach, kernel, seed):
     generator = torch.Generator().manual_seed(seed)
     qkv = tuple(torch.randn(3, 1, 2, sum(lengths), 16, generator=generator))
     slopes_H = torch.tensor([0.5, 0.25]) if alibi else None
     packing = Packing.of(lengths, CPU, kernel)
     if alibi:
         packing = packing.with_alibi(slopes_H)
+    elif reach is not None:
+        packing = packing.within(reach)
     expected = reference(qkv, packing, slopes_H)
     torch.testing.assert_close(attend_packed(qkv, packing, 0.0), expected, atol=1e-5, rtol=0)
 

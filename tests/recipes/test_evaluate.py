@@ -14,6 +14,8 @@ from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.recipes import load_recipe, shipped_configs
 from cmgems.runs import open_run, share_folder
+from cmgems.yardsticks import read_audit
+from cmgems.yardsticks.baselines import best_title
 
 
 def sequences(rng, count, gc=0.5):
@@ -54,7 +56,8 @@ def gue(tmp_path_factory):
 def command(folder, out, *overrides, config="gue"):
     return [
         "run", "evaluate", "--config", config, f"data.dir={folder}", "model=logo_tiny", "tokenizer=kmer3",
-        "finetune.epochs=1", "finetune.batch_size=8", "compute.threads=1", "compute.device=cpu", *overrides,
+        "finetune.epochs=1", "finetune.batch_size=8", "compute.threads=1", "compute.device=cpu", "yardsticks=false",
+        *overrides,
         "-o", str(out),
     ]  # fmt: skip
 
@@ -63,10 +66,13 @@ def read(out):
     return json.loads((out / "results.json").read_text())
 
 
+EVALUATED = ("seeds=2", "yardsticks=true")
+
+
 @pytest.fixture(scope="module")
 def evaluated(gue, tmp_path_factory):
     out = tmp_path_factory.mktemp("evaluate") / "run"
-    assert run(command(gue, out, "seeds=2")) == 0
+    assert run(command(gue, out, *EVALUATED)) == 0
     return out
 
 
@@ -94,6 +100,38 @@ def test_what_is_broken_or_absent_is_named(evaluated):
 def test_leaks_are_counted(evaluated):
     leaks = {r["dataset"]: r["summary"]["test_sequences_in_train"] for r in read(evaluated)["records"]}
     assert leaks == {"prom/prom_core_tata": 3, "tf/0": 0}
+
+
+def test_the_best_baseline_stands_beside_every_score(evaluated):
+    records = [record for record in read(evaluated)["records"] if record["dataset"] == "prom/prom_core_tata"]
+    audit = read_audit(evaluated / "prom" / "prom_core_tata" / "audit.json")
+    best, on_novel = audit.baselines.best(), audit.baselines.best("novel")
+    for record in records:
+        assert [one["name"] for one in record["baselines"]["families"]] == [
+            one.name for one in audit.baselines.families
+        ]
+        assert record["summary"]["test_sequences_novel"] == audit.novel == 9
+        assert "novel_test_mcc" in record["summary"]
+    row = next(csv.DictReader((evaluated / "table.csv").open()))
+    assert row["baseline"] == best_title([audit.baselines])
+    assert float(row["baseline score"]) == pytest.approx(100 * best.score("mcc"), abs=1e-3)
+    assert float(row["novel baseline score"]) == pytest.approx(100 * on_novel.score("mcc", "novel"), abs=1e-3)
+    assert row["novel test sequences"] == "9"
+    assert f"| {row['baseline']} |" in (evaluated / "table.md").read_text()
+
+
+def test_a_few_shot_draw_has_a_baseline_of_its_own(gue, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    arguments = ["draws=2", "datasets=[tf/0@3]", "yardsticks=true"]
+    assert run(command(gue, out, *arguments, config="few_shot")) == 0
+    audits = [read_audit(out / "tf" / "0" / "3-shot" / f"audit-seed{n}.json") for n in range(2)]
+    assert [audit.rows for audit in audits] == [{"train": 6, "test": 12}] * 2
+    assert audits[0].baselines.chosen_on == "3-fold cross-validation of train"
+    assert all(record["baselines"]["rows"] == 6 for record in read(out)["records"])
+    before = (out / "results.json").read_bytes()
+    monkeypatch.setattr("cmgems.evaluation.yardsticks.audit", lambda *_: pytest.fail("audited again"))
+    assert run(command(gue, out, *arguments, config="few_shot")) == 0
+    assert (out / "results.json").read_bytes() == before
 
 
 def test_mean_and_deviation_are_those_of_the_runs(evaluated):
@@ -140,7 +178,7 @@ def test_finished_runs_keep_their_scores_but_not_their_weights(evaluated):
 def test_the_same_command_again_trains_nothing(evaluated, gue, at_step):
     before = (evaluated / "results.json").read_bytes()
     at_step(1, lambda: pytest.fail("a step was trained"))
-    assert run(command(gue, evaluated, "seeds=2")) == 0
+    assert run(command(gue, evaluated, *EVALUATED)) == 0
     assert (evaluated / "results.json").read_bytes() == before
 
 
@@ -160,7 +198,7 @@ def test_seeds_may_be_added_later(gue, tmp_path, at_step):
 
 def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
     before = (evaluated / "results.json").read_bytes()
-    assert run(command(gue, evaluated, "seeds=2", "finetune.optim.lr=1e-3")) == 2
+    assert run(command(gue, evaluated, *EVALUATED, "finetune.optim.lr=1e-3")) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith(
         f"error: output folder in use in {evaluated}/prom/prom_core_tata/seed0: it holds a run with another config: "
@@ -176,7 +214,7 @@ def test_scores_of_other_labels_do_not_mix(evaluated, gue, capsys, split):
     text, before = path.read_text(), (evaluated / "results.json").read_bytes()
     path.write_text(text.replace(",1\n", ",x\n").replace(",0\n", ",1\n").replace(",x\n", ",0\n"))
     try:
-        assert run(command(gue, evaluated, "seeds=2")) == 2
+        assert run(command(gue, evaluated, *EVALUATED)) == 2
     finally:
         path.write_text(text)
     error = capsys.readouterr().err.splitlines()[-1]
@@ -193,11 +231,11 @@ def test_interrupted_and_resumed_gives_the_same_results(
     out = tmp_path / "run"
     at_step(step, lambda: signal.raise_signal(signal.SIGTERM))
     with pytest.raises(SystemExit) as left:
-        run(command(gue, out, "seeds=2"))
+        run(command(gue, out, *EVALUATED))
     assert left.value.code == 143
     assert len(read(out)["records"]) == finished
     monkeypatch.undo()
-    assert run(command(gue, out, "seeds=2")) == 0
+    assert run(command(gue, out, *EVALUATED)) == 0
     for name in ("results.json", "table.md", "table.csv"):
         assert (out / name).read_text() == (evaluated / name).read_text()
 
@@ -217,11 +255,11 @@ def test_what_another_process_is_at_is_left_to_it(gue, tmp_path, capsys):
 
 
 def test_leaks_are_excluded_by_option(evaluated, gue, capsys):
-    assert run(command(gue, evaluated, "seeds=2", "exclude_leaks=true")) == 0
+    assert run(command(gue, evaluated, *EVALUATED, "exclude_leaks=true")) == 0
     assert "without test rows that are in train" in capsys.readouterr().out
     row = next(csv.DictReader((evaluated / "table.csv").open()))
     assert (row["mcc"], row["auc"]) == (row["clean mcc"], row["clean auc"])
-    assert run(command(gue, evaluated, "seeds=2")) == 0  # as the other tests expect it
+    assert run(command(gue, evaluated, *EVALUATED)) == 0  # as the other tests expect it
 
 
 BROKEN = {
@@ -371,8 +409,10 @@ def test_every_shipped_config_runs_on_a_cpu(name, gue, tmp_path):
     recipe = load_recipe("evaluate")
     overrides = [
         f"data.dir={gue}", "model=logo_tiny", "datasets=[tf/0]", "compute.device=cpu", "compute.threads=1",
-        "finetune.epochs=1",
+        "yardsticks=false",
     ]  # fmt: skip
+    if name != "evaluate/probe":
+        overrides.append("finetune.epochs=1")
     if name == "evaluate/few_shot":
         overrides += ["datasets=[tf/0@2]", "draws=1"]
     recipe.main(load_config(recipe.config_schema, shipped_configs()[name], overrides), tmp_path / "run")

@@ -46,7 +46,7 @@ def pretrain(small_genome, out: Path, *overrides: str) -> list[str]:
     return [
         "run", "pretrain", "--config", "tiny", *small_genome.overrides(), "data.split.block_bp=2000", "steps=6",
         "validation.every=3", "validation.sequences=12", "checkpoint.every=3", "compute.threads=1",
-        "compute.device=cpu", "compute.precision=fp32", *overrides, "-o", str(out),
+        "data.reverse_complement=0.5", "compute.device=cpu", "compute.precision=fp32", *overrides, "-o", str(out),
     ]  # fmt: skip
 
 

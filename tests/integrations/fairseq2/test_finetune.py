@@ -167,13 +167,18 @@ def test_mistakes_say_what_to_set(settings, finetune, tmp_path, changes, message
 BEGINNING = Beginning(Settings(data=LabelledConfig(dir=Path("labels"))), 1)
 
 
-def reader_of(rows, sequences, parts, rank=0, size=1):
+def reader_of(rows, sequences, parts, rank=0, size=1, **options):
     ids = [np.array([2, 5 + row, 3], np.int32) for row in range(rows)]
     alone, share = FakeGang(CPU), FakeGang(CPU, rank=rank, size=size)
     gangs = Gangs(root=share, dp=share, rdp=share, sdp=alone, tp=alone, pp=alone)
     train = LabelledSet(ids, np.arange(rows) % 2, ("no", "yes"))
-    task = TASKS.get("classification")
+    task = TASKS.build("classification", **options).fit(train.targets, train.names)
     return LabelledReader(train, task, sequences, parts, TOKENIZERS.get("kmer6"), 512, BEGINNING, gangs)
+
+
+def test_a_part_counts_for_the_weights_of_its_labels():
+    for part in next(reader_of(8, 8, 2, class_weights=(1.0, 3.0))):
+        assert part.weight == sum(3.0 if label else 1.0 for label in part.labels.tolist())
 
 
 def rows_of(step):
