@@ -22,7 +22,15 @@ from cmgems.masking import STRATEGIES, Strategy, mask_batch
 from cmgems.recipes import shipped_tokenizers
 from cmgems.tokenization import KmerTokenizer
 
-STRATEGY_NAMES = ("uniform", "random_span", "uniform_rate", "genemask", "global_pmi", "annealed")
+STRATEGY_NAMES = (
+    "uniform",
+    "random_span",
+    "uniform_rate",
+    "loss_weighted",
+    "genemask",
+    "global_pmi",
+    "annealed",
+)
 TOKENS = 512
 TOKENIZER = KmerTokenizer(6)
 HF = "Hugging Face `torch_mask_tokens`"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -97,6 +98,14 @@ class Registry(Generic[T]):
     def build(self, name: str, **options: Any) -> T:
         """The prototype called ``name`` with some of its fields replaced."""
         return cast(T, dataclasses.replace(cast(Any, self.get(name)), **options))
+
+    def summary(self, name: str) -> str:
+        """What the component called ``name`` is: the first line of its docstring.
+
+        Raises:
+            CmgemsError: as for ``get``.
+        """
+        return (inspect.getdoc(type(self.get(name))) or "").partition("\n")[0]
 
     def names(self) -> list[str]:
         """All registered names, sorted."""

@@ -194,12 +194,13 @@ class Pretraining:
 
     def validate(self, step: int, log: MetricLog, display: Display) -> None:
         """Measure loss and accuracy under the fixed mask; the curriculum may switch."""
-        found = validate(self.model, self.validation, self.compute, self.world)
+        tenths_V = self.masker.tenths_V
+        found = validate(self.model, self.validation, self.compute, self.world, tenths_V)
         measured = {"validation_loss": found.loss, "validation_accuracy": found.accuracy}
         self.state |= measured
         phase = self.masker.state.switched_at
-        self.masker.observe(step, perplexity(found.loss))
-        record = {"step": step, **measured, "perplexity": perplexity(found.loss)}
+        self.masker.observe(step, perplexity(found.loss), found.tenth_losses)
+        record = {"step": step, **measured, "perplexity": perplexity(found.loss), **self.masker.figures()}
         log.write(record)
         right = f"{100 * found.accuracy:.1f} % guessed right"
         display.note(f"step {step}: fixed-mask validation loss {found.loss:.4f}, {right}", record)

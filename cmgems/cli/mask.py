@@ -1,4 +1,4 @@
-"""``cmgems mask``: see what the masking strategies hide."""
+"""``cmgems mask``: list the ways to mask, and see what the strategies hide."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from cmgems.cli.recipes import Plugins
 
-app = typer.Typer(help="See what the masking strategies hide.", no_args_is_help=True)
+app = typer.Typer(help="List the ways to mask, and see what the strategies hide.", no_args_is_help=True)
 
 
 class RankedBy(StrEnum):
@@ -24,8 +24,8 @@ Strategies = Annotated[
     list[str] | None,
     typer.Option(
         "--strategy",
-        help="May be given several times. By default all; without --table, those that need no table; with --rate or "
-        "--target-rate, those that have no rate of their own.",
+        help="With options of its own after a +: random_span+wider=4. May be given several times. By default all; "
+        "without --table those that need none, with --rate or --target-rate those that have no rate of their own.",
     ),
 ]
 Table = Annotated[Path | None, typer.Option("--table", help="PMI table that ranks the k-mers.")]
@@ -35,6 +35,27 @@ TargetRate = Annotated[
     float | None, typer.Option("--target-rate", help="Real share of masked tokens, instead of --rate.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**64 - 1, help="Another seed, another mask.")]
+
+
+@app.command()
+def ls(plugin: Plugins = None) -> None:
+    """List the curricula, masking strategies and schedules of the rate that a config may name.
+
+    Example: cmgems mask ls
+    """
+    from cmgems.masking import CURRICULA, RATE_SCHEDULES
+    from cmgems.plugins import load_plugins
+
+    load_plugins(plugin or [])
+    lists = {
+        "masking.curriculum": {name: CURRICULA.summary(name) for name in CURRICULA.names()},
+        "masking.rate_schedule": {name: RATE_SCHEDULES.summary(name) for name in RATE_SCHEDULES.names()},
+    }
+    width = max(len(name) for lines in lists.values() for name in lines)
+    for key, lines in lists.items():
+        typer.echo(f"{key}:")
+        for name, text in lines.items():
+            typer.echo(f"  {name:<{width}}  {text}".rstrip())
 
 
 @app.command()

@@ -32,6 +32,7 @@ def ls() -> None:
         typer.echo(f"{title}:")
         for name, path in paths.items():
             typer.echo(f"  {name:<{width}}  {describe(path)}".rstrip())
+    typer.echo("Ways to mask: cmgems mask ls")
 
 
 def cp(

@@ -1,7 +1,9 @@
 """What is evaluated: the datasets in a folder, and the settings with which benchmarks fine-tune on them.
 
 Settings are values of the finetune recipe's config. GUE's are those of DNABERT's fine-tuning in arXiv 2306.15006, the
-few-shot ones those of GeneMask (arXiv 2307.15933) and CM-GEMS (arXiv 2408.07180).
+few-shot ones those of GeneMask (arXiv 2307.15933) and CM-GEMS (arXiv 2408.07180). The tasks of the Nucleotide
+Transformer (doi 10.1038/s41592-024-02523-z, as revised) and Genomic Benchmarks (doi 10.1186/s12863-023-01123-8) have no
+dev set: a tenth of train becomes it.
 """
 
 from __future__ import annotations
@@ -46,6 +48,52 @@ GUE: Mapping[str, Values] = {
     "virus/covid": _gue(1024, 9),
 }
 GUE_METRICS = {"virus/covid": "macro_f1"}
+
+_WITHOUT_DEV: Values = {"data": {"dev_share": 0.1}}
+_NT_TASKS = """
+    H2AFZ H3K27ac H3K27me3 H3K36me3 H3K4me1 H3K4me2 H3K4me3 H3K9ac H3K9me3 H4K20me1 enhancers enhancers_types
+    promoter_all promoter_no_tata promoter_tata splice_sites_acceptors splice_sites_all splice_sites_donors
+"""
+_GENOMIC_BENCHMARKS = """
+    demo_coding_vs_intergenomic_seqs demo_human_or_worm drosophila_enhancers_stark dummy_mouse_enhancers_ensembl
+    human_enhancers_cohn human_enhancers_ensembl human_ensembl_regulatory human_nontata_promoters human_ocr_ensembl
+"""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Datasets that are known by name.
+
+    Attributes:
+        title: What it is called.
+        sets: The settings of each, by the end of its path.
+        metric: What is reported, and chooses the epoch on the dev set.
+        metrics: Those of sets with another.
+    """
+
+    title: str
+    sets: Mapping[str, Values]
+    metric: str = "mcc"
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, place: Path) -> str | None:
+        """The name of the set in a folder: 'tf/0' of any folder 0 in a folder tf."""
+        return next(
+            (name for name in self.sets if f"/{place.absolute().as_posix()}".endswith(f"/{name}")), None
+        )
+
+    def dataset(self, name: str, place: Path, known_as: str) -> Dataset:
+        """The whole set ``name`` in a folder, called ``known_as``."""
+        return Dataset(known_as, place, self.metrics.get(name, self.metric), self.sets[name])
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "gue": Benchmark("GUE", GUE, metrics=GUE_METRICS),
+    "nt_tasks": Benchmark("Nucleotide Transformer", dict.fromkeys(_NT_TASKS.split(), _WITHOUT_DEV)),
+    "genomic_benchmarks": Benchmark(
+        "Genomic Benchmarks", dict.fromkeys(_GENOMIC_BENCHMARKS.split(), _WITHOUT_DEV), "accuracy"
+    ),
+}
 
 
 def few_shot_settings(shots: int) -> Values:
@@ -100,7 +148,7 @@ class Dataset:
 
 
 def find_datasets(
-    folder: Path, wanted: Sequence[str] = ("*",), *, gue: bool = False
+    folder: Path, wanted: Sequence[str] = ("*",), benchmark: str | None = None
 ) -> tuple[list[Dataset], list[str]]:
     """The datasets to evaluate in the order of ``wanted``, and the titles of those that are not there.
 
@@ -112,7 +160,7 @@ def find_datasets(
         folder: Holds datasets at any depth, or is one.
         wanted: ``NAME`` for a whole set, ``NAME@10`` for ten examples of each class. NAME is a name, its last parts
             (`tf/0` of `GUE/tf/0`), or a glob.
-        gue: The sets of GUE only, under their names in GUE.
+        benchmark: The sets of that benchmark only, under their names in it; a name in ``BENCHMARKS``.
 
     Raises:
         CmgemsError: if a number of shots is not a positive number.
@@ -120,16 +168,18 @@ def find_datasets(
     """
     if not folder.is_dir():
         raise DataError("no such folder", where=folder, fix="set data.dir to a folder of datasets")
-    places = _gue_places(folder) if gue else _places(folder)
+    known = None if benchmark is None else BENCHMARKS[benchmark]
+    places = _places(folder) if known is None else _benchmark_places(known, folder)
     if not places:
-        kind = "GUE dataset" if gue else "dataset"
+        kind = "dataset" if known is None else f"dataset of {known.title}"
         fix = "data.dir must hold folders with train and test files"
         raise DataError(f"no {kind} found", where=folder, fix=fix)
     found: list[Dataset] = []
     absent: list[str] = []
-    for name, of_name in _chosen(wanted, [*places, *(name for name in GUE if gue and name not in places)]):
+    missing = [name for name in (known.sets if known else ()) if name not in places]
+    for name, of_name in _chosen(wanted, [*places, *missing]):
         for shots in of_name:
-            dataset, title = _at_shots(name, places.get(name), shots)
+            dataset, title = _at_shots(name, places.get(name), shots, known or BENCHMARKS["gue"])
             if dataset is None:
                 absent.append(title)
             else:
@@ -160,8 +210,13 @@ def _chosen(wanted: Sequence[str], known: Sequence[str]) -> list[tuple[str, list
     return list(chosen.items())
 
 
-def _at_shots(name: str, place: Path | None, shots: int | None) -> tuple[Dataset | None, str]:
-    """A dataset with so many examples of each class, None if it is not there; and its title."""
+def _at_shots(
+    name: str, place: Path | None, shots: int | None, benchmark: Benchmark
+) -> tuple[Dataset | None, str]:
+    """A dataset with so many examples of each class, None if it is not there; and its title.
+
+    Whole sets that the benchmark knows have its settings.
+    """
     if place is None:
         return None, Dataset(name, Path(), shots=shots).title
     published = _published_shots(place)
@@ -172,12 +227,8 @@ def _at_shots(name: str, place: Path | None, shots: int | None) -> tuple[Dataset
                 None,
                 f"{name} whole (there are draws of it: {', '.join(f'{name}@{n}' for n in published)})",
             )
-        gue = _gue_name(place)
-        whole = (
-            Dataset(name, place)
-            if gue is None
-            else Dataset(name, place, GUE_METRICS.get(gue, "mcc"), GUE[gue])
-        )
+        known = benchmark.name_of(place)
+        whole = Dataset(name, place) if known is None else benchmark.dataset(known, place, known_as=name)
         return whole, whole.title
     folder = place / str(shots) if drawn else place
     dataset = Dataset(name, folder, "accuracy", few_shot_settings(shots), shots, drawn)
@@ -189,16 +240,11 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(f"/{name}", f"*/{pattern}")
 
 
-def _gue_name(place: Path) -> str | None:
-    """'tf/0' of any folder 0 in a folder tf."""
-    return next((name for name in GUE if f"/{place.absolute().as_posix()}".endswith(f"/{name}")), None)
-
-
-def _gue_places(folder: Path) -> dict[str, Path]:
-    """Folders of GUE's datasets, at any depth below ``folder``, or of the one that holds it."""
+def _benchmark_places(benchmark: Benchmark, folder: Path) -> dict[str, Path]:
+    """Folders of a benchmark's datasets, at any depth below ``folder``, or of the one that holds it."""
     places: dict[str, Path] = {}
     for place in _folders(folder):
-        name = _gue_name(place)
+        name = benchmark.name_of(place)
         if name is None or not _has_splits(place):
             continue
         if name in places:

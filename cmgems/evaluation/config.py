@@ -58,7 +58,8 @@ class EvaluationConfig:
 
     Attributes:
         data: Where the datasets are.
-        benchmark: `gue` takes GUE's 28 datasets and no others; null every one there is.
+        benchmark: `gue` takes GUE's 28 datasets and no others, `nt_tasks` the 18 of the Nucleotide Transformer,
+            `genomic_benchmarks` those of Genomic Benchmarks; null every one there is.
         datasets: `NAME` for a whole set, `NAME@10` for ten training examples of each class. NAME is a name, its last
             parts, or a glob (`prom*`).
         seeds: Runs of each whole set, and of each published draw.
@@ -70,7 +71,7 @@ class EvaluationConfig:
     """
 
     data: DatasetsConfig
-    benchmark: Literal["gue"] | None = None
+    benchmark: Literal["gue", "nt_tasks", "genomic_benchmarks"] | None = None
     datasets: tuple[str, ...] = ("*",)
     seeds: int = 1
     draws: int = 10

@@ -104,8 +104,7 @@ class Evaluation:
         self._audits: dict[Path, Audit | None] = {}
         if config is not None:
             self._config, self._recipe = config, config.finetune.load()
-            gue = config.benchmark == "gue"
-            self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, gue=gue)
+            self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, config.benchmark)
 
     def runs(self, out: Path, part: int = 0) -> list[FineTuning]:
         """The runs of one model; a dataset with bad draws is skipped.

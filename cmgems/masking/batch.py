@@ -12,7 +12,7 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
-from cmgems.masking.ranks import RankBy, rank_tokens
+from cmgems.masking.ranks import RankBy, rank_tokens, worst_rank
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer, overlapping
 
@@ -34,6 +34,7 @@ class TokenBatch:
         seed: Seed of the masks.
         samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
         overlap: Whether tokens up to k - 1 positions apart share bases.
+        worst_rank: The largest rank of a token that may be masked; 0 without ranks.
     """
 
     ids_BS: np.ndarray
@@ -44,6 +45,7 @@ class TokenBatch:
     seed: int
     samples_B: np.ndarray
     overlap: bool = True
+    worst_rank: int = 0
 
     @classmethod
     def of(
@@ -68,6 +70,7 @@ class TokenBatch:
             seed=seed,
             samples_B=samples_B,
             overlap=overlapping(tokenizer),
+            worst_rank=worst_rank(token_ranks_V, tokenizer.known_ids),
         )
 
     @property

@@ -1,7 +1,7 @@
 """Curricula: which strategy masks the batches of a step.
 
 A curriculum is data, not a callback: a frozen description here, and a small state that is saved with every
-checkpoint. It sees only the step, the number of steps and the fixed-mask validation perplexities so far.
+checkpoint. It sees only the step, the number of steps and what the fixed-mask validations so far have measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from cmgems.errors import CmgemsError
 from cmgems.masking.batch import STRATEGIES, Strategy
 from cmgems.masking.random import STREAM_STEP, uniform
-from cmgems.masking.strategies import Annealed, RandomSpan, UniformRate
+from cmgems.masking.strategies import Annealed, LossWeighted, RandomSpan, UniformRate
 from cmgems.registry import Registry
 
 
@@ -27,14 +27,25 @@ class CurriculumState:
     Attributes:
         perplexities: Fixed-mask validation perplexities, oldest first.
         switched_at: The first step of the second phase, or None before the switch.
+        tenth_losses: Running loss (nats) of the tokens of each tenth of the ranking; empty if none was measured.
     """
 
     perplexities: tuple[float, ...] = ()
     switched_at: int | None = None
+    tenth_losses: tuple[float, ...] = ()
+
+
+def tenth_loss_key(tenth: int) -> str:
+    """Under what name the running loss of a tenth of the ranking (from 0) is logged."""
+    return f"loss_tenth_{tenth + 1}"
 
 
 class Curriculum(Protocol):
-    """Picks a strategy for each step. Registered as a frozen dataclass."""
+    """Picks a strategy for each step. Registered as a frozen dataclass.
+
+    One that has a method ``observe_tenths(losses, state) -> state`` is also told, after each ``observe``, the mean
+    fixed-mask loss (nats) of the tokens of each tenth of the ranking; NaN where no token was masked.
+    """
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
         """The strategy of ``step`` (from 0) of ``steps``, and the name to log."""
@@ -57,6 +68,10 @@ class _Curricula(Registry[Curriculum]):
         if name not in super().names() and name in STRATEGIES.names():
             return Fixed(name)
         return super().get(name, where)
+
+    def summary(self, name: str) -> str:
+        """See ``Registry.summary``."""
+        return super().summary(name) if name in super().names() else STRATEGIES.summary(name)
 
     def names(self) -> list[str]:
         """See ``Registry.names``."""
@@ -185,7 +200,8 @@ class CMGems(_EasyThenHard):
     def observe(self, step: int, perplexity: float, state: CurriculumState) -> CurriculumState:
         perplexities = (*state.perplexities, perplexity)
         switching = state.switched_at is None and self._flat(perplexities)
-        return CurriculumState(perplexities, step if switching else state.switched_at)
+        switched_at = step if switching else state.switched_at
+        return replace(state, perplexities=perplexities, switched_at=switched_at)
 
     def _flat(self, perplexities: tuple[float, ...]) -> bool:
         """Whether the last ``patience`` changes of the smoothed perplexities are all below the threshold."""
@@ -232,10 +248,48 @@ class RandomMask(_KeepsHistory):
         return "random_span", RandomSpan(self.wider * (self.stages * step // steps))
 
 
+@CURRICULA.register("loss_weighted")
+@dataclass(frozen=True)
+class LossWeightedCurriculum(_KeepsHistory):
+    """`loss_weighted` masking by the running losses of the tenths of the ranking: what is guessed worst is masked most.
+
+    Yang et al. (arXiv 2208.10806) weigh parts of speech so. Here losses are those of each validation, under a mask that
+    never changes: no step waits for them, and they are the same however the work is shared out. Until the first one,
+    all weights are equal.
+
+    Attributes:
+        memory: Share of a running loss that the next validation leaves; 0 for the last one's losses alone.
+    """
+
+    memory: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.memory < 1:
+            raise CmgemsError(f"`memory` must be 0 or more and below 1, but is {self.memory}")
+
+    def strategies(self) -> tuple[str, ...]:
+        return ("loss_weighted",)
+
+    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+        return "loss_weighted", LossWeighted(state.tenth_losses) if state.tenth_losses else LossWeighted()
+
+    def observe_tenths(self, losses: tuple[float, ...], state: CurriculumState) -> CurriculumState:
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        if not finite:
+            return state
+        usual = sum(finite) / len(finite)
+        known = [loss if math.isfinite(loss) else usual for loss in losses]
+        running = tuple(
+            self.memory * before + (1 - self.memory) * loss
+            for before, loss in zip(state.tenth_losses or known, known, strict=True)
+        )
+        return replace(state, tenth_losses=running)
+
+
 @CURRICULA.register("annealed")
 @dataclass(frozen=True)
 class AnnealedCurriculum(_KeepsHistory):
-    """Lowers the temperature of `annealed` masking from ``hot`` to ``cold`` ranks along a pacing function.
+    """Lowers the temperature of `annealed` masking from `hot` to `cold` ranks along a pacing function.
 
     The temperature falls geometrically, since only its ratio to the ranks matters.
 

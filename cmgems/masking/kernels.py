@@ -55,6 +55,28 @@ def random_span(maskable_BS, seed, samples_B, probability, low, high):  # type: 
 
 
 @kernel
+def weighted_span(maskable_BS, ranks_BS, seed, samples_B, probability, low, high, weights_C, worst):  # type: ignore[no-untyped-def]
+    """As ``random_span``, with centres in proportion to the weight of their part of the ranking, ``probability`` on
+    average over a row."""
+    mask_BS = np.zeros(maskable_BS.shape, np.bool_)
+    classes, columns = len(weights_C), maskable_BS.shape[1]
+    for b in range(len(mask_BS)):
+        weights_S, total = np.zeros(columns), 0.0
+        for s in range(columns):
+            if maskable_BS[b, s]:
+                weights_S[s] = weights_C[min((np.int64(ranks_BS[b, s]) - 1) * classes // worst, classes - 1)]
+                total += weights_S[s]
+        if total == 0.0:
+            continue
+        scale = probability * (np.count_nonzero(maskable_BS[b]) / total)
+        words_S = draw_row(seed, samples_B[b], _CENTRES, columns)
+        for s in range(columns):
+            if words_S[s] < np.uint64(min(scale * weights_S[s], 1.0) * 2.0**32):
+                _mask_span(mask_BS[b], s + low, s + high)
+    return mask_BS & maskable_BS
+
+
+@kernel
 def uniform_rate(maskable_BS, seed, samples_B, lowest, highest):  # type: ignore[no-untyped-def]
     """Each token with a probability drawn for its row, and in any case the token with the lowest draw."""
     rows, columns = maskable_BS.shape

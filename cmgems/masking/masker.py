@@ -16,8 +16,8 @@ from cmgems.masking import kernels
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
-from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState, tenth_loss_key
+from cmgems.masking.ranks import RankBy, rank_tenths, worst_rank
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
@@ -116,6 +116,9 @@ class Masker:
         steps: Optimizer steps of the whole run.
         seed: Seed of the masks.
 
+    Attributes:
+        tenths_V: int64 tenth of the ranking by token id, if the curriculum is to be told the loss of each; else None.
+
     Raises:
         CmgemsError: if the curriculum ranks tokens and no table is given, or the table is for other tokens.
     """
@@ -129,6 +132,7 @@ class Masker:
         self.seed = seed
         self.state = CurriculumState()
         self.token_ranks_V = self._token_ranks()
+        self.tenths_V = self._tenths()
         self._calibration: Calibration | None = None
 
     def _token_ranks(self) -> np.ndarray:
@@ -138,6 +142,11 @@ class Masker:
         if ranking:
             raise needs_table(ranking[0], "masking.table", "set masking.table=pmi.safetensors")
         return np.zeros(self.tokenizer.vocab_size, np.int32)
+
+    def _tenths(self) -> np.ndarray | None:
+        if not hasattr(self.curriculum, "observe_tenths"):
+            return None
+        return rank_tenths(self.token_ranks_V, worst_rank(self.token_ranks_V, self.tokenizer.known_ids))
 
     def strategy(self, step: int) -> tuple[str, Strategy]:
         """Name and strategy of an optimizer step, by the validations seen so far."""
@@ -200,9 +209,15 @@ class Masker:
             soft_mask=self.config.soft_mask,
         )
 
-    def observe(self, step: int, perplexity: float) -> None:
-        """Tell the curriculum a fixed-mask validation perplexity."""
+    def observe(self, step: int, perplexity: float, tenth_losses: tuple[float, ...] = ()) -> None:
+        """Tell the curriculum a fixed-mask validation perplexity, and the loss of each of ``tenths_V`` if it asks."""
         self.state = self.curriculum.observe(step, perplexity, self.state)
+        if self.tenths_V is not None:
+            self.state = self.curriculum.observe_tenths(tenth_losses, self.state)  # type: ignore[attr-defined]
+
+    def figures(self) -> dict[str, float]:
+        """What the curriculum's state adds to the record of a validation, by name."""
+        return {tenth_loss_key(tenth): loss for tenth, loss in enumerate(self.state.tenth_losses)}
 
     def state_dict(self) -> dict[str, Any]:
         """The curriculum's state as JSON-able values."""
@@ -210,4 +225,5 @@ class Masker:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore ``state_dict``."""
-        self.state = CurriculumState(tuple(state["perplexities"]), state["switched_at"])
+        tenth_losses = tuple(state.get("tenth_losses", ()))  # not in checkpoints before 0.3
+        self.state = CurriculumState(tuple(state["perplexities"]), state["switched_at"], tenth_losses)

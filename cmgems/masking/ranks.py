@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 RankBy = Literal["token", "position"]
+TENTHS = 10
+
+
+def rank_tenths(ranks: npt.NDArray[np.int32], worst: int) -> npt.NDArray[np.int64]:
+    """The tenth of the ranking, 0 = best, that each rank (1 to ``worst``) falls into; shape as ``ranks``."""
+    return np.minimum((ranks.astype(np.int64) - 1) * TENTHS // worst, TENTHS - 1)
 
 
 def rank_tokens(
@@ -29,3 +36,8 @@ def rank_tokens(
         columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
         return maskable_BS, np.tile(token_ranks_V[columns], (len(ids_BS), 1))
     return maskable_BS, token_ranks_V.take(ids_BS)
+
+
+def worst_rank(token_ranks_V: np.ndarray, known_ids: range) -> int:
+    """The largest rank of a token that may be masked."""
+    return int(token_ranks_V[known_ids.start : known_ids.stop].max(initial=0))

@@ -59,7 +59,7 @@ class _FromStart:
 @RATE_SCHEDULES.register("linear")
 @dataclass(frozen=True)
 class Linear(_FromStart):
-    """By the same amount with each step."""
+    """From `start` to the rate of the config, by the same amount with each step."""
 
     def _paced(self, progress: float) -> float:
         return progress
@@ -68,7 +68,7 @@ class Linear(_FromStart):
 @RATE_SCHEDULES.register("cosine")
 @dataclass(frozen=True)
 class Cosine(_FromStart):
-    """Along half a cosine: slowly at both ends, fastest in the middle."""
+    """From `start` to the rate of the config along half a cosine: slowly at both ends, fastest in the middle."""
 
     def _paced(self, progress: float) -> float:
         return (1 - math.cos(math.pi * progress)) / 2

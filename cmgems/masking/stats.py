@@ -11,16 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
-from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.batch import Strategy, TokenBatch
+from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths
 from cmgems.masking.strategies import needs_ranks
-from cmgems.masking.trial import Trial
+from cmgems.masking.trial import Trial, base_name
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
 # States of a base.
 VISIBLE, PARTLY, HIDDEN = 0, 1, 2
-BINS = 10
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,6 @@ class MaskStats:
     positions_covered: int
     mean_rank: float | None
     histogram: tuple[float, ...] | None
-
-
-def rank_tenths(ranks: npt.NDArray[np.int32], kmers: int) -> npt.NDArray[np.int64]:
-    """The tenth of the ranking, 0 = best, that each rank (1 to ``kmers``) falls into; shape as ``ranks``."""
-    return np.minimum((ranks.astype(np.int64) - 1) * BINS // kmers, BINS - 1)
 
 
 def base_states(
@@ -101,8 +95,8 @@ def strategy_stats(
         sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), or the path of a genome store or
             FASTA file.
         table: PMI table that ranks the k-mers, or its path.
-        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
-            that have none of their own.
+        strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
+            ours, without a table those that need none, with a rate those that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
@@ -118,15 +112,15 @@ def strategy_stats(
     windows = trial.windows(count)
     token_ranks_V = trial.token_ranks_V if trial.ranked else None
     rows = []
-    for name in trial.names:
-        ranks = needs_ranks(name)
+    for name, strategy in trial.strategies.items():
+        ranks = needs_ranks(base_name(name))
         for rank_by in get_args(RankBy) if ranks else ("token",):
             rows.append(
                 mask_stats(
                     trial.batch(windows, name, rank_by),
                     trial.tokenizer,
                     name,
-                    STRATEGIES.get(name),
+                    strategy,
                     token_ranks_V=token_ranks_V,
                     rank_by=rank_by if ranks else None,
                 )
@@ -163,7 +157,7 @@ def mask_stats(
     if token_ranks_V is not None and masked:
         ranks_M = token_ranks_V[batch.ids_BS[mask_BS]]
         mean_rank = float(ranks_M.mean())
-        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=BINS)
+        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=TENTHS)
         histogram = tuple((counts / masked).tolist())
     return MaskStats(
         strategy=name,

@@ -16,6 +16,7 @@ import numpy as np
 from cmgems.errors import CmgemsError
 from cmgems.masking import kernels
 from cmgems.masking.batch import STRATEGIES, TokenBatch
+from cmgems.masking.ranks import TENTHS
 
 # With fewer than this many better centres GeneMask widens all of them.
 GENEMASK_FEW = 5
@@ -127,6 +128,40 @@ class GeneMask:
             high,
             batch.reach,
             GENEMASK_FEW,
+        )
+        return mask_BS
+
+
+@STRATEGIES.register("loss_weighted")
+@dataclass(frozen=True)
+class LossWeighted:
+    """`random_span` with centres in proportion to the weights of the tenths of the ranking that they fall into.
+
+    Attributes:
+        weights: Of each tenth, most tightly bound first; 0 or more and finite. Only their ratios matter, and equal ones
+            are `random_span`.
+    """
+
+    weights: tuple[float, ...] = (1.0,) * TENTHS
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != TENTHS or not all(0 <= weight < math.inf for weight in self.weights):
+            raise CmgemsError(
+                f"`weights` must be {TENTHS} numbers, 0 or more and finite, but are {list(self.weights)}"
+            )
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        low, high = batch.span
+        mask_BS: np.ndarray = kernels.weighted_span(
+            batch.maskable_BS,
+            batch.ranks_BS,
+            np.uint64(batch.seed),
+            batch.samples_B,
+            _centre_probability(batch, high - low + 1),
+            low,
+            high,
+            np.array(self.weights),
+            batch.worst_rank,
         )
         return mask_BS
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmgems.genome import AMBIGUOUS, encode, gather
+from cmgems.genome import AMBIGUOUS, BASES, encode, gather
 from cmgems.genome.alphabet import Codes
 from cmgems.masking import MaskedBatch
 from cmgems.masking.corruption import MASK_SHARE, RANDOM_SHARE
@@ -121,9 +121,16 @@ def measure_baselines(data: PretrainingData, batches: Sequence[MaskedBatch]) -> 
     codes_BL, lengths_B = training_bases(data)
     shares_V = token_shares(training_ids(data, codes_BL, lengths_B), data.tokenizer)
     found: dict[str, Guesses | None] = {UNIGRAM: guess_blindly(shares_V, batches, data.tokenizer)}
-    if not 0 < data.tokenizer.k <= LONGEST_TOKEN:
+    if not has_kmers(data.tokenizer):
         return found | dict.fromkeys([*map(markov, ORDERS), NEIGHBOURS])
     return found | guess_by_chains(Chains.fit(codes_BL, lengths_B), batches, data.tokenizer)
+
+
+def has_kmers(tokenizer: Tokenizer) -> bool:
+    """Whether its known tokens are made of up to 8 of A, C, G and T, all or most of them of the same number."""
+    vocabulary = tokenizer.vocabulary()
+    spelt = all(set(vocabulary[token]) <= set(BASES) for token in tokenizer.known_ids)
+    return 0 < tokenizer.k <= LONGEST_TOKEN and spelt
 
 
 def guess_by_chains(

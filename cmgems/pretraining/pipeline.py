@@ -25,6 +25,7 @@ from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
 from cmgems.pretraining.soft_mask import SoftMask
+from cmgems.pretraining.species import SpeciesWeights, check_species
 from cmgems.tokenization import Tokenizer, overlapping
 
 # Sequences tokenized together where a sample of the genome is wanted, and that go through a model in a validation.
@@ -39,6 +40,8 @@ class GenomeData:
         store: Genome store (`cmgems genome build`).
         sampler: How windows are cut from it.
         split: What is held out for validation.
+        prefixes: What the names of each species' contigs begin with, in a store of several genomes.
+        weights: How often the training windows of each are read in an epoch: 1 for once, 0.2 for a fifth of them.
         reverse_complement: Probability with which a training window is read on the other strand, drawn for each. The
             windows of validation never are.
         pad_multiple: Rows of different lengths are padded to a multiple of this many tokens. With 64 torch.compile sees
@@ -51,12 +54,15 @@ class GenomeData:
     store: Path = input_path(store_content)
     sampler: Component = component(SAMPLERS, "tiled")
     split: Split = field(default_factory=Split)
+    prefixes: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
     reverse_complement: float = 0.0
     pad_multiple: int = 64
     prefetch: int = free(4)
     workers: int = free(0)
 
     def __post_init__(self) -> None:
+        check_species(self.prefixes, self.weights)
         if not 0 <= self.reverse_complement <= 1:
             raise CmgemsError(f"`reverse_complement` must be from 0 to 1, but is {self.reverse_complement}")
         if self.pad_multiple < 1:
@@ -128,6 +134,9 @@ class PretrainingData:
             )
         self.store = GenomeStore.open(config.store)
         self.train_runs, self.validation_runs = split_runs(self.store, config.split)
+        self._species = (
+            SpeciesWeights(self.store, config.prefixes, config.weights) if config.prefixes else None
+        )
 
     def padded_tokens(self, bases: int) -> int:
         """Row width, at most, for a longest window of ``bases`` bp."""
@@ -146,7 +155,13 @@ class PretrainingData:
         Raises:
             DataError: if there is none.
         """
-        return self._windows(self.train_runs, epoch, "training")
+        windows = self._windows(self.train_runs, epoch, "training")
+        if self._species is None:
+            return windows
+        read = self._species.read(*windows, self.seed, epoch)
+        if not len(read[0]):
+            raise DataError("no training window is read", where="data.weights", fix="raise them")
+        return read
 
     def _windows(self, runs: np.ndarray, epoch: int, part: str) -> tuple[np.ndarray, np.ndarray]:
         starts_N, lengths_N = self.sampler.windows(self.store, runs, self.seed, epoch)

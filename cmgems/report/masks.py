@@ -12,7 +12,8 @@ import numpy.typing as npt
 from rich.markup import escape as escape_markup
 
 from cmgems.masking.preview import MaskedSequence, MaskPreview
-from cmgems.masking.stats import BINS, HIDDEN, PARTLY, VISIBLE, MaskStats
+from cmgems.masking.ranks import TENTHS
+from cmgems.masking.stats import HIDDEN, PARTLY, VISIBLE, MaskStats
 from cmgems.report.records import Group, Letter, Letters, Page, Paragraph, Part, Section
 from cmgems.report.render import page_html
 
@@ -140,8 +141,8 @@ def stats_csv(rows: Sequence[MaskStats]) -> str:
     """The figures as CSV, shares in full precision, empty where there are no ranks."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *(f"rank_tenth_{i + 1}" for i in range(BINS))])
+    writer.writerow([*CSV_COLUMNS, *(f"rank_tenth_{i + 1}" for i in range(TENTHS))])
     for row in rows:
         values = (getattr(row, name) for name in CSV_COLUMNS)
-        writer.writerow([*values, *(row.histogram or [None] * BINS)])
+        writer.writerow([*values, *(row.histogram or [None] * TENTHS)])
     return out.getvalue()

@@ -28,7 +28,7 @@ LABELS = {
     NEIGHBOURS: "reading off the overlapping tokens",
 }
 NOT_APPLICABLE = {
-    **{markov(order): "tokens differ in length" for order in ORDERS},
+    **{markov(order): "tokens are no k-mers" for order in ORDERS},
     NEIGHBOURS: "tokens share no bases",
 }
 

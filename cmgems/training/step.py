@@ -5,17 +5,20 @@ The loss is the mean over every masked token of the step, whatever micro-batch o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from cmgems.distributed import World
 from cmgems.masking import MaskedBatch
+from cmgems.masking.ranks import TENTHS
 from cmgems.models.base import Layout
 from cmgems.models.packing import Kernel
 from cmgems.tokenization import IGNORE
@@ -157,35 +160,69 @@ class Validation:
     Attributes:
         loss: Mean cross-entropy (nats).
         accuracy: Share of them that are the model's first guess.
+        tenth_losses: ``loss`` of the tokens of each tenth of a ranking, NaN if it has none; empty if not asked for.
     """
 
     loss: float
     accuracy: float
+    tenth_losses: tuple[float, ...] = ()
 
 
 @torch.no_grad()
-def validate(model: nn.Module, batches: Sequence[MaskedBatch], compute: Compute, world: World) -> Validation:
-    """Measure a model under the fixed mask; ranks share the batches."""
+def validate(
+    model: nn.Module,
+    batches: Sequence[MaskedBatch],
+    compute: Compute,
+    world: World,
+    tenths_V: npt.NDArray[np.int64] | None = None,
+) -> Validation:
+    """Measure a model under the fixed mask; ranks share the batches.
+
+    Args:
+        model: A masked language model.
+        batches: Under the fixed mask.
+        compute: Device and precision.
+        world: Sums over ranks.
+        tenths_V: By token id, to measure the loss of each tenth of a ranking too.
+    """
     loss = MaskedLMLoss(model).eval()
-    totals_2 = torch.zeros(2, dtype=torch.float64, device=compute.device)
+    tenths = 0 if tenths_V is None else TENTHS
+    totals_T = torch.zeros(2 + tenths, dtype=torch.float64, device=compute.device)
     for first in range(0, len(batches), world.size):
         # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
-        found_2 = _nats_and_right(loss, batches[min(mine, len(batches) - 1)], compute)
-        totals_2 += found_2 if mine < len(batches) else 0.0
+        found_T = _nats_and_right(loss, batches[min(mine, len(batches) - 1)], compute, tenths_V)
+        totals_T += found_T if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
-    nats, right = world.sum_tensor(totals_2).tolist()
-    return Validation(nats / masked, right / masked)
+    nats, right, *tenth_nats = world.sum_tensor(totals_T).tolist()
+    tenth_losses: tuple[float, ...] = ()
+    if tenths_V is not None:
+        counts = np.bincount(tenths_V[np.concatenate([b.labels_M for b in batches])], minlength=TENTHS)
+        tenth_losses = tuple(
+            nats / count if count else math.nan
+            for nats, count in zip(tenth_nats, counts.tolist(), strict=True)
+        )
+    return Validation(nats / masked, right / masked, tenth_losses)
 
 
-def _nats_and_right(loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute) -> torch.Tensor:
-    """Summed cross-entropy of the masked tokens of one batch, and how many are the first guess: float64 (2,)."""
+def _nats_and_right(
+    loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute, tenths_V: npt.NDArray[np.int64] | None
+) -> torch.Tensor:
+    """Summed cross-entropy of the masked tokens of one batch, how many are the first guess, and the sum of each tenth:
+    float64 (2,) or (2 + TENTHS,)."""
     with compute.autocast():
         *inputs, labels_M = loss_inputs(batch, compute, static=False, packed_by=loss.packed_by)
         logits_MV = loss.model(*inputs)
         nats = loss.of_logits(logits_MV, labels_M)
     right = (logits_MV.argmax(-1) == labels_M).sum()
-    return torch.stack([nats.double(), right.double()])
+    found_2 = torch.stack([nats.double(), right.double()])
+    if tenths_V is None:
+        return found_2
+    nats_M = F.cross_entropy(logits_MV.float(), labels_M, reduction="none")
+    # A product, since a GPU adds up scattered numbers in any order.
+    tenths_M1 = compute.move(tenths_V[batch.labels_M])[:, None]
+    tenths_MT = tenths_M1 == torch.arange(TENTHS, device=compute.device)
+    return torch.cat([found_2, nats_M.double() @ tenths_MT.double()])
 
 
 def unigram_entropy(batches: Sequence[MaskedBatch]) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError, DataError
-from cmgems.evaluation.benchmarks import GUE, Dataset, few_shot_settings, find_datasets
+from cmgems.evaluation.benchmarks import BENCHMARKS, GUE, Dataset, few_shot_settings, find_datasets
 from cmgems.recipes import load_recipe
 
 
@@ -66,16 +66,16 @@ def test_gue_is_found_from_above_and_from_inside(tmp_path):
     files = [f"GUE/prom/prom_core_tata/{split}.csv" for split in ("train", "dev", "test")]
     make(tmp_path, *files, "GUE/tf/0/train.csv", "GUE/other/train.csv")
     for folder in (tmp_path, tmp_path / "GUE"):
-        found, absent = find_datasets(folder, gue=True)
+        found, absent = find_datasets(folder, benchmark="gue")
         assert [d.name for d in found] == ["prom/prom_core_tata", "tf/0"]
         assert len(absent) == 26
-    assert names(find_datasets(tmp_path / "GUE" / "prom", gue=True)) == ["prom/prom_core_tata"]
-    (only,), _ = find_datasets(tmp_path / "GUE" / "tf" / "0", gue=True)
+    assert names(find_datasets(tmp_path / "GUE" / "prom", benchmark="gue")) == ["prom/prom_core_tata"]
+    (only,), _ = find_datasets(tmp_path / "GUE" / "tf" / "0", benchmark="gue")
     assert (only.name, only.metric) == ("tf/0", "mcc")
 
 
 def test_covid_is_scored_by_f1(tmp_path):
-    (covid,), _ = find_datasets(make(tmp_path, "virus/covid/train.csv"), gue=True)
+    (covid,), _ = find_datasets(make(tmp_path, "virus/covid/train.csv"), benchmark="gue")
     assert covid.metric == "macro_f1"
 
 
@@ -110,7 +110,7 @@ def test_links_are_followed_but_not_round_and_round(tmp_path):
 )
 def test_sets_are_chosen_by_name_or_glob(tmp_path, wanted, expected):
     make(tmp_path, *(f"{name}/train.csv" for name in ("prom/prom_core_all", "prom/prom_core_tata", "tf/0")))
-    assert names(find_datasets(tmp_path, wanted, gue=True)) == expected
+    assert names(find_datasets(tmp_path, wanted, benchmark="gue")) == expected
 
 
 def test_published_draws_belong_to_the_set_above(tmp_path):
@@ -143,12 +143,12 @@ def test_our_draws_come_from_any_set(tmp_path):
     ("files", "options", "message"),
     [
         ([], {}, "no dataset found"),
-        (["a/train.csv"], {"gue": True}, "no GUE dataset found"),
+        (["a/train.csv"], {"benchmark": "gue"}, "no dataset of GUE found"),
         (["prom_a/train.csv"], {"wanted": ["promm_a"]}, "no dataset 'promm_a' in datasets; did you mean 'prom_a'?"),
         (["a/train.csv", "b/train.csv"], {"wanted": ["a", "c"]}, "no dataset 'c' in datasets"),
         (["S/10/train.tsv", "S/test.tsv"], {}, "no dataset found"),
-        (["tf/0/train.csv", "copy/tf/0/train.csv"], {"gue": True}, "dataset tf/0 twice"),
-        (["tf/0/train.csv"], {"gue": True, "wanted": ["covid"]}, "no dataset found"),
+        (["tf/0/train.csv", "copy/tf/0/train.csv"], {"benchmark": "gue"}, "dataset tf/0 twice"),
+        (["tf/0/train.csv"], {"benchmark": "gue", "wanted": ["covid"]}, "no dataset found"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said(tmp_path, files, options, message):
@@ -191,7 +191,7 @@ def test_no_folder(tmp_path):
 
 
 def test_the_real_sets_are_found(shared_data):
-    found, absent = find_datasets(shared_data / "gue", gue=True)
+    found, absent = find_datasets(shared_data / "gue", benchmark="gue")
     assert [d.name for d in found] == [
         "mouse/2", "mouse/4", "prom/prom_core_all", "prom/prom_core_notata", "prom/prom_core_tata",
         "tf/0", "tf/1", "tf/2", "tf/3",
@@ -202,3 +202,20 @@ def test_the_real_sets_are_found(shared_data):
         *(("Prom-core", n) for n in (10, 50, 100, 500, 1000)), ("Silencer", 10), ("Splice-40", 10), ("Splice-40", 100),
     ]  # fmt: skip
     assert len(missing) == 7
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "count", "one", "metric"),
+    [("nt_tasks", 18, "enhancers", "mcc"), ("genomic_benchmarks", 9, "human_enhancers_cohn", "accuracy")],
+)
+def test_benchmarks_without_a_dev_set(tmp_path, benchmark, count, one, metric):
+    known = BENCHMARKS[benchmark]
+    assert len(known.sets) == count
+    make(tmp_path, f"{one}/train.csv", f"{one}/test.csv", "mine/train.csv", "mine/test.csv")
+    (found,), absent = find_datasets(tmp_path, benchmark=benchmark)
+    assert (found.name, found.metric, found.settings) == (one, metric, {"data": {"dev_share": 0.1}})
+    assert len(absent) == count - 1
+    plain = {dataset.name: dataset.settings for dataset in find_datasets(tmp_path)[0]}
+    assert plain == {one: {}, "mine": {}}
+    with pytest.raises(DataError, match=f"no dataset of {known.title} found"):
+        find_datasets(tmp_path / "mine", benchmark=benchmark)

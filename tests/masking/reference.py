@@ -44,6 +44,20 @@ def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0):
     return masked
 
 
+def loss_weighted(maskable, ranks, k, rate, draws, gumbel_draws, weights=(1.0,) * 10, worst=None):
+    low, high = SPANS[k]
+    weight = {
+        s: weights[min((ranks[s] - 1) * 10 // (worst or 4**k), 9)] for s, ok in enumerate(maskable) if ok
+    }
+    masked: set[int] = set()
+    total = sum(weight.values())
+    for centre in weight:
+        # On average over the tokens as probable as with equal weights.
+        if total and draws[centre] < min(rate / k * (len(weight) / total) * weight[centre], 1.0):
+            masked |= _span(maskable, centre + low, centre + high)
+    return masked
+
+
 def uniform_rate(maskable, draws, rate_draw, lowest=0.0, highest=1.0):
     where = [s for s, ok in enumerate(maskable) if ok]
     rate = lowest + (highest - lowest) * rate_draw

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmgems.config import load_config
+from cmgems.config import Component, load_config
 from cmgems.errors import CmgemsError
-from cmgems.masking import CURRICULA, Annealed, CurriculumState, MaskingConfig, UniformRate
+from cmgems.masking import (
+    CURRICULA,
+    Annealed,
+    CurriculumState,
+    LossWeighted,
+    Masker,
+    MaskingConfig,
+    UniformRate,
+)
 from cmgems.masking.curriculum import AnnealedCurriculum
+from cmgems.tokenization import KmerTokenizer
 
 START = CurriculumState()
 
@@ -122,6 +133,44 @@ def test_uniform_rate_has_the_options_of_its_strategy():
     assert curriculum.strategy(0, 1, START, 0)[1] == UniformRate(0.0, 0.3)
 
 
+def test_loss_weighted_masks_by_the_running_losses_of_the_tenths():
+    curriculum = CURRICULA.build("loss_weighted", memory=0.25)
+    assert curriculum.strategy(0, 10, START, 0) == ("loss_weighted", LossWeighted())
+    first, second = tuple(map(float, range(1, 11))), (5.0,) * 10
+    state = curriculum.observe_tenths(first, START)
+    assert curriculum.strategy(0, 10, state, 0)[1] == LossWeighted(first)
+    state = curriculum.observe_tenths(second, curriculum.observe(500, 9.0, state))
+    assert state.tenth_losses == tuple(0.25 * a + 0.75 * b for a, b in zip(first, second, strict=True))
+    assert state.perplexities == (9.0,)
+
+
+def test_a_tenth_without_a_finite_loss_counts_as_usual():
+    curriculum = CURRICULA.get("loss_weighted")
+    state = curriculum.observe_tenths((math.nan, 2.0, 4.0, *[3.0] * 7), START)
+    assert state.tenth_losses == (3.0, 2.0, 4.0, *[3.0] * 7)
+    assert curriculum.observe_tenths((math.nan,) * 10, state) == state
+    assert curriculum.observe_tenths((math.inf,) * 10, START) == START
+
+
+def test_what_was_observed_travels_with_the_masker(small_genome):
+    config = MaskingConfig(Component("loss_weighted", {}), small_genome.table)
+    masker, other = (Masker(config, KmerTokenizer(6), steps=10, seed=0) for _ in range(2))
+    assert np.bincount(masker.tenths_V[5:]).tolist() == pytest.approx([409.6] * 10, abs=1)
+    masker.observe(5, 9.0, tuple(map(float, range(1, 11))))
+    assert list(masker.figures()) == [f"loss_tenth_{i}" for i in range(1, 11)]
+    other.load_state_dict(json.loads(json.dumps(masker.state_dict())))
+    assert other.state == masker.state
+    assert other.strategy(7) == masker.strategy(7) != Masker(config, KmerTokenizer(6), 10, 0).strategy(7)
+    other.load_state_dict({"perplexities": [3.0], "switched_at": None})  # as version 0.2 saved it
+    assert other.state == CurriculumState((3.0,))
+
+
+def test_other_curricula_ask_for_no_losses(small_genome):
+    masker = Masker(MaskingConfig(table=small_genome.table), KmerTokenizer(6), steps=10, seed=0)
+    assert masker.tenths_V is None
+    assert masker.figures() == {}
+
+
 @pytest.mark.parametrize(("stages", "wider", "steps"), [(5, 2, 100), (3, 1, 100), (2, 8, 7), (5, 2, 3)])
 def test_random_mask_widens_in_equal_stages(stages, wider, steps):
     curriculum = CURRICULA.build("random_mask", stages=stages, wider=wider)
@@ -158,6 +207,7 @@ def test_annealed_cools_from_hot_to_cold(pacing):
         ("cm_gems", {"smoothing": 0}, "smoothing"),
         ("random_mask", {"stages": 1}, "stages"),
         ("random_mask", {"wider": 0}, "wider"),
+        ("loss_weighted", {"memory": 1.0}, "memory"),
         ("uniform_rate", {"highest": 1.5}, "highest"),
         ("annealed", {"hot": 1.0, "cold": 2.0}, "hot"),
         ("annealed", {"hot": float("inf")}, "hot"),

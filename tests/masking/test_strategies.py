@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.errors import CmgemsError
-from cmgems.masking import STRATEGIES, Annealed, GlobalPMI, RandomSpan, TokenBatch, UniformRate, needs_ranks
+from cmgems.masking import (
+    STRATEGIES,
+    Annealed,
+    GlobalPMI,
+    LossWeighted,
+    RandomSpan,
+    TokenBatch,
+    UniformRate,
+    needs_ranks,
+)
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL, STREAM_RATE
 from cmgems.tokenization import TOKENIZERS
 
@@ -20,7 +29,7 @@ assert _spec.loader is not None
 reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(reference)
 
-FOLLOWING_RATE = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
+FOLLOWING_RATE = ["uniform", "random_span", "genemask", "global_pmi", "annealed", "loss_weighted"]
 SHIPPED = [*FOLLOWING_RATE, "uniform_rate"]
 
 
@@ -28,7 +37,10 @@ def batch_of(ids_BS, *, k=6, rate=0.15, seed=0, ranks=None, first_sample=0):
     ids_BS = np.asarray(ids_BS, np.int32)
     ranks_BS = np.where(ids_BS >= 5, ids_BS - 4, 10**6) if ranks is None else ranks
     samples_B = np.arange(first_sample, first_sample + len(ids_BS), dtype=np.uint64)
-    return TokenBatch(ids_BS, ids_BS >= 5, ranks_BS.astype(np.int32), k, rate, seed, samples_B)
+    maskable_BS = ids_BS >= 5
+    return TokenBatch(
+        ids_BS, maskable_BS, ranks_BS.astype(np.int32), k, rate, seed, samples_B, worst_rank=4**k
+    )
 
 
 @st.composite
@@ -58,6 +70,40 @@ def test_equals_the_straight_line_reference(name, batch):
 @settings(max_examples=200, deadline=None)
 def test_wider_spans_equal_the_reference(batch, wider):
     check_against_reference("random_span", batch, batch.ranks_BS.tolist(), wider=wider)
+
+
+weights = st.lists(st.sampled_from([0.0, 0.1, 0.7, 1.0, 3.3, 8.0]), min_size=10, max_size=10).map(tuple)
+
+
+@given(batch=batches(), weights=weights)
+@settings(max_examples=300, deadline=None)
+def test_weighted_spans_equal_the_reference(batch, weights):
+    check_against_reference("loss_weighted", batch, batch.ranks_BS.tolist(), weights=weights)
+
+
+@given(batch=batches(), weight=st.sampled_from([0.25, 1.0, 4.0]))
+@settings(max_examples=100, deadline=None)
+def test_equal_weights_are_random_spans(batch, weight):
+    masked_BS = LossWeighted((weight,) * 10).select(batch)
+    assert np.array_equal(masked_BS, RandomSpan().select(batch))
+
+
+def test_centres_are_drawn_in_proportion_to_the_weights():
+    batch = replace(batch_of(np.random.default_rng(8).integers(5, 4101, (600, 507))), overlap=False)
+    given = (1, 0, 1, 2, 3, 4, 1, 1, 1, 6)
+    masked_BS = LossWeighted(given).select(batch)
+    tenths_M = (batch.ranks_BS[masked_BS] - 1) * 10 // 4096
+    shares = np.bincount(tenths_M, minlength=10) / len(tenths_M)
+    assert np.allclose(shares, np.array(given) / sum(given), atol=0.005)
+    assert abs(masked_BS.mean() - 0.15) < 0.003
+
+
+@pytest.mark.parametrize(
+    "weights", [(1.0,) * 9, (-1.0,) + (1.0,) * 9, (float("nan"),) * 10, (float("inf"),) * 10]
+)
+def test_bad_weights_are_refused(weights):
+    with pytest.raises(CmgemsError, match="`weights` must be 10 numbers"):
+        LossWeighted(weights)
 
 
 def check_against_reference(name, batch, ranks, **options):
@@ -157,6 +203,7 @@ def test_bad_ends_are_refused(ends):
         ("genemask", 0.145, 0.16),
         ("global_pmi", 0.115, 0.145),
         ("annealed", 0.125, 0.15),
+        ("loss_weighted", 0.134, 0.146),
     ],
 )
 def test_share_of_masked_tokens(name, low, high):

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from cmgems.config import Component, component, load_config
-from cmgems.masking import STRATEGIES, TokenBatch
+from cmgems.masking import CURRICULA, STRATEGIES, CurriculumState, Masker, MaskingConfig, TokenBatch
 from cmgems.models import MODELS
 from cmgems.plugins import load_plugins
+from cmgems.tokenization import KmerTokenizer
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ batch = TokenBatch(
 )
 mask_BS = config.strategy.build(STRATEGIES).select(batch)
 assert (mask_BS.sum(1) == 4).all() and not (mask_BS & ~maskable_BS).any()
+
+curriculum = CURRICULA.build("in_turns", first="every_other", second="uniform_rate", every=2)
+names = [curriculum.strategy(step, 10, CurriculumState(), 0)[0] for step in range(5)]
+assert names == ["every_other", "every_other", "uniform_rate", "uniform_rate", "every_other"]
+masker = Masker(MaskingConfig(Component("in_turns", {"every": 1})), KmerTokenizer(6), steps=4, seed=0)
+masker.observe(2, 9.0)
+assert masker.state.perplexities == (9.0,)
 
 model = config.model.build(MODELS)
 assert model.layers == 1

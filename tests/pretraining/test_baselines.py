@@ -14,7 +14,14 @@ from cmgems.config import Component
 from cmgems.genome import GenomeStore, Split, decode
 from cmgems.masking import STRATEGIES, MaskedBatch, mask_batch
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData, measure_baselines
-from cmgems.pretraining.baselines import KEPT, Speller, guess_blindly, guess_by_chains, token_shares
+from cmgems.pretraining.baselines import (
+    KEPT,
+    Speller,
+    guess_blindly,
+    guess_by_chains,
+    has_kmers,
+    token_shares,
+)
 from cmgems.pretraining.chain_kernels import HIDDEN, guess_beside, guess_read_off
 from cmgems.pretraining.chains import MOST_ORDER, Chains
 from cmgems.runs.health import NEIGHBOURS, UNIGRAM, markov
@@ -293,6 +300,15 @@ def test_what_applies_to_which_tokens(small_genome, pieces, name, chains, neighb
     if neighbours:
         assert found[NEIGHBOURS].loss < found[markov(5)].loss - 1
     assert found == measure_baselines(data, batches)
+
+
+def test_tokens_of_other_letters_have_no_chains():
+    class Methylated(type(KMER3)):
+        def vocabulary(self):
+            return [token.replace("CG", "MG") for token in super().vocabulary()]
+
+    assert has_kmers(KMER3)
+    assert not has_kmers(Methylated(3))
 
 
 def test_chains_are_fitted_on_training_windows_only(small_genome, monkeypatch):

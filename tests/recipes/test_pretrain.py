@@ -120,7 +120,28 @@ def test_the_curriculum_switches_and_the_log_says_when(small_genome, tmp_path):
     assert json.loads((out / "summary.json").read_text())["switched_at"] == 10
 
 
-@pytest.mark.parametrize("curriculum", ["random_span", "fixed", "cm_step", "annealed"])
+def test_masking_by_loss_goes_on_to_the_bit(small_genome, tmp_path):
+    """The running losses are logged, decide the masks after them, and are in the checkpoint."""
+    overrides = ["masking.curriculum=loss_weighted", "masking.rate_schedule=linear", "steps=15"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run(command(small_genome, whole, *overrides)) == 0
+    records = figures(whole)
+    logged = [r for r in records if "loss_tenth_1" in r]
+    assert [r["step"] for r in logged] == [5, 10, 15]
+    assert all(r[f"loss_tenth_{tenth}"] > 0 for r in logged for tenth in range(1, 11))
+    assert {r["strategy"] for r in records if "strategy" in r} == {"loss_weighted"}
+
+    shutil.copytree(whole, parts)
+    for left_out in ("summary.json", "checkpoints/step_00000015"):
+        path = parts / left_out
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert run(command(small_genome, parts, *overrides)) == 0
+    assert figures(parts) == records
+
+
+@pytest.mark.parametrize(
+    "curriculum", ["random_span", "fixed", "cm_step", "annealed", "uniform_rate", "random_mask"]
+)
 def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
     overrides = [f"masking.curriculum={curriculum}", "steps=2", "sequences=2"]
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0

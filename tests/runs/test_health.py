@@ -60,7 +60,7 @@ def test_rows():
     rows = Health.of(7.0, None, without(NEIGHBOURS, *CHAINS)).rows
     assert rows == [
         (LABELS[UNIGRAM], 7.5, 0.1, ""),
-        ("Markov chains of order 1 to 5", None, None, "not applicable: tokens differ in length"),
+        ("Markov chains of order 1 to 5", None, None, "not applicable: tokens are no k-mers"),
         ("reading off the overlapping tokens", None, None, "not applicable: tokens share no bases"),
         ("this model", 7.0, None, "accuracy not recorded"),
     ]

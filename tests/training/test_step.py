@@ -179,10 +179,28 @@ def test_validation_counts_the_first_guesses_that_are_right():
     assert validate(model, batches, COMPUTE, World()).accuracy == pytest.approx(right / 43)
 
 
+def test_validation_measures_the_loss_of_each_tenth_if_asked():
+    model = model_of().eval()
+    batches = [batch_of(4, seed=1, masked=30), batch_of(4, seed=2, masked=40)]
+    tenths_V = np.random.default_rng(0).integers(0, 9, 4101)  # none is of the last tenth
+    nats, labels = [], np.concatenate([batch.labels_M for batch in batches])
+    for batch in batches:
+        with torch.no_grad():
+            logits = model(torch.from_numpy(batch.ids_BS).long(), torch.from_numpy(batch.attention_BS))
+        logits_MV = logits.flatten(0, 1)[batch.positions_M]
+        nats.append(F.cross_entropy(logits_MV, torch.from_numpy(batch.labels_M), reduction="none").numpy())
+    plain = validate(model, batches, COMPUTE, World())
+    found = validate(model, batches, COMPUTE, World(), tenths_V)
+    assert (found.loss, found.accuracy, plain.tenth_losses) == (plain.loss, plain.accuracy, ())
+    expected = [np.concatenate(nats)[tenths_V[labels] == tenth].mean() for tenth in range(9)]
+    assert found.tenth_losses[:9] == pytest.approx(expected, rel=1e-5)
+    assert math.isnan(found.tenth_losses[9])
+
+
 def test_validation_reads_its_sums_once():
     model, batches = model_of(), [batch_of(4, seed=seed) for seed in range(3)]
     with Reads() as reads:
-        validate(model, batches, COMPUTE, World())
+        validate(model, batches, COMPUTE, World(), np.zeros(4101, np.int64))
     assert reads.count <= 2
 
 

@@ -178,6 +178,14 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
         self._taken = 0 if state is None else state["taken"]
         self._observed = 0 if state is None else state["observed"]
         self._masker = Masker(self._settings.masking, self._data.tokenizer, self._steps, self._data.seed)
+        if self._masker.tenths_V is not None:
+            name = self._settings.masking.curriculum.name
+            raise CmgemsError(
+                f"curriculum {name!r} does not work in fairseq2",
+                where="dataset.config_overrides.masking.curriculum",
+                why="the loss of each tenth of the ranking is not measured there",
+                fix="take another, or `cmgems run pretrain`",
+            )
         dp = self._gangs.dp
         self._stream = self._data.stream(self._masker, self._settings.sequences, dp.rank, dp.size)
         self._stream.reset(None if state is None else dict(state["stream"]))

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
+from cmgems.masking.curriculum import tenth_loss_key
+from cmgems.masking.ranks import TENTHS
 from cmgems.models import ModelSource
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
@@ -126,7 +128,7 @@ def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, St
         ends = []
         for step in (steps[0], steps[-1]):
             switched = max((at for at in taken if at < step), default=None)
-            masker.state = CurriculumState(switched_at=switched)
+            masker.state = CurriculumState(switched_at=switched, tenth_losses=_tenth_losses(run, step))
             chosen, strategy = masker.strategy(step - 1)
             strategy = strategy if chosen == name else STRATEGIES.get(name)
             ends.append((strategy, masker.rate(name, strategy, step - 1)))
@@ -138,3 +140,10 @@ def _phase_strategies(run: LoggedRun, masker: Masker) -> list[tuple[str, int, St
                 for s, e in zip((steps[0], steps[-1]), ends, strict=True)
             ]
     return found
+
+
+def _tenth_losses(run: LoggedRun, step: int) -> tuple[float, ...]:
+    """What the curriculum knew of the losses of the tenths of the ranking at a step, from 1; empty if nothing."""
+    keys = [tenth_loss_key(tenth) for tenth in range(TENTHS)]
+    known = [record for record in run.records if record["step"] < step and keys[0] in record]
+    return tuple(known[-1][key] for key in keys) if known else ()

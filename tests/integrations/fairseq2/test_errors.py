@@ -44,6 +44,7 @@ def command(small_genome, tmp_path, monkeypatch, capfd):
         ("dataset.config_overrides.data.store=no_such_store", "not a genome store in no_such_store"),
         ("dataset.config_overrides.masking.table=no_such.safetensors", "no_such.safetensors"),
         ("dataset.config_overrides.masking.curriculum=cm_gem", "did you mean 'cm_gems'"),
+        ("dataset.config_overrides.masking.curriculum=loss_weighted", "does not work in fairseq2"),
         ("dataset.config_overrides.sequences=1", "1 sequences a step do not make 2 batches"),
         ("trainer.mixed_precision.mode=auto", "no training in fp16"),
         ("model.dtype=float16", "no training in fp16"),

@@ -73,6 +73,23 @@ def test_a_strategy_whose_rate_changes_is_measured_at_both_ends(logged):
     assert first.share > 1.7 * last.share
 
 
+def test_masking_by_loss_is_measured_with_the_losses_that_were_logged(logged):
+    losses = {f"loss_tenth_{tenth}": float(tenth == 1) for tenth in range(1, 11)}
+    weighted = dataclasses.replace(
+        logged,
+        config={**logged.config, "masking": {**logged.config["masking"], "curriculum": "loss_weighted"}},
+        records=[
+            {"step": 1, "strategy": "loss_weighted"},
+            {"step": 5, **losses},
+            {"step": 6, "strategy": "loss_weighted"},
+        ],
+    )
+    sections = load_sections(weighted)
+    _, before, after = sample_masks(weighted, sections, load_table(sections))
+    assert (before.label, after.label) == ("loss_weighted at step 1", "loss_weighted at step 6")
+    assert after.ranks_M.mean() < before.ranks_M.mean() - 200
+
+
 def test_npmi_of_tokens(small_genome, small_bpe):
     table = PMITable.load(small_genome.table)
     tokenizer = TOKENIZERS.build("kmer6")
