@@ -141,10 +141,11 @@ class Dataset:
         """Values of the finetune recipe's config: where the data are, the metric, and the settings.
 
         Args:
-            trains: Without, there are no settings: they say how to train.
+            trains: Without, there are no settings that say how to train, nor a limit of tokens.
         """
         own = {"data": {"dir": str(self.folder), "shots": self.shots}, "task": {"metric": self.metric}}
-        return merge([own, self.settings if trains else {}])
+        of_data = {key: value for key, value in self.settings.get("data", {}).items() if key != "max_tokens"}
+        return merge([own, self.settings if trains else {"data": of_data}])
 
 
 def find_datasets(

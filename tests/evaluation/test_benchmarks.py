@@ -219,3 +219,9 @@ def test_benchmarks_without_a_dev_set(tmp_path, benchmark, count, one, metric):
     assert plain == {one: {}, "mine": {}}
     with pytest.raises(DataError, match=f"no dataset of {known.title} found"):
         find_datasets(tmp_path / "mine", benchmark=benchmark)
+
+
+def test_what_does_not_train_has_settings_of_the_data_only():
+    settings = {"epochs": 3, "data": {"max_tokens": 80, "dev_share": 0.1}}
+    values = Dataset("a", "a", settings=settings).values(trains=False)
+    assert values == {"data": {"dir": "a", "shots": None, "dev_share": 0.1}, "task": {"metric": "mcc"}}
