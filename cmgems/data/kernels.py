@@ -76,6 +76,7 @@ def have_near_copy(
     holder_ends: Ints,
     longest_list: int,
     tried: int,
+    tried_of_repeats: int,
     share: float,
     found_N: npt.NDArray[np.bool_],
 ) -> None:
@@ -90,6 +91,7 @@ def have_near_copy(
         holders, holder_ends: The other rows that hold each word, word after word, and where each word's begin and end.
         longest_list: So many holders of a word are looked at.
         tried: So many other rows are aligned with a row, those with the most words in common.
+        tried_of_repeats: So many if the row has so few different words that all may be spoilt: a simple repeat.
         share: Of the length.
         found_N: Rows that are set already are left out.
     """
@@ -110,7 +112,8 @@ def have_near_copy(
                     touched += 1
                 counts_M[other] += 1
         needed = max(1, int(len(own) - spoilt * most), int(least * len(own)))
-        for _ in range(tried):
+        is_repeat = least == 0 and len(own) <= spoilt * most
+        for _ in range(tried_of_repeats if is_repeat else tried):
             best = fullest(touched_M[:touched], counts_M, other_ends, len(mine), share, needed)
             if best < 0:
                 break
