@@ -139,12 +139,17 @@ class Masker:
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
         if self.config.table is not None:
             return PMITable.load(self.config.table).token_ranks(self.tokenizer)
-        if ranking:
-            raise needs_table(ranking[0], "masking.table", "set masking.table=pmi.safetensors")
+        if ranking or self._asks_for_tenths:
+            name = (ranking or self.curriculum.strategies())[0]
+            raise needs_table(name, "masking.table", "set masking.table=pmi.safetensors")
         return np.zeros(self.tokenizer.vocab_size, np.int32)
 
+    @property
+    def _asks_for_tenths(self) -> bool:
+        return hasattr(self.curriculum, "observe_tenths")
+
     def _tenths(self) -> np.ndarray | None:
-        if not hasattr(self.curriculum, "observe_tenths"):
+        if not self._asks_for_tenths:
             return None
         return rank_tenths(self.token_ranks_V, worst_rank(self.token_ranks_V, self.tokenizer.known_ids))
 
