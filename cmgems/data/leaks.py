@@ -32,7 +32,9 @@ def novel_rows(test: LabelledSet, known: Sequence[LabelledSet]) -> np.ndarray:
     if not all(len(one.bases) == len(one) for one in (test, *known)):
         known_N: np.ndarray = np.logical_or.reduce([leaked_rows(one, test) for one in known])
         return ~known_N
-    return are_novel(test.bases, [bases for one in known for bases in one.bases])
+    # Set by set, as audits look: a search among more rows may give up earlier.
+    novel_N: np.ndarray = np.logical_and.reduce([are_novel(test.bases, one.bases) for one in known])
+    return novel_N
 
 
 def are_novel(rows: Sequence[str], known: Sequence[str]) -> np.ndarray:
