@@ -16,7 +16,7 @@ from cmgems.masking import Masker, MaskingConfig
 from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
-NAMES = ["nt_v1", "nt_v2", "bpe"]
+NAMES = ["base", "nt_v1", "nt_v2", "bpe"]
 
 
 def tokenizer_of(name: str, small_bpe: Path) -> Tokenizer:
@@ -44,7 +44,7 @@ def stream_of(small_genome, tokenizer, name="random_span"):
 def test_rows_are_as_narrow_as_they_can_be(small_genome, small_bpe, name, pad_multiple):
     tokenizer = tokenizer_of(name, small_bpe)
     data = data_of(small_genome, tokenizer, pad_multiple=pad_multiple)
-    batches = list(data.sample_ids(10_000))
+    batches = list(data.sample_ids(30_000))
     assert len(batches) > 5
     for ids_BS in batches:
         longest = int((ids_BS != tokenizer.pad_id).sum(axis=1).max())
