@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
-from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths
+from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths, rank_tokens, worst_rank
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial
 from cmgems.pmi import PMITable
@@ -144,7 +144,7 @@ def mask_stats(
         tokenizer: Tokenizer of its ids.
         name: Of the strategy.
         strategy: Chooses the tokens.
-        token_ranks_V: int32 NPMI rank by token id; None if there are no ranks.
+        token_ranks_V: int32 NPMI ranks, as ``ranks_of`` gives them; None if there are no ranks.
         rank_by: What to report; None if the strategy does not look at ranks.
     """
     mask_BS = strategy.select(batch)
@@ -155,9 +155,9 @@ def mask_stats(
     known = np.count_nonzero(base_states(every_BS, every_BS, batch.k, stride) == HIDDEN)
     mean_rank, histogram = None, None
     if token_ranks_V is not None and masked:
-        ranks_M = token_ranks_V[batch.ids_BS[mask_BS]]
+        ranks_M = rank_tokens(token_ranks_V, batch.ids_BS, tokenizer)[1][mask_BS]
         mean_rank = float(ranks_M.mean())
-        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=TENTHS)
+        counts = np.bincount(rank_tenths(ranks_M, worst_rank(token_ranks_V, tokenizer)), minlength=TENTHS)
         histogram = tuple((counts / masked).tolist())
     return MaskStats(
         strategy=name,

@@ -14,7 +14,7 @@ from cmgems.genome.pieces import NamedCodes, random_windows
 from cmgems.masking.batch import STRATEGIES, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.masker import MaskingConfig
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.ranks import RankBy, ranks_of
 from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
 from cmgems.tokenization import KmerTokenizer
@@ -66,10 +66,8 @@ class Trial:
                 raise own_rate_error(name, given)
             if needs_ranks(name) and not self.ranked:
                 raise needs_table(name, "table (--table)", "give it")
-        self.token_ranks_V: npt.NDArray[np.int32] = np.zeros(self.tokenizer.vocab_size, np.int32)
-        if table is not None:
-            loaded = table if isinstance(table, PMITable) else PMITable.load(table)
-            self.token_ranks_V = loaded.token_ranks(self.tokenizer)
+        loaded = PMITable.load(table) if isinstance(table, Path) else table
+        self.token_ranks_V = ranks_of(loaded, self.tokenizer)
         self._source = source
         self._calibrations: dict[RankBy, Calibration] = {}
 
