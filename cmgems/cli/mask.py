@@ -24,8 +24,8 @@ Strategies = Annotated[
     list[str] | None,
     typer.Option(
         "--strategy",
-        help="May be given several times. By default all; without --table, those that need no table; with --rate or "
-        "--target-rate, those that have no rate of their own.",
+        help="With options of its own after a +: random_span+wider=4. May be given several times. By default all; "
+        "without --table those that need none, with --rate or --target-rate those that have no rate of their own.",
     ),
 ]
 Table = Annotated[Path | None, typer.Option("--table", help="PMI table that ranks the k-mers.")]

@@ -4,7 +4,8 @@ Two rows are near copies if 10 % of the longer one's length in bases put in, lef
 other (edit distance), on either strand. Candidates share words of k bases: each edit spoils at most k of the words of a
 row, so a near copy shares all but k times the edits. Of long rows a share of the words stands for all, chosen by a hash
 of the word: the same words in every row. Among rows of about one length, up to 250 bp, no near copy is missed, but for
-words that more than 2,000 rows hold (the first 2,000 are looked at) and rows of which 16 better candidates have failed.
+words that more than 2,000 rows hold (the first 2,000 are looked at) and rows of which 16 better candidates, 500 of a
+simple repeat, have failed.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from cmgems.genome import alphabet
 SHARE = 0.1
 WORDS_A_ROW = 250
 LONGEST_LIST = 2_000
-TRIED = 16
+TRIED, TRIED_OF_REPEATS = 16, 500
 # Bases of a word by the usual length of a row (bp): chance puts a word of theirs into few other rows, and where it
 # can, every near copy has some whole.
 WORD_LENGTHS = ((30, 4), (50, 6), (2_000, 8))
 LONG_WORD = 11
+# Of the words that stand for all a few more may be spoilt by chance; one in twenty is whole where edits lie at random.
+MARGIN, LEAST = 1.1, 0.05
 HASH = np.uint32(2_654_435_769)  # Knuth's multiplicative hash: 2^32 / golden ratio, odd
 
 Rows = npt.NDArray[np.bool_]
@@ -88,13 +91,14 @@ def _search(rows: Sequence[str], opposite: Sequence[str], others: Sequence[str],
     by_word = np.argsort(numbers_W, kind="stable")
     holders = rows_W[by_word]
     holder_ends = np.searchsorted(numbers_W[by_word], np.arange(4**k + 1))
+    spoilt, least = (k, 0.0) if share == 1 else (k * share * MARGIN, LEAST)
     for strand in (rows, opposite):
         mine = PackedRows.of(strand)
         own_W, own_rows_W = _words(strand, k, share)
         word_ends = np.searchsorted(own_rows_W, np.arange(len(mine) + 1))
         have_near_copy(
-            mine.codes_T, mine.ends, own_W, word_ends, k,
-            packed.codes_T, packed.ends, holders, holder_ends, LONGEST_LIST, TRIED, SHARE, found_N,
+            mine.codes_T, mine.ends, own_W, word_ends, spoilt, least,
+            packed.codes_T, packed.ends, holders, holder_ends, LONGEST_LIST, TRIED, TRIED_OF_REPEATS, SHARE, found_N,
         )  # fmt: skip
 
 

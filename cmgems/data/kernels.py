@@ -45,18 +45,38 @@ def within(a_L: Codes, b_K: Codes, limit: int) -> bool:
 
 
 @kernel
+def fullest(
+    touched: Ints, counts_M: npt.NDArray[np.int32], ends: Ints, length: int, share: float, needed: int
+) -> int:
+    """Which of the ``touched`` rows has the highest count, ``needed`` at least; -1 if none has.
+
+    Those that have less, or whose length is too far from ``length``, have a count of 0 afterwards.
+    """
+    best = -1
+    for row in touched:
+        own = ends[row + 1] - ends[row]
+        if counts_M[row] < needed or abs(own - length) > share * max(own, length):
+            counts_M[row] = 0
+        elif best < 0 or counts_M[row] > counts_M[best]:
+            best = row
+    return best
+
+
+@kernel
 def have_near_copy(
     codes_T: Codes,
     ends: Ints,
     words: npt.NDArray[np.int32],
     word_ends: Ints,
-    k: int,
+    spoilt: float,
+    least: float,
     other_codes: Codes,
     other_ends: Ints,
     holders: npt.NDArray[np.int32],
     holder_ends: Ints,
     longest_list: int,
     tried: int,
+    tried_of_repeats: int,
     share: float,
     found_N: npt.NDArray[np.bool_],
 ) -> None:
@@ -65,11 +85,13 @@ def have_near_copy(
     Args:
         codes_T, ends: The rows end to end, and where each begins and ends.
         words, word_ends: The different words of each row, row after row, and where those of each begin and end.
-        k: Bases of a word. Each edit spoils k words of a row at most, so a near copy holds all but so many of them.
+        spoilt: How many words of a row an edit spoils; a near copy holds all others.
+        least: Share of its words that a near copy holds, however many are spoilt.
         other_codes, other_ends: The M other rows, likewise.
         holders, holder_ends: The other rows that hold each word, word after word, and where each word's begin and end.
         longest_list: So many holders of a word are looked at.
         tried: So many other rows are aligned with a row, those with the most words in common.
+        tried_of_repeats: So many if the row has so few different words that all may be spoilt: a simple repeat.
         share: Of the length.
         found_N: Rows that are set already are left out.
     """
@@ -89,15 +111,10 @@ def have_near_copy(
                     touched_M[touched] = other
                     touched += 1
                 counts_M[other] += 1
-        needed = max(1, len(own) - k * most)
-        for _ in range(tried):
-            best = -1
-            for other in touched_M[:touched]:
-                length = other_ends[other + 1] - other_ends[other]
-                if abs(length - len(mine)) > share * max(length, len(mine)) or counts_M[other] < needed:
-                    counts_M[other] = 0
-                elif best < 0 or counts_M[other] > counts_M[best]:
-                    best = other
+        needed = max(1, int(len(own) - spoilt * most), int(least * len(own)))
+        is_repeat = least == 0 and len(own) <= spoilt * most
+        for _ in range(tried_of_repeats if is_repeat else tried):
+            best = fullest(touched_M[:touched], counts_M, other_ends, len(mine), share, needed)
             if best < 0:
                 break
             theirs = other_codes[other_ends[best] : other_ends[best + 1]]

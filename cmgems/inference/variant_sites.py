@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from cmgems.inference.variants import Allele
 from cmgems.pmi import count_ngrams
 
 REACH_BP = 250  # of the window of the GC content, to either side
-C, G = encode(b"CG").tolist()
+C, G = (int(code) for code in encode(b"CG"))
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,17 @@ class Sites:
         """The place of an allele that has one changed base."""
         codes = self.contigs.find(allele.variant.contig, allele.variant.where)
         place = allele.variant.position - 1 + allele.offset
-        window = codes[max(place - REACH_BP, 0) : place + REACH_BP + 1]
-        known = window[window != AMBIGUOUS]
-        gc = float(np.isin(known, (C, G)).mean()) if len(known) else 0.0
-        before = codes[place - 1] if place else AMBIGUOUS
-        after = codes[place + 1] if place + 1 < len(codes) else AMBIGUOUS
+        first = max(place - REACH_BP, 0)
+        window = np.asarray(codes[first : place + REACH_BP + 1])  # a plain array: memmap's own is slow
+        known = int(np.count_nonzero(window != AMBIGUOUS))
+        gc = int(np.count_nonzero((window == C) | (window == G))) / max(known, 1)
+        at = place - first
+        before = int(window[at - 1]) if at else AMBIGUOUS
+        after = int(window[at + 1]) if at + 1 < len(window) else AMBIGUOUS
         changed = allele.variant.ref[allele.offset] + allele.alt[allele.offset]
         ref, alt = encode(changed.encode()).tolist()
-        cpg = bool((ref == C and after == G) or (ref == G and before == C))
+        cpg = (ref == C and after == G) or (ref == G and before == C)
         if AMBIGUOUS in (before, after):
             return Site(gc, cpg, 0.0)
         there, here = (self.counts_444[before, base, after] + 1 for base in (alt, ref))
-        return Site(gc, cpg, float(np.log(there / here)))
+        return Site(gc, cpg, math.log(there / here))

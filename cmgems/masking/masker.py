@@ -135,7 +135,7 @@ class Masker:
         self.seed = seed
         self.state = CurriculumState()
         self.token_ranks_V = self._token_ranks()
-        asked = hasattr(self.curriculum, "observe_tenths")
+        asked = self._asks_for_tenths
         self.tenths: Callable[[MaskedBatch], npt.NDArray[np.int64]] | None = self._tenths if asked else None
         self._calibration: Calibration | None = None
 
@@ -149,9 +149,14 @@ class Masker:
                 fix="leave it out, or take tokenizer=kmer6",
             )
         table = self.config.table
-        if ranking and table is None:
-            raise needs_table(ranking[0], "masking.table", "set masking.table=pmi.safetensors")
+        if table is None and (ranking or self._asks_for_tenths):
+            name = (ranking or self.curriculum.strategies())[0]
+            raise needs_table(name, "masking.table", "set masking.table=pmi.safetensors")
         return ranks_of(None if table is None else PMITable.load(table), self.tokenizer)
+
+    @property
+    def _asks_for_tenths(self) -> bool:
+        return hasattr(self.curriculum, "observe_tenths")
 
     def _tenths(self, batch: MaskedBatch) -> npt.NDArray[np.int64]:
         ids_BS = batch.ids_BS.copy()

@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from cmgems.genome.alphabet import decode
 from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
-from cmgems.masking.batch import STRATEGIES
 from cmgems.masking.ranks import RankBy, rank_tenths
 from cmgems.masking.stats import HIDDEN, PARTLY, base_states
 from cmgems.masking.strategies import needs_ranks
-from cmgems.masking.trial import Trial
+from cmgems.masking.trial import Trial, base_name
 from cmgems.pmi import PMITable
 
 
@@ -88,8 +87,8 @@ def mask_preview(
         sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), shown whole; or the path of a FASTA
             file, of which the beginnings of the first sequences are shown.
         table: PMI table that ranks the k-mers, or its path.
-        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
-            that have none of their own.
+        strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
+            ours, without a table those that need none, with a rate those that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
@@ -105,19 +104,19 @@ def mask_preview(
     source = sequences if isinstance(sequences, Path) else named_codes(sequences)
     trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
     named = first_pieces(source, max_bp, count) if isinstance(source, Path) else source
-    return [_preview(trial, name, named, rank_by) for name in trial.names]
+    return [_preview(trial, name, named, rank_by) for name in trial.strategies]
 
 
 def _preview(trial: Trial, name: str, named: Sequence[NamedCodes], rank_by: RankBy) -> MaskPreview:
     batch = trial.batch([codes for _, codes in named], name, rank_by)
-    mask_BS = STRATEGIES.get(name).select(batch)
+    mask_BS = trial.strategies[name].select(batch)
     states_BL = base_states(mask_BS, batch.maskable_BS, batch.k, trial.tokenizer.stride)
     sequences = tuple(
         MaskedSequence(title, decode(codes), states_L[: len(codes)], _tenths(trial, ids_S, len(codes)))
         for (title, codes), states_L, ids_S in zip(named, states_BL, batch.ids_BS, strict=True)
     )
     share = np.count_nonzero(mask_BS) / max(1, int(np.count_nonzero(batch.maskable_BS)))
-    return MaskPreview(name, rank_by if needs_ranks(name) else None, share, sequences)
+    return MaskPreview(name, rank_by if needs_ranks(base_name(name)) else None, share, sequences)
 
 
 def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
-from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
+from cmgems.masking.batch import Strategy, TokenBatch
 from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths, rank_tokens, worst_rank
 from cmgems.masking.strategies import needs_ranks
-from cmgems.masking.trial import Trial
+from cmgems.masking.trial import Trial, base_name
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -95,8 +95,8 @@ def strategy_stats(
         sequences: A sequence or several (strings, or ``(name, uint8[L] codes)``), or the path of a genome store or
             FASTA file.
         table: PMI table that ranks the k-mers, or its path.
-        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
-            that have none of their own.
+        strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
+            ours, without a table those that need none, with a rate those that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
@@ -112,15 +112,15 @@ def strategy_stats(
     windows = trial.windows(count)
     token_ranks_V = trial.token_ranks_V if trial.ranked else None
     rows = []
-    for name in trial.names:
-        ranks = needs_ranks(name)
+    for name, strategy in trial.strategies.items():
+        ranks = needs_ranks(base_name(name))
         for rank_by in get_args(RankBy) if ranks else ("token",):
             rows.append(
                 mask_stats(
                     trial.batch(windows, name, rank_by),
                     trial.tokenizer,
                     name,
-                    STRATEGIES.get(name),
+                    strategy,
                     token_ranks_V=token_ranks_V,
                     rank_by=rank_by if ranks else None,
                 )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from cmgems.config import Component, component, load_config
+from cmgems.config.recipe_settings import Values, nested
 from cmgems.errors import CmgemsError
 from cmgems.genome.alphabet import Codes
 from cmgems.genome.pieces import NamedCodes, random_windows
-from cmgems.masking.batch import STRATEGIES, TokenBatch
+from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.masker import MaskingConfig
 from cmgems.masking.ranks import RankBy, ranks_of
@@ -30,8 +33,8 @@ class Trial:
     Args:
         source: Folder of a genome store, FASTA file, or sequences: where windows come from.
         table: Ranks the k-mers; a table, its path, or None.
-        strategies: Names of strategies; None for all of ours, without a table those that need none, with a rate those
-            that have none of their own.
+        strategies: Each as for ``strategy_of``; None for all of ours, without a table those that need none, with a
+            rate those that have none of their own.
         k: Length of the k-mers (bp), 3 to 6.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``source``.
@@ -60,11 +63,12 @@ class Trial:
         self.ranked = table is not None
         given = "rate" if rate is not None else "target_rate" if target_rate is not None else ""
         usable = [name for name in EASY_TO_HARD if self.ranked or not needs_ranks(name)]
-        self.names = tuple(strategies or (name for name in usable if not (given and has_own_rate(name))))
-        for name in self.names:
-            if given and has_own_rate(name):
+        names = strategies or [name for name in usable if not (given and has_own_rate(name))]
+        self.strategies = {name: strategy_of(name) for name in names}
+        for name in self.strategies:
+            if given and has_own_rate(base_name(name)):
                 raise own_rate_error(name, given)
-            if needs_ranks(name) and not self.ranked:
+            if needs_ranks(base_name(name)) and not self.ranked:
                 raise needs_table(name, "table (--table)", "give it")
         loaded = PMITable.load(table) if isinstance(table, Path) else table
         self.token_ranks_V = ranks_of(loaded, self.tokenizer)
@@ -105,4 +109,34 @@ class Trial:
             self._calibrations[rank_by] = Calibration(
                 ids, self.tokenizer, self.token_ranks_V, (target, target), self.seed, rank_by
             )
-        return self._calibrations[rank_by].rate(name, STRATEGIES.get(name), target)
+        return self._calibrations[rank_by].rate(name, self.strategies[name], target)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    strategy: Component = component(STRATEGIES, "random_span")
+
+
+def base_name(text: str) -> str:
+    """The name alone of what ``strategy_of`` takes."""
+    return text.partition("+")[0]
+
+
+def strategy_of(text: str) -> Strategy:
+    """The strategy ``NAME``, or ``NAME+option=value+…`` with options of its own: `random_span+wider=4`.
+
+    Raises:
+        CmgemsError: if there is no such strategy or option, or the strategy refuses a value.
+    """
+    name, *options = text.split("+")
+    prototype = STRATEGIES.get(name)
+    if not options:
+        return prototype
+    layers: list[Values] = [{"strategy": name}]
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            fix = f"write {name}+option=value"
+            raise CmgemsError(f"option without a value: {option!r}", where=f"strategy {text}", fix=fix)
+        layers.append(nested(f"strategy.{key}", value))
+    return load_config(_Chosen, None, values=layers).strategy.build(STRATEGIES)

@@ -20,6 +20,8 @@ def show_variants(results: VariantResults, console: Console) -> None:
     console.print(f"{counts}; by chance AUROC is 0.500, AUPRC {share:.3f}", highlight=False)
     if overall.rankings:
         console.print(_predictors(overall))
+        ahead = (f"of {name} {_area(of.behind)}" for name, of in overall.rankings.items() if name != MODEL)
+        console.print(f"AUROC of the model minus that {', '.join(ahead)}", highlight=False)
     else:
         console.print("one class only among the alleles with a score: nothing to rank", highlight=False)
     if results.groups:

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Area:
-    """An area under a curve, 0 to 1, and its 95 % interval; NaN where there is one class only."""
+    """An area under a curve, or a difference of two, and its 95 % interval; NaN where there is one class only."""
 
     value: float
     low: float
@@ -34,10 +34,12 @@ class Ranking:
     Attributes:
         auroc: Area under the ROC curve; ties count half.
         auprc: Average precision; a score that knows nothing has the share of the positives.
+        behind: How far its AUROC is below that of the first score, over the same resamples.
     """
 
     auroc: Area
     auprc: Area
+    behind: Area
 
 
 def rank(held_N: npt.NDArray[np.bool_], scores: Mapping[str, Floats], seed: int = 0) -> dict[str, Ranking]:
@@ -59,8 +61,13 @@ def rank(held_N: npt.NDArray[np.bool_], scores: Mapping[str, Floats], seed: int 
         weights_N = np.bincount(rng.integers(0, len(held_N), len(held_N)), minlength=len(held_N))
         for name, items in sorted_by.items():
             found[name].append(_areas(*items, weights_N))
+    areas = {
+        name: np.array(rows) for name, rows in found.items()
+    }  # AUROC, AUPRC; the first row is of all items
+    first_R = next(iter(areas.values()))[:, 0]
     return {
-        name: Ranking(*(_area(*column) for column in zip(*rows, strict=True))) for name, rows in found.items()
+        name: Ranking(_area(areas_R2[:, 0]), _area(areas_R2[:, 1]), _area(first_R - areas_R2[:, 0]))
+        for name, areas_R2 in areas.items()
     }
 
 
@@ -100,8 +107,9 @@ def _areas(held_N, last_N, order_N, weights_N):  # type: ignore[no-untyped-def]
     return roc / positives / negatives, precision / positives
 
 
-def _area(value: float, *resampled: float) -> Area:
-    known = np.array([found for found in resampled if not np.isnan(found)])
+def _area(values_R: Floats) -> Area:
+    """Of the value of all items and those of the resamples; one without both classes has none."""
+    known = values_R[1:][~np.isnan(values_R[1:])]
     tails = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(known, [tails, 100 - tails]).tolist() if len(known) else (np.nan, np.nan)
-    return Area(float(value), low, high)
+    return Area(float(values_R[0]), low, high)

@@ -122,6 +122,46 @@ def test_a_rate_leaves_out_strategies_that_have_their_own(cmgems, fasta, option)
     assert f"`{option[2:].replace('-', '_')}` says nothing about masking strategy 'uniform_rate'" in err
 
 
+def test_strategies_with_options_of_their_own(cmgems, small_genome, tmp_path):
+    path = tmp_path / "masks.csv"
+    named = [
+        "random_span",
+        "random_span+wider=8",
+        "uniform_rate+lowest=0.1+highest=0.2",
+        "annealed+temperature=5",
+    ]
+    weights = ",".join(["9", *"1" * 9])
+    named.append(f"loss_weighted+weights=[{weights}]")
+    strategies = [text for name in named for text in ("--strategy", name)]
+    code, _, err = cmgems(
+        "mask", "stats", small_genome.store, "--table", small_genome.table, "--csv", path, *strategies
+    )
+    assert (code, err) == (0, "")
+    rows = {row["strategy"]: row for row in csv.DictReader(path.open()) if row["rank_by"] != "position"}
+    assert list(rows) == named
+    hidden = {name: float(row["hidden_share"]) for name, row in rows.items()}
+    assert hidden["random_span+wider=8"] > 2 * hidden["random_span"]
+    assert float(rows[named[2]]["token_share"]) == pytest.approx(0.15, abs=0.01)
+    assert float(rows[named[4]]["rank_tenth_1"]) > 1.4 * float(rows["random_span"]["rank_tenth_1"])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ("random_span+wider=-1", "`wider` must be 0 or more, but is -1"),
+        ("random_span+wide=1", "unknown key 'wide'"),
+        ("random_span+wider", "option without a value: 'wider' in strategy random_span+wider"),
+        ("random_spam+wider=1", "unknown masking strategy 'random_spam'; did you mean 'random_span'"),
+        ("uniform_rate+highest=2", "`lowest` and `highest` must be from 0 to 1"),
+    ],
+)
+def test_bad_options_are_one_line(cmgems, fasta, strategy, message):
+    code, out, err = cmgems("mask", "preview", fasta, "--strategy", strategy)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
 @pytest.fixture
 def forgotten(monkeypatch):
     """What a plugin registers in a test is gone after it."""

@@ -63,6 +63,15 @@ def test_no_near_copy_is_missed(length):
     assert not (found.near_N & (found.exact_N | found.reverse_N)).any()
 
 
+def test_near_copies_of_simple_repeats_share_few_words():
+    rng = np.random.default_rng(0)
+    others = [edited(rng, "AG" * 50, 9) for _ in range(100)]
+    rows = [edited(rng, "AG" * 50, 14) for _ in range(60)]
+    expected = [any(near(row, other) for other in others) for row in rows]
+    assert 0 < sum(expected) < 60
+    assert find_copies(rows, others).copied.tolist() == expected
+
+
 @pytest.mark.parametrize("length", [800, 3000])
 def test_long_rows_are_found_by_a_share_of_their_words(length):
     rng = np.random.default_rng(length)

@@ -236,7 +236,7 @@ def test_bad_variants_are_left_out_where_asked(model, small_genome):
     others = ["ACGT"[("ACGT".index(base) + 1) % 4] for base in ref]
     good = [Variant("contig0", i, "", ref[i - 1], (others[i - 1],), f"v:{i}") for i in (5, 50)]
     bad = [
-        Variant("contig0", 6, "", others[5], (ref[5],), "v:swapped"),
+        Variant("contig0", 6, "", others[5], ("ACGT"[("ACGT".index(ref[5]) + 2) % 4],), "v:reference"),
         Variant("contig0", 10**8, "", "A", ("C",), "v:beyond"),
         Variant("Contig0", 5, "", "A", ("C",), "v:contig"),
         Variant("contig0", 5, "", ref[4], ("Q",), "v:allele"),

@@ -134,7 +134,7 @@ def test_an_evaluation_embeds_each_sequence_once(small_labelled, tmp_path, monke
         layers, "_write", lambda *arguments: embedded.append(len(arguments[1])) or real(*arguments)
     )
     out = tmp_path / "run"
-    assert run(evaluate(small_labelled, out)) == 0
+    assert run(evaluate(small_labelled, out, "finetune.layers=[0,-1]")) == 0
     records = json.loads((out / "results.json").read_text())["records"]
     assert [(record["shots"], record["seed"]) for record in records] == [
         (None, 0), (10, 0), (10, 1), (1, 0), (1, 1),
@@ -145,7 +145,7 @@ def test_an_evaluation_embeds_each_sequence_once(small_labelled, tmp_path, monke
     name = small_labelled.name
     assert not (out / name / "vectors").exists()
     before = (out / "results.json").read_bytes()
-    assert run(evaluate(small_labelled, out)) == 0
+    assert run(evaluate(small_labelled, out, "finetune.layers=[0,-1]")) == 0
     assert len(embedded) == 8
     assert (out / "results.json").read_bytes() == before
 

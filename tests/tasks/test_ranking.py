@@ -47,9 +47,20 @@ def test_the_seed_decides_and_scores_share_resamples(monkeypatch):
     rng = np.random.default_rng(1)
     held_N, scores_N = rng.random(60) < 0.5, rng.normal(size=60)
     one = rank(held_N, {"a": scores_N})
-    assert rank(held_N, {"b": -scores_N, "a": scores_N})["a"] == one["a"]
+    assert rank(held_N, {"b": -scores_N, "a": scores_N})["a"].auroc == one["a"].auroc
     assert rank(held_N, {"a": scores_N}, seed=1)["a"].auroc.low != one["a"].auroc.low
     assert rank(held_N, {"a": scores_N}, seed=1)["a"].auroc.value == one["a"].auroc.value
+
+
+def test_differences_are_over_the_same_resamples():
+    rng = np.random.default_rng(3)
+    held_N, good_N = rng.random(200) < 0.5, rng.normal(size=200)
+    good_N += held_N
+    found = rank(held_N, {"first": good_N, "same": good_N, "poor": rng.normal(size=200)})
+    assert [found["same"].behind.low, found["same"].behind.high] == [0, 0]
+    assert found["first"].behind.value == 0
+    assert found["poor"].behind.value == pytest.approx(found["first"].auroc.value - found["poor"].auroc.value)
+    assert 0 < found["poor"].behind.low < found["poor"].behind.value < found["poor"].behind.high
 
 
 def test_intervals_hold_the_truth(monkeypatch):
