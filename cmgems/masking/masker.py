@@ -18,7 +18,7 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState, tenth_loss_key
-from cmgems.masking.ranks import RankBy, rank_tenths, rank_tokens, ranks_of, worst_rank
+from cmgems.masking.ranks import RankBy, check_rank_by, rank_tenths, rank_tokens, ranks_of, worst_rank
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
@@ -141,13 +141,7 @@ class Masker:
 
     def _token_ranks(self) -> np.ndarray:
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
-        if self.tokenizer.k == 1 and self.config.rank_by == "position":
-            raise CmgemsError(
-                "single bases have no rank by position",
-                where="masking.rank_by",
-                why="the code released with the papers masks k-mers",
-                fix="leave it out, or take tokenizer=kmer6",
-            )
+        check_rank_by(self.config.rank_by, self.tokenizer, "masking.rank_by")
         table = self.config.table
         if table is None and (ranking or self._asks_for_tenths):
             name = (ranking or self.curriculum.strategies())[0]

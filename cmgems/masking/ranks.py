@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from cmgems.errors import CmgemsError
 from cmgems.masking import kernels
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
@@ -40,6 +41,17 @@ def ranks_of(table: PMITable | None, tokenizer: Tokenizer) -> npt.NDArray[np.int
         return np.zeros(tokenizer.vocab_size, np.int32) if table is None else table.token_ranks(tokenizer)
     rank = np.zeros(4**USUAL_K, np.int32) if table is None else table.rank
     return np.append(rank, np.int32(len(rank) + 1))
+
+
+def check_rank_by(rank_by: RankBy, tokenizer: Tokenizer, where: str) -> None:
+    """Raise a CmgemsError if single bases are to be ranked by position; ``where`` names the option."""
+    if tokenizer.k == 1 and rank_by == "position":
+        raise CmgemsError(
+            "single bases have no rank by position",
+            where=where,
+            why="the code released with the papers masks k-mers",
+            fix="leave it out, or take k-mers",
+        )
 
 
 def word_tokens(token_ranks_V: np.ndarray, tokenizer: Tokenizer) -> int:

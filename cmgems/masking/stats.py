@@ -97,7 +97,7 @@ def strategy_stats(
         table: PMI table that ranks the k-mers, or its path.
         strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
             ours, without a table those that need none, with a rate those that have none of their own.
-        k: Length of the k-mers (bp), 3 to 6.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Decides the windows and the masks.
@@ -114,7 +114,7 @@ def strategy_stats(
     rows = []
     for name, strategy in trial.strategies.items():
         ranks = needs_ranks(base_name(name))
-        for rank_by in get_args(RankBy) if ranks else ("token",):
+        for rank_by in get_args(RankBy) if ranks and k > 1 else ("token",):
             rows.append(
                 mask_stats(
                     trial.batch(windows, name, rank_by),
