@@ -182,14 +182,17 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, first, last,
 
 
 @kernel
-def kmers_from(ids_BS, first_base, k):  # type: ignore[no-untyped-def]
-    """Number of the k-mer of single bases that starts at each position, int32 (B, S); 4^k where one is not known."""
+def kmers_from(ids_BS, codes_V, k):  # type: ignore[no-untyped-def]
+    """Number of the k-mer of single bases that starts at each position, int32 (B, S); 4^k where one is not known.
+
+    ``codes_V`` is the code of each id, below 0 if it is no known base.
+    """
     words_BS = np.full(ids_BS.shape, 4**k, np.int32)
     for b in range(len(ids_BS)):
         number, known = 0, 0
         for s in range(ids_BS.shape[1]):
-            base = ids_BS[b, s] - first_base
-            known = known + 1 if 0 <= base < 4 else 0
+            base = codes_V[ids_BS[b, s]]
+            known = known + 1 if base >= 0 else 0
             number = (number << 2 | base) & (4**k - 1)
             if known >= k:
                 words_BS[b, s - k + 1] = number

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmgems.errors import CmgemsError
+from cmgems.genome import BASES
 from cmgems.masking import kernels
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
@@ -63,9 +64,8 @@ def ranked_words(ids_BS: np.ndarray, token_ranks_V: np.ndarray, tokenizer: Token
     """Where in ``ranks_of`` each position is looked up, int32 (B, S): by its id, or the k-mer that starts there."""
     if tokenizer.k != 1:
         return ids_BS
-    words_BS: np.ndarray = kernels.kmers_from(
-        ids_BS, tokenizer.known_ids.start, word_tokens(token_ranks_V, tokenizer)
-    )
+    codes_V = np.array([BASES.find(token) if len(token) == 1 else -1 for token in tokenizer.vocabulary()])
+    words_BS: np.ndarray = kernels.kmers_from(ids_BS, codes_V, word_tokens(token_ranks_V, tokenizer))
     return words_BS
 
 

@@ -74,7 +74,9 @@ def test_windows_that_might_not_fit_are_refused(small_genome, small_bpe, name):
         data_of(small_genome, tokenizer, max_bp=fits + 1, max_positions=40)
 
 
-@pytest.mark.parametrize(("name", "strategy"), [("nt_v2", "global_pmi"), ("bpe", "random_span")])
+@pytest.mark.parametrize(
+    ("name", "strategy"), [("base", "global_pmi"), ("nt_v2", "global_pmi"), ("bpe", "random_span")]
+)
 @pytest.mark.parametrize("done", [1, 30])
 def test_resume_is_exact(small_genome, small_bpe, name, strategy, done):
     tokenizer = tokenizer_of(name, small_bpe)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from cmgems.masking import (
     mask_batch,
 )
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL
-from cmgems.masking.ranks import ranks_of
+from cmgems.masking.ranks import rank_tokens, ranks_of
 from cmgems.masking.stats import mask_stats
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import rank
@@ -166,6 +166,20 @@ def test_the_table_says_how_many_bases(k):
     assert batch.word == k
     assert batch.worst_rank == 4**k
     assert STRATEGIES.get("random_span").select(batch).any()
+
+
+@dataclass(frozen=True)
+class Alphabetical(BaseTokenizer):
+    """Single bases of a plugin, in another order."""
+
+    def vocabulary(self) -> list[str]:
+        return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"ACGTN"]
+
+
+def test_bases_may_have_other_ids():
+    batch, turned = batch_of(["ACGTTGCAAC"]), np.array([0, 1, 2, 3, 4, 5, 8, 6, 7, 9], np.int32)
+    _, ranks_BS = rank_tokens(ranks_of(TABLE, BASES), turned[batch.ids_BS], Alphabetical())
+    assert np.array_equal(ranks_BS, batch.ranks_BS)
 
 
 def test_without_a_table_spans_are_of_six_bases():
