@@ -194,8 +194,7 @@ class Pretraining:
 
     def validate(self, step: int, log: MetricLog, display: Display) -> None:
         """Measure loss and accuracy under the fixed mask; the curriculum may switch."""
-        tenths_V = self.masker.tenths_V
-        found = validate(self.model, self.validation, self.compute, self.world, tenths_V)
+        found = validate(self.model, self.validation, self.compute, self.world, self.masker.tenths)
         measured = {"validation_loss": found.loss, "validation_accuracy": found.accuracy}
         self.state |= measured
         phase = self.masker.state.switched_at

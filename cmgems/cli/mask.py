@@ -29,7 +29,7 @@ Strategies = Annotated[
     ),
 ]
 Table = Annotated[Path | None, typer.Option("--table", help="PMI table that ranks the k-mers.")]
-K = Annotated[int, typer.Option("--k", help="Length of the k-mers (bp), 3 to 6.")]
+K = Annotated[int, typer.Option("--k", help="Length of the k-mers (bp), 3 to 6; 1 masks single bases.")]
 Rate = Annotated[float | None, typer.Option("--rate", help="Nominal rate, as in the papers (0.15).")]
 TargetRate = Annotated[
     float | None, typer.Option("--target-rate", help="Real share of masked tokens, instead of --rate.")
@@ -135,7 +135,7 @@ def stats(
         write_text(csv, stats_csv(rows))
     typer.echo(stats_table(rows))
     typer.echo(
-        f"\n{rows[0].sequences} windows of up to 510 bp. tokens: share of tokens masked; bases hidden: no k-mer "
+        f"\n{rows[0].sequences} windows of up to 510 bp. tokens: share of tokens masked; bases hidden: no token "
         "left shows them;\npositions: places of a window that are ever masked; ranks: masked tokens by tenth of the "
         "ranking."
     )

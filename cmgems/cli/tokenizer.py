@@ -15,7 +15,7 @@ app = typer.Typer(help="Make tokenizers that Hugging Face loads.", no_args_is_he
 @app.command()
 def build(
     name: Annotated[
-        str, typer.Argument(help="Registered tokenizer: kmer3, kmer4, kmer5, kmer6, nt_v1 or nt_v2.")
+        str, typer.Argument(help="Registered tokenizer: base, kmer3, kmer4, kmer5, kmer6, nt_v1 or nt_v2.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
 ) -> None:
@@ -29,7 +29,7 @@ def build(
     tokenizer = TOKENIZERS.get(name)
     if not isinstance(tokenizer, StockTokenizer):
         raise CmgemsError(
-            "no stock form", where=f"tokenizer {name!r}", fix="choose a k-mer tokenizer, nt_v1 or nt_v2"
+            "no stock form", where=f"tokenizer {name!r}", fix="choose base, a k-mer tokenizer, nt_v1 or nt_v2"
         )
     write_stock(tokenizer, out)
     wrote(out, f"{tokenizer.vocab_size} tokens")

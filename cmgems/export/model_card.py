@@ -92,6 +92,8 @@ model = {auto_class}.from_pretrained(folder{options})
 def _tokens(tokenizer: Tokenizer) -> str:
     if tokenizer.k == 0:
         return "pieces"
+    if tokenizer.k == 1:
+        return "single bases"
     return f"{'overlapping ' * overlapping(tokenizer)}{tokenizer.k}-mers"
 
 
@@ -126,10 +128,11 @@ Outputs: {", ".join(saved.labels)}.
     k, masked = saved.tokenizer.k, 10
     if not overlapping(saved.tokenizer):
         mask = saved.tokenizer.vocabulary()[saved.tokenizer.mask_id]
+        before, after = SEQUENCE[:12], SEQUENCE[12 + (k or 6) :]
         return f"""`{mask}` stands for one token:
 
 ```python
-pipeline("fill-mask", model=folder)("{SEQUENCE[:12]}{mask}{SEQUENCE[18:]}")
+pipeline("fill-mask", model=folder)("{before}{mask}{after}")
 ```
 """
     before, after = SEQUENCE[: masked + k - 1], SEQUENCE[masked + 1 :]

@@ -12,7 +12,7 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
-from cmgems.masking.ranks import RankBy, rank_tokens, worst_rank
+from cmgems.masking.ranks import RankBy, rank_tokens, word_tokens, worst_rank
 from cmgems.registry import Registry
 from cmgems.tokenization import Tokenizer, overlapping
 
@@ -27,7 +27,8 @@ class TokenBatch:
     Attributes:
         ids_BS: int32 token ids.
         maskable_BS: bool; False for special tokens, padding and tokens with an ambiguous base.
-        ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess.
+        ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess; where tokens are single
+            bases, of the k-mer that starts there.
         k: Bases in a token, 0 if tokens differ in length.
         rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected number of tokens that
             one centre masks (0.15 / 6 for DNABERT's spans at k = 6).
@@ -35,6 +36,8 @@ class TokenBatch:
         samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
         overlap: Whether tokens up to k - 1 positions apart share bases.
         worst_rank: The largest rank of a token that may be masked; 0 without ranks.
+        word: Tokens that are ranked and hidden as one, the first at their centre: the k of the PMI table where tokens
+            are single bases, else 1.
     """
 
     ids_BS: np.ndarray
@@ -46,6 +49,7 @@ class TokenBatch:
     samples_B: np.ndarray
     overlap: bool = True
     worst_rank: int = 0
+    word: int = 1
 
     @classmethod
     def of(
@@ -59,8 +63,8 @@ class TokenBatch:
         seed: int,
         rank_by: RankBy = "token",
     ) -> TokenBatch:
-        """The batch of a tokenizer's ids; ``token_ranks_V`` as ``rank_tokens`` takes it."""
-        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer.known_ids, rank_by)
+        """The batch of a tokenizer's ids; ``token_ranks_V`` as ``ranks_of`` gives them."""
+        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer, rank_by)
         return cls(
             ids_BS=ids_BS,
             maskable_BS=maskable_BS,
@@ -70,18 +74,21 @@ class TokenBatch:
             seed=seed,
             samples_B=samples_B,
             overlap=overlapping(tokenizer),
-            worst_rank=worst_rank(token_ranks_V, tokenizer.known_ids),
+            worst_rank=worst_rank(token_ranks_V, tokenizer),
+            word=word_tokens(token_ranks_V, tokenizer),
         )
 
     @property
     def span(self) -> tuple[int, int]:
-        """First and last offset of the tokens hidden with a centre: DNABERT's windows, which hide one base completely.
+        """First and last offset of the tokens hidden with a centre.
+
+        DNABERT's windows, which hide one base completely; of single bases the k-mer that starts at the centre.
 
         Raises:
             CmgemsError: for k without overlapping-k-mer spans.
         """
         if not self.overlap:
-            return 0, 0
+            return 0, self.word - 1
         if self.k not in SPANS:
             raise CmgemsError(
                 f"no masking span for k = {self.k}", fix="use overlapping k-mers, k = 3, 4, 5 or 6"
@@ -89,9 +96,9 @@ class TokenBatch:
         return SPANS[self.k]
 
     @property
-    def reach(self) -> int:
-        """The farthest neighbour that shares a base with a token, in positions."""
-        return self.k - 1 if self.overlap else 0
+    def wide_span(self) -> tuple[int, int]:
+        """First and last offset of the tokens that share a base with what is ranked at a position."""
+        return (1 - self.k, self.k - 1) if self.overlap else (0, self.word - 1)
 
     def uniform(self, stream: int) -> np.ndarray:
         """float64 (B, S) draws in (0, 1); a pure function of (seed, sample, stream, position)."""

@@ -41,7 +41,7 @@ class Calibration:
     Args:
         ids: int32 (B, S) unmasked ids of typical windows, about ``SAMPLE_TOKENS`` in all.
         tokenizer: Tokenizer of the ids.
-        token_ranks_V: int32 rank by token id.
+        token_ranks_V: int32 NPMI ranks, as ``ranks_of`` gives them.
         targets: The lowest and the highest share of the maskable tokens that will be asked for.
         seed: Seed of the masks drawn to measure the share.
         rank_by: As in the run.

@@ -97,8 +97,8 @@ def uniform_rate(maskable_BS, seed, samples_B, lowest, highest):  # type: ignore
 
 
 @kernel
-def genemask(maskable_BS, ranks_BS, seed, samples_B, probability, low, high, reach, few):  # type: ignore[no-untyped-def]
-    """Each centre masks offsets low..high; the better half of them also +-reach around its best-ranked position."""
+def genemask(maskable_BS, ranks_BS, seed, samples_B, probability, low, high, first, last, few):  # type: ignore[no-untyped-def]
+    """Each centre masks offsets low..high; the better half of them also first..last from its best-ranked position."""
     mask_BS = np.zeros(maskable_BS.shape, np.bool_)
     for b in range(len(mask_BS)):
         maskable_S, ranks_S = maskable_BS[b], ranks_BS[b]
@@ -116,7 +116,7 @@ def genemask(maskable_BS, ranks_BS, seed, samples_B, probability, low, high, rea
             widened = len(best_C)
         # A stable sort: equal ranks stay in the order of their centres.
         for best in best_C[np.argsort(ranks_S[best_C], kind="mergesort")[:widened]]:
-            _mask_span(mask_BS[b], best - reach, best + reach)
+            _mask_span(mask_BS[b], best + first, best + last)
     return mask_BS & maskable_BS
 
 
@@ -140,8 +140,8 @@ def _draw_count(trials, seed, sample, probability):  # type: ignore[no-untyped-d
 
 
 @kernel
-def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, temperature):  # type: ignore[no-untyped-def]
-    """m ~ Binomial(n, probability) centres, each masking +-reach.
+def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, first, last, temperature):  # type: ignore[no-untyped-def]
+    """m ~ Binomial(n, probability) centres, each masking offsets first..last.
 
     The m best scores win, leftmost first among equals. The score is -rank at temperature 0; above it
     -rank / temperature plus Gumbel noise, which samples without replacement in proportion to
@@ -177,8 +177,26 @@ def top_ranked(maskable_BS, ranks_BS, seed, samples_B, probability, reach, tempe
             scores_C[c], centres_C[c] = score, s
             bar = scores_C[wanted - 1]
         for centre in centres_C:
-            _mask_span(mask_BS[b], centre - reach, centre + reach)
+            _mask_span(mask_BS[b], centre + first, centre + last)
     return mask_BS & maskable_BS
+
+
+@kernel
+def kmers_from(ids_BS, codes_V, k):  # type: ignore[no-untyped-def]
+    """Number of the k-mer of single bases that starts at each position, int32 (B, S); 4^k where one is not known.
+
+    ``codes_V`` is the code of each id, below 0 if it is no known base.
+    """
+    words_BS = np.full(ids_BS.shape, 4**k, np.int32)
+    for b in range(len(ids_BS)):
+        number, known = 0, 0
+        for s in range(ids_BS.shape[1]):
+            base = codes_V[ids_BS[b, s]]
+            known = known + 1 if base >= 0 else 0
+            number = (number << 2 | base) & (4**k - 1)
+            if known >= k:
+                words_BS[b, s - k + 1] = number
+    return words_BS
 
 
 @kernel

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cmgems.config import Component, component, input_path
 from cmgems.errors import CmgemsError
@@ -17,7 +18,7 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState, tenth_loss_key
-from cmgems.masking.ranks import RankBy, rank_tenths, worst_rank
+from cmgems.masking.ranks import RankBy, check_rank_by, rank_tenths, rank_tokens, ranks_of, worst_rank
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
@@ -117,10 +118,12 @@ class Masker:
         seed: Seed of the masks.
 
     Attributes:
-        tenths_V: int64 tenth of the ranking by token id, if the curriculum is to be told the loss of each; else None.
+        tenths: Gives the tenth of the ranking of each masked token of a batch, int64 (M,), if the curriculum is to be
+            told the loss of each; else None.
 
     Raises:
-        CmgemsError: if the curriculum ranks tokens and no table is given, or the table is for other tokens.
+        CmgemsError: if the curriculum ranks tokens and no table is given, the table is for other tokens, or single
+            bases are to be ranked by position.
     """
 
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, steps: int, seed: int) -> None:
@@ -132,26 +135,28 @@ class Masker:
         self.seed = seed
         self.state = CurriculumState()
         self.token_ranks_V = self._token_ranks()
-        self.tenths_V = self._tenths()
+        asked = self._asks_for_tenths
+        self.tenths: Callable[[MaskedBatch], npt.NDArray[np.int64]] | None = self._tenths if asked else None
         self._calibration: Calibration | None = None
 
     def _token_ranks(self) -> np.ndarray:
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
-        if self.config.table is not None:
-            return PMITable.load(self.config.table).token_ranks(self.tokenizer)
-        if ranking or self._asks_for_tenths:
+        check_rank_by(self.config.rank_by, self.tokenizer, "masking.rank_by")
+        table = self.config.table
+        if table is None and (ranking or self._asks_for_tenths):
             name = (ranking or self.curriculum.strategies())[0]
             raise needs_table(name, "masking.table", "set masking.table=pmi.safetensors")
-        return np.zeros(self.tokenizer.vocab_size, np.int32)
+        return ranks_of(None if table is None else PMITable.load(table), self.tokenizer)
 
     @property
     def _asks_for_tenths(self) -> bool:
         return hasattr(self.curriculum, "observe_tenths")
 
-    def _tenths(self) -> np.ndarray | None:
-        if not self._asks_for_tenths:
-            return None
-        return rank_tenths(self.token_ranks_V, worst_rank(self.token_ranks_V, self.tokenizer.known_ids))
+    def _tenths(self, batch: MaskedBatch) -> npt.NDArray[np.int64]:
+        ids_BS = batch.ids_BS.copy()
+        ids_BS.flat[batch.positions_M] = batch.labels_M
+        _, ranks_BS = rank_tokens(self.token_ranks_V, ids_BS, self.tokenizer)
+        return rank_tenths(ranks_BS.flat[batch.positions_M], worst_rank(self.token_ranks_V, self.tokenizer))
 
     def strategy(self, step: int) -> tuple[str, Strategy]:
         """Name and strategy of an optimizer step, by the validations seen so far."""
@@ -215,9 +220,9 @@ class Masker:
         )
 
     def observe(self, step: int, perplexity: float, tenth_losses: tuple[float, ...] = ()) -> None:
-        """Tell the curriculum a fixed-mask validation perplexity, and the loss of each of ``tenths_V`` if it asks."""
+        """Tell the curriculum a fixed-mask validation perplexity, and the loss of each of ``tenths`` if it asks."""
         self.state = self.curriculum.observe(step, perplexity, self.state)
-        if self.tenths_V is not None:
+        if self.tenths is not None:
             self.state = self.curriculum.observe_tenths(tenth_losses, self.state)  # type: ignore[attr-defined]
 
     def figures(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cmgems.genome.alphabet import decode
 from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
-from cmgems.masking.ranks import RankBy, rank_tenths
+from cmgems.masking.ranks import RankBy, rank_tenths, rank_tokens, worst_rank
 from cmgems.masking.stats import HIDDEN, PARTLY, base_states
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name
@@ -89,7 +89,7 @@ def mask_preview(
         table: PMI table that ranks the k-mers, or its path.
         strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
             ours, without a table those that need none, with a rate those that have none of their own.
-        k: Length of the k-mers (bp), 3 to 6.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Another seed, another mask.
@@ -123,8 +123,8 @@ def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
     """A digit for each base of a sequence; see ``MaskedSequence``."""
     if not trial.ranked:
         return ""
-    k = trial.tokenizer.k
-    ids = ids_S[1 : max(bases - k + 1, 0) + 1]
-    digits = rank_tenths(trial.token_ranks_V[ids], 4**k)
-    known = ids >= trial.tokenizer.special_count
-    return "".join(str(d) if ok else " " for d, ok in zip(digits, known, strict=True)).ljust(bases)
+    _, ranks_1S = rank_tokens(trial.token_ranks_V, ids_S[None], trial.tokenizer)
+    ranks_S, worst = ranks_1S[0, 1 : bases + 1], worst_rank(trial.token_ranks_V, trial.tokenizer)
+    known_S = ranks_S <= worst
+    digits_S = rank_tenths(ranks_S, worst)
+    return "".join(str(d) if ok else " " for d, ok in zip(digits_S, known_S, strict=True)).ljust(bases)

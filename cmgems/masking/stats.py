@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
 from cmgems.masking.batch import Strategy, TokenBatch
-from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths
+from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths, rank_tokens, worst_rank
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name
 from cmgems.pmi import PMITable
@@ -97,7 +97,7 @@ def strategy_stats(
         table: PMI table that ranks the k-mers, or its path.
         strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
             ours, without a table those that need none, with a rate those that have none of their own.
-        k: Length of the k-mers (bp), 3 to 6.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Decides the windows and the masks.
@@ -114,7 +114,7 @@ def strategy_stats(
     rows = []
     for name, strategy in trial.strategies.items():
         ranks = needs_ranks(base_name(name))
-        for rank_by in get_args(RankBy) if ranks else ("token",):
+        for rank_by in get_args(RankBy) if ranks and k > 1 else ("token",):
             rows.append(
                 mask_stats(
                     trial.batch(windows, name, rank_by),
@@ -144,7 +144,7 @@ def mask_stats(
         tokenizer: Tokenizer of its ids.
         name: Of the strategy.
         strategy: Chooses the tokens.
-        token_ranks_V: int32 NPMI rank by token id; None if there are no ranks.
+        token_ranks_V: int32 NPMI ranks, as ``ranks_of`` gives them; None if there are no ranks.
         rank_by: What to report; None if the strategy does not look at ranks.
     """
     mask_BS = strategy.select(batch)
@@ -155,9 +155,9 @@ def mask_stats(
     known = np.count_nonzero(base_states(every_BS, every_BS, batch.k, stride) == HIDDEN)
     mean_rank, histogram = None, None
     if token_ranks_V is not None and masked:
-        ranks_M = token_ranks_V[batch.ids_BS[mask_BS]]
+        ranks_M = rank_tokens(token_ranks_V, batch.ids_BS, tokenizer)[1][mask_BS]
         mean_rank = float(ranks_M.mean())
-        counts = np.bincount(rank_tenths(ranks_M, 4**batch.k), minlength=TENTHS)
+        counts = np.bincount(rank_tenths(ranks_M, worst_rank(token_ranks_V, tokenizer)), minlength=TENTHS)
         histogram = tuple((counts / masked).tolist())
     return MaskStats(
         strategy=name,

@@ -55,6 +55,8 @@ class Uniform:
 class RandomSpan:
     """DNABERT: each centre hides k neighbouring k-mers, so that one base is hidden completely; else single tokens.
 
+    Of single bases it hides as many neighbours, which are a k-mer.
+
     Attributes:
         wider: Tokens that a span has beyond that, half of them on either side, of an odd number one more on the right.
     """
@@ -113,11 +115,14 @@ class UniformRate:
 @STRATEGIES.register("genemask")
 @dataclass(frozen=True)
 class GeneMask:
-    """GeneMask: random spans, and the best-ranked half also hides every k-mer that shares a base with its best one."""
+    """GeneMask: random spans; the best-ranked half also hides every token that shares a base with its best k-mer."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         low, high = batch.span
-        width = (high - low + 1 + 2 * batch.reach + 1) / 2
+        first, last = batch.wide_span
+        # As wide as a span and what its best k-mer adds, wherever in the span that is.
+        widened = [max(high, best + last) - min(low, best + first) + 1 for best in range(low, high + 1)]
+        width = (high - low + 1 + sum(widened) / len(widened)) / 2
         mask_BS: np.ndarray = kernels.genemask(
             batch.maskable_BS,
             batch.ranks_BS,
@@ -126,7 +131,8 @@ class GeneMask:
             _centre_probability(batch, width),
             low,
             high,
-            batch.reach,
+            first,
+            last,
             GENEMASK_FEW,
         )
         return mask_BS
@@ -169,7 +175,7 @@ class LossWeighted:
 @STRATEGIES.register("global_pmi")
 @dataclass(frozen=True)
 class GlobalPMI:
-    """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each with all overlapping ones."""
+    """CM-GEMS' hard phase: the best-ranked k-mers of the whole sequence, each with every token that shares a base."""
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         return _top_ranked(batch, temperature=0.0)
@@ -195,13 +201,15 @@ class Annealed:
 
 
 def _top_ranked(batch: TokenBatch, temperature: float) -> np.ndarray:
+    first, last = batch.wide_span
     mask_BS: np.ndarray = kernels.top_ranked(
         batch.maskable_BS,
         batch.ranks_BS,
         np.uint64(batch.seed),
         batch.samples_B,
-        _centre_probability(batch, 2 * batch.reach + 1),
-        batch.reach,
+        _centre_probability(batch, last - first + 1),
+        first,
+        last,
         temperature,
     )
     return mask_BS

@@ -17,10 +17,10 @@ from cmgems.genome.pieces import NamedCodes, random_windows
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.masker import MaskingConfig
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.ranks import RankBy, check_rank_by, ranks_of
 from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
 from cmgems.pmi import PMITable
-from cmgems.tokenization import KmerTokenizer
+from cmgems.tokenization import BaseTokenizer, KmerTokenizer, Tokenizer
 
 EASY_TO_HARD = ("uniform", "random_span", "uniform_rate", "genemask", "annealed", "global_pmi")
 WINDOW_BP = 510
@@ -35,7 +35,7 @@ class Trial:
         table: Ranks the k-mers; a table, its path, or None.
         strategies: Each as for ``strategy_of``; None for all of ours, without a table those that need none, with a
             rate those that have none of their own.
-        k: Length of the k-mers (bp), 3 to 6.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``source``.
         seed: Of the masks.
@@ -59,7 +59,7 @@ class Trial:
             raise CmgemsError("`rate` and `target_rate` are both set", fix="give one of them")
         config = MaskingConfig(target_rate=target_rate) if rate is None else MaskingConfig(rate=rate)
         self.seed, self._rate, self._target_rate = seed, config.rate, target_rate
-        self.tokenizer = KmerTokenizer(k)
+        self.tokenizer: Tokenizer = BaseTokenizer() if k == 1 else KmerTokenizer(k)
         self.ranked = table is not None
         given = "rate" if rate is not None else "target_rate" if target_rate is not None else ""
         usable = [name for name in EASY_TO_HARD if self.ranked or not needs_ranks(name)]
@@ -70,10 +70,8 @@ class Trial:
                 raise own_rate_error(name, given)
             if needs_ranks(base_name(name)) and not self.ranked:
                 raise needs_table(name, "table (--table)", "give it")
-        self.token_ranks_V: npt.NDArray[np.int32] = np.zeros(self.tokenizer.vocab_size, np.int32)
-        if table is not None:
-            loaded = table if isinstance(table, PMITable) else PMITable.load(table)
-            self.token_ranks_V = loaded.token_ranks(self.tokenizer)
+        loaded = PMITable.load(table) if isinstance(table, Path) else table
+        self.token_ranks_V = ranks_of(loaded, self.tokenizer)
         self._source = source
         self._calibrations: dict[RankBy, Calibration] = {}
 
@@ -84,6 +82,7 @@ class Trial:
 
     def batch(self, sequences: Sequence[Codes], name: str, rank_by: RankBy) -> TokenBatch:
         """The unmasked tokens of sequences (uint8[L] codes each) at the nominal rate of the strategy ``name``."""
+        check_rank_by(rank_by, self.tokenizer, "rank_by")
         return TokenBatch.of(
             self._ids(sequences),
             np.arange(len(sequences), dtype=np.uint64),

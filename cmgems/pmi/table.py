@@ -229,10 +229,12 @@ class PMITable:
             int32 [tokenizer.vocab_size].
 
         Raises:
-            DataError: if the tokenizer has another k.
+            DataError: if the tokenizer has another k, or makes single bases (``cmgems.masking.ranks``).
         """
         if not tokenizer.k:
             return rank(string_npmi(tokenizer.vocabulary(), self.count, self.k))
+        if tokenizer.k == 1:
+            raise DataError("no rank of single bases", where="PMI table", why="PMI is that of several bases")
         if tokenizer.k != self.k:
             why = f"the table ranks {self.k}-mers, the tokenizer makes {tokenizer.k}-mers"
             raise DataError(

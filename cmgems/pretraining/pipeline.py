@@ -23,6 +23,7 @@ from cmgems.masking import (
 )
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
+from cmgems.masking.ranks import ranks_of
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
 from cmgems.pretraining.soft_mask import SoftMask
 from cmgems.pretraining.species import SpeciesWeights, check_species
@@ -260,7 +261,7 @@ class PretrainingData:
         starts_N, lengths_N = self._windows(self.validation_runs, 0, "validation")
         order = np.argsort(lengths_N[: config.sequences], kind="stable")
         named = config.masking, STRATEGIES.get(config.masking)
-        no_ranks_V = np.zeros(self.tokenizer.vocab_size, np.int32)
+        no_ranks_V = ranks_of(None, self.tokenizer)
         batches = []
         for first in range(0, len(order), ROWS):
             rows = order[first : first + ROWS]

@@ -49,7 +49,7 @@ def preview_text(blocks: Sequence[MaskPreview], width: int = 80) -> str:
             lines.append("")
     samples = {state: f"[{STYLES[state]}]A[/]" for state in (HIDDEN, PARTLY)}
     lines.append(
-        f"{samples[HIDDEN]} {MARKS[HIDDEN]} hidden whole: every k-mer over the base is masked   "
+        f"{samples[HIDDEN]} {MARKS[HIDDEN]} hidden whole: every token over the base is masked   "
         f"{samples[PARTLY]} {MARKS[PARTLY]} partly: some are, the others give it away"
     )
     if any(sequence.tenths for block in blocks for sequence in block.sequences):
@@ -72,7 +72,7 @@ def _coloured(bases: str, states: npt.NDArray[np.uint8]) -> str:
 
 def preview_page(blocks: Sequence[MaskPreview], title: str) -> str:
     """The blocks as one self-contained HTML page: no network, light and dark, lines that wrap on a phone."""
-    whole = "hidden whole: every k-mer over the base is masked (solid line)"
+    whole = "hidden whole: every token over the base is masked (solid line)"
     partly = "partly: some are, the others give it away (dotted line)"
     parts: list[Part] = [
         Letters([Letter("A", CLASSES[state])], meaning)

@@ -1,6 +1,7 @@
 """Bases to token ids, straight from base codes, and tokenizers as Hugging Face folders."""
 
 from cmgems.tokenization.base import TOKENIZERS, Tokenizer, overlapping
+from cmgems.tokenization.base_tokens import BaseTokenizer
 from cmgems.tokenization.bpe import BpeTokenizer
 from cmgems.tokenization.bpe_training import train_bpe
 from cmgems.tokenization.kmer import KmerTokenizer
@@ -11,6 +12,7 @@ from cmgems.tokenization.token_map import IGNORE, TokenMap
 __all__ = [
     "IGNORE",
     "TOKENIZERS",
+    "BaseTokenizer",
     "BpeTokenizer",
     "KmerTokenizer",
     "NucleotideTransformerTokenizer",

@@ -1,8 +1,8 @@
 """Tokenizers as plain Hugging Face folders: no remote code, the same ids.
 
-BPE is Hugging Face's own, and 6-mers side by side are one regular expression. It has no overlapping tokenizer, but its
-normalizer can write each k-mer out as a word behind its first base. The sequence ``ACGTC`` (k = 3) goes through these
-steps, in upper case what is inserted:
+BPE is Hugging Face's own; single bases, and 6-mers side by side, are one regular expression. It has no overlapping
+tokenizer, but its normalizer can write each k-mer out as a word behind its first base. The sequence ``ACGTC`` (k = 3)
+goes through these steps, in upper case what is inserted:
 
 1. lower case; words that are overlapping k-mers ("ACG CGT GTC", DNABERT's input) are put together, other white space
    is dropped, and any other letter becomes n: ``acgtc``;
@@ -30,12 +30,13 @@ from tokenizers.processors import TemplateProcessing
 
 from cmgems.files import write_text
 from cmgems.genome.alphabet import BASES
+from cmgems.tokenization.base_tokens import BaseTokenizer
 from cmgems.tokenization.bpe import BpeTokenizer
 from cmgems.tokenization.kmer import KmerTokenizer
 from cmgems.tokenization.nucleotide_transformer import K, NucleotideTransformerTokenizer
 
 # The tokenizers that have such a form.
-StockTokenizer = KmerTokenizer | NucleotideTransformerTokenizer | BpeTokenizer
+StockTokenizer = BaseTokenizer | KmerTokenizer | NucleotideTransformerTokenizer | BpeTokenizer
 
 BERT_SPECIALS = {
     "unk_token": "[UNK]",
@@ -65,15 +66,15 @@ def stock_tokenizer(tokenizer: StockTokenizer) -> Tokenizer:
         stock = Tokenizer.from_str(tokenizer.stock.to_str())
         stock.normalizer = NormalizerSequence(_clean())
     else:
-        nucleotide_transformer = isinstance(tokenizer, NucleotideTransformerTokenizer)
         vocabulary = {token: index for index, token in enumerate(tokenizer.vocabulary())}
         stock = Tokenizer(WordLevel(vocabulary, unk_token=tokenizer.vocabulary()[tokenizer.unk_id]))
-        if nucleotide_transformer:
-            stock.normalizer = NormalizerSequence(_clean())
-            stock.pre_tokenizer = Split(Regex(f"[{BASES}]{{{K}}}|."), "isolated")
-        else:
+        if isinstance(tokenizer, KmerTokenizer):
             stock.normalizer = NormalizerSequence(_kmer_words(tokenizer.k))
             stock.pre_tokenizer = Split(Regex(f"[{BASES}N]{{{tokenizer.k}}}"), "removed", invert=True)
+        else:
+            piece = "." if isinstance(tokenizer, BaseTokenizer) else f"[{BASES}]{{{K}}}|."
+            stock.normalizer = NormalizerSequence(_clean())
+            stock.pre_tokenizer = Split(Regex(piece), "isolated")
         specials = tokenizer.vocabulary()[: tokenizer.special_count]
         stock.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
     stock.post_processor = _around(tokenizer)
@@ -127,7 +128,7 @@ def write_stock(tokenizer: StockTokenizer, folder: Path, max_tokens: int | None 
     """Write ``tokenizer`` as a folder that ``AutoTokenizer.from_pretrained`` loads without remote code.
 
     Args:
-        tokenizer: Overlapping k-mers, 6-mers side by side or BPE.
+        tokenizer: Single bases, overlapping k-mers, 6-mers side by side or BPE.
         folder: Made if missing; files of the same names are replaced.
         max_tokens: Positions of the model it is for, [CLS] and [SEP] included; by default the published one's.
 

@@ -6,7 +6,7 @@ The loss is the mean over every masked token of the step, whatever micro-batch o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +29,9 @@ from cmgems.training.late import LateCopy
 from cmgems.training.memory import passes
 from cmgems.training.optim import OptimConfig, apply_gradients
 from cmgems.training.parallel import exchanging
+
+# The tenth of a ranking that each masked token of a batch belongs to, int64 (M,).
+TenthsOf = Callable[[MaskedBatch], npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def validate(
     batches: Sequence[MaskedBatch],
     compute: Compute,
     world: World,
-    tenths_V: npt.NDArray[np.int64] | None = None,
+    tenths: TenthsOf | None = None,
 ) -> Validation:
     """Measure a model under the fixed mask; ranks share the batches.
 
@@ -183,21 +186,20 @@ def validate(
         batches: Under the fixed mask.
         compute: Device and precision.
         world: Sums over ranks.
-        tenths_V: By token id, to measure the loss of each tenth of a ranking too.
+        tenths: Gives the tenth of a ranking of each masked token, to measure the loss of each too.
     """
     loss = MaskedLMLoss(model).eval()
-    tenths = 0 if tenths_V is None else TENTHS
-    totals_T = torch.zeros(2 + tenths, dtype=torch.float64, device=compute.device)
+    totals_T = torch.zeros(2 + TENTHS * (tenths is not None), dtype=torch.float64, device=compute.device)
     for first in range(0, len(batches), world.size):
         # Every rank computes in every round, even if the result is not used: a sharded model needs all ranks.
         mine = first + world.rank
-        found_T = _nats_and_right(loss, batches[min(mine, len(batches) - 1)], compute, tenths_V)
+        found_T = _nats_and_right(loss, batches[min(mine, len(batches) - 1)], compute, tenths)
         totals_T += found_T if mine < len(batches) else 0.0
     masked = sum(len(b.labels_M) for b in batches)
     nats, right, *tenth_nats = world.sum_tensor(totals_T).tolist()
     tenth_losses: tuple[float, ...] = ()
-    if tenths_V is not None:
-        counts = np.bincount(tenths_V[np.concatenate([b.labels_M for b in batches])], minlength=TENTHS)
+    if tenths is not None:
+        counts = np.bincount(np.concatenate([tenths(b) for b in batches]), minlength=TENTHS)
         tenth_losses = tuple(
             nats / count if count else math.nan
             for nats, count in zip(tenth_nats, counts.tolist(), strict=True)
@@ -206,7 +208,7 @@ def validate(
 
 
 def _nats_and_right(
-    loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute, tenths_V: npt.NDArray[np.int64] | None
+    loss: MaskedLMLoss, batch: MaskedBatch, compute: Compute, tenths: TenthsOf | None
 ) -> torch.Tensor:
     """Summed cross-entropy of the masked tokens of one batch, how many are the first guess, and the sum of each tenth:
     float64 (2,) or (2 + TENTHS,)."""
@@ -216,11 +218,11 @@ def _nats_and_right(
         nats = loss.of_logits(logits_MV, labels_M)
     right = (logits_MV.argmax(-1) == labels_M).sum()
     found_2 = torch.stack([nats.double(), right.double()])
-    if tenths_V is None:
+    if tenths is None:
         return found_2
     nats_M = F.cross_entropy(logits_MV.float(), labels_M, reduction="none")
     # A product, since a GPU adds up scattered numbers in any order.
-    tenths_M1 = compute.move(tenths_V[batch.labels_M])[:, None]
+    tenths_M1 = compute.move(tenths(batch))[:, None]
     tenths_MT = tenths_M1 == torch.arange(TENTHS, device=compute.device)
     return torch.cat([found_2, nats_M.double() @ tenths_MT.double()])
 

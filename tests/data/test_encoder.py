@@ -23,7 +23,7 @@ def encoder_of(name, small_bpe, tokens=512):
     return RowEncoder(BpeTokenizer(small_bpe) if name == "bpe" else TOKENIZERS.get(name), tokens, classes=3)
 
 
-@pytest.mark.parametrize("name", ["kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
+@pytest.mark.parametrize("name", ["base", "kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
 @given(sequences=st.lists(LETTERS, min_size=1, max_size=4), tokens=st.integers(3, 40), data=st.data())
 def test_turned_twice_is_the_row_itself(small_bpe, name, sequences, tokens, data):
     encoder, cut = encoder_of(name, small_bpe, tokens), data.draw(st.sampled_from(ENDS))

@@ -100,7 +100,7 @@ def test_missing_files(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
+@pytest.mark.parametrize("name", ["base", "kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
 def test_rows_tokenized_together_are_as_one_by_one(tmp_path, small_bpe, name):
     tokenizer = TOKENIZERS.get(name) if name != "bpe" else BpeTokenizer(small_bpe)
     rng = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from cmgems.masking import Masker, MaskingConfig
 from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.tokenization import TOKENIZERS, BpeTokenizer, Tokenizer
 
-NAMES = ["nt_v1", "nt_v2", "bpe"]
+NAMES = ["base", "nt_v1", "nt_v2", "bpe"]
 
 
 def tokenizer_of(name: str, small_bpe: Path) -> Tokenizer:
@@ -44,7 +44,7 @@ def stream_of(small_genome, tokenizer, name="random_span"):
 def test_rows_are_as_narrow_as_they_can_be(small_genome, small_bpe, name, pad_multiple):
     tokenizer = tokenizer_of(name, small_bpe)
     data = data_of(small_genome, tokenizer, pad_multiple=pad_multiple)
-    batches = list(data.sample_ids(10_000))
+    batches = list(data.sample_ids(30_000))
     assert len(batches) > 5
     for ids_BS in batches:
         longest = int((ids_BS != tokenizer.pad_id).sum(axis=1).max())
@@ -74,7 +74,9 @@ def test_windows_that_might_not_fit_are_refused(small_genome, small_bpe, name):
         data_of(small_genome, tokenizer, max_bp=fits + 1, max_positions=40)
 
 
-@pytest.mark.parametrize(("name", "strategy"), [("nt_v2", "global_pmi"), ("bpe", "random_span")])
+@pytest.mark.parametrize(
+    ("name", "strategy"), [("base", "global_pmi"), ("nt_v2", "global_pmi"), ("bpe", "random_span")]
+)
 @pytest.mark.parametrize("done", [1, 30])
 def test_resume_is_exact(small_genome, small_bpe, name, strategy, done):
     tokenizer = tokenizer_of(name, small_bpe)

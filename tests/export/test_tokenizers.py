@@ -30,7 +30,7 @@ def exported(tmp_path: Path, name: str, small_bpe: Path):
     return tokenizer, tmp_path / "hf"
 
 
-@pytest.mark.parametrize("name", ["nt_v1", "nt_v2", "bpe"])
+@pytest.mark.parametrize("name", ["base", "nt_v1", "nt_v2", "bpe"])
 def test_auto_tokenizer_and_the_code_of_the_model_card(tmp_path, small_bpe, name):
     transformers = pytest.importorskip("transformers")
     tokenizer, folder = exported(tmp_path, name, small_bpe)
@@ -38,7 +38,8 @@ def test_auto_tokenizer_and_the_code_of_the_model_card(tmp_path, small_bpe, name
     assert stock(SEQUENCE)["input_ids"] == tokenizer.encode(SEQUENCE).tolist()
     assert stock.model_max_length == MODELS.get("logo_tiny").max_positions
     card = (folder / "README.md").read_text()
-    assert ("makes the pieces itself" if name == "bpe" else "makes the 6-mers itself") in card
+    tokens = {"base": "single bases", "bpe": "pieces"}.get(name, "6-mers")
+    assert f"makes the {tokens} itself" in card
     blocks = card.split("```python\n")[1:]
     code = "\n".join(block.split("```")[0] for block in blocks).replace("path/to/this/folder", str(folder))
     exec(code.replace("\npipeline(", "\nresult = pipeline("), scope := {})

@@ -37,7 +37,7 @@ BOTH, JSON, TEXT = ("vocab.txt", "tokenizer.json"), ("tokenizer.json",), ("vocab
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        *itertools.product(["kmer3", "kmer6", "nt_v1", "nt_v2"], [BOTH, JSON, TEXT]),
+        *itertools.product(["base", "kmer3", "kmer6", "nt_v1", "nt_v2"], [BOTH, JSON, TEXT]),
         *itertools.product(["bpe"], [BOTH, JSON]),  # vocab.txt has no merges
     ],
 )

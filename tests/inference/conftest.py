@@ -135,6 +135,7 @@ FAMILIES = {
     "dnabert2_tiny": "pieces",
     "nt_tiny": "nt_v1",
     "nt_v2_tiny": "nt_v2",
+    "modernbert_tiny": "base",
 }
 
 

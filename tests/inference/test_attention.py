@@ -107,7 +107,7 @@ def test_every_family_agrees_with_a_plain_reading(family, two_sequences, compute
     tokens = family.cutter.tokens
     for sequence, found in reader.bases(two_sequences):
         ids = tokens.tokenizer.encode(sequence.bases)
-        (_, last) = encoder.outputs(torch.from_numpy(ids).long()[None], attentions=True).attentions
+        (*_, last) = encoder.outputs(torch.from_numpy(ids).long()[None], attentions=True).attentions
         looks = last[0].mean(0)[0].double().numpy()
         body = tokens.body(ids)
         total, count = np.zeros(len(found)), np.zeros(len(found))
@@ -123,7 +123,7 @@ def test_maps(family, two_sequences, compute):
     maps = AttentionReader(Engine(Headed(encoder), family.cutter, compute), layer=1).maps(two_sequences[0])
     tokens = len(family.cutter.tokens.tokenizer.encode(two_sequences[0].bases))
     assert maps.layer == 1
-    assert maps.layers_NSS.shape == (2, tokens, tokens)
+    assert maps.layers_NSS.shape == (family.config.layers, tokens, tokens)
     assert maps.heads_HSS.shape == (family.config.heads, tokens, tokens)
     assert maps.heads_HSS.sum(-1) == pytest.approx(1, abs=1e-5)
     assert maps.heads_HSS.mean(0) == pytest.approx(maps.layers_NSS[0], abs=1e-6)

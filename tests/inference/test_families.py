@@ -25,7 +25,7 @@ FAMILIES = {
     "dnabert2_tiny": "pieces",
     "nt_tiny": "nt_v1",
     "nt_v2_tiny": "nt_v2",
-    "modernbert_tiny": "kmer4",
+    "modernbert_tiny": "base",
 }
 POSITIONS = 24
 

@@ -10,6 +10,21 @@ import math
 SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
 
 
+def narrow(k: int, single: bool) -> tuple[int, int]:
+    """What a centre hides: of single bases the k-mer that starts there."""
+    return (0, k - 1) if single else SPANS[k]
+
+
+def wide(k: int, single: bool) -> tuple[int, int]:
+    """All that shares a base with a k-mer."""
+    return (0, k - 1) if single else (1 - k, k - 1)
+
+
+def ranks_of_bases(letters: str, rank_of: dict[str, int], k: int) -> list[int]:
+    """Of the k-mer that starts at each base; last, where one has another letter or the sequence ends."""
+    return [rank_of.get(letters[s : s + k], 4**k + 1) for s in range(len(letters))]
+
+
 def ranks_of(ids: list[int], table: list[int], rank_by: str) -> list[int]:
     """The released code takes the position in the sequence for a token id."""
     if rank_by == "token":
@@ -31,12 +46,12 @@ def _centres(maskable: list[bool], draws: list[float], probability: float) -> li
     return [s for s, ok in enumerate(maskable) if ok and draws[s] < probability]
 
 
-def uniform(maskable, ranks, k, rate, draws, gumbel_draws):
+def uniform(maskable, ranks, k, rate, draws, gumbel_draws, single=False):
     return set(_centres(maskable, draws, rate))
 
 
-def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0):
-    low, high = SPANS[k]
+def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0, single=False):
+    low, high = narrow(k, single)
     low, high = low - math.floor(wider / 2), high + math.ceil(wider / 2)
     masked: set[int] = set()
     for centre in _centres(maskable, draws, rate / (k + wider)):
@@ -44,8 +59,10 @@ def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0):
     return masked
 
 
-def loss_weighted(maskable, ranks, k, rate, draws, gumbel_draws, weights=(1.0,) * 10, worst=None):
-    low, high = SPANS[k]
+def loss_weighted(
+    maskable, ranks, k, rate, draws, gumbel_draws, weights=(1.0,) * 10, worst=None, single=False
+):
+    low, high = narrow(k, single)
     weight = {
         s: weights[min((ranks[s] - 1) * 10 // (worst or 4**k), 9)] for s, ok in enumerate(maskable) if ok
     }
@@ -66,10 +83,11 @@ def uniform_rate(maskable, draws, rate_draw, lowest=0.0, highest=1.0):
     }
 
 
-def genemask(maskable, ranks, k, rate, draws, gumbel_draws):
-    low, high = SPANS[k]
-    wide = k - 1
-    centres = _centres(maskable, draws, rate / ((k + 2 * wide + 1) / 2))
+def genemask(maskable, ranks, k, rate, draws, gumbel_draws, single=False):
+    (low, high), (first, last) = narrow(k, single), wide(k, single)
+    # The best k-mer of a span may be any of it, and adds what it has beyond.
+    widened = k + (k - 1) / 2 if single else 2 * k - 1
+    centres = _centres(maskable, draws, rate / ((k + widened) / 2))
     masked: set[int] = set()
     best = []
     for centre in centres:
@@ -80,7 +98,7 @@ def genemask(maskable, ranks, k, rate, draws, gumbel_draws):
     if half < 5:
         half = len(centres)
     for position in sorted(best, key=lambda s: ranks[s])[:half]:
-        masked |= _span(maskable, position - wide, position + wide)
+        masked |= _span(maskable, position + first, position + last)
     return masked
 
 
@@ -110,22 +128,22 @@ def thin(masked, soft, draws, share):
     return kept
 
 
-def _widened_best(maskable, scores, k, rate, draws):
-    wide = k - 1
-    count = _binomial(sum(maskable), min(rate / (2 * wide + 1), 1.0), draws)
+def _widened_best(maskable, scores, k, rate, draws, single):
+    first, last = wide(k, single)
+    count = _binomial(sum(maskable), min(rate / (last - first + 1), 1.0), draws)
     order = sorted((s for s, ok in enumerate(maskable) if ok), key=lambda s: (-scores[s], s))
     masked: set[int] = set()
     for position in order[:count]:
-        masked |= _span(maskable, position - wide, position + wide)
+        masked |= _span(maskable, position + first, position + last)
     return masked
 
 
-def global_pmi(maskable, ranks, k, rate, draws, gumbel_draws):
-    return _widened_best(maskable, [-rank for rank in ranks], k, rate, draws)
+def global_pmi(maskable, ranks, k, rate, draws, gumbel_draws, single=False):
+    return _widened_best(maskable, [-rank for rank in ranks], k, rate, draws, single)
 
 
-def annealed(maskable, ranks, k, rate, draws, gumbel_draws, temperature=1000.0):
+def annealed(maskable, ranks, k, rate, draws, gumbel_draws, temperature=1000.0, single=False):
     scores = [
         -rank / temperature - math.log(-math.log(u)) for rank, u in zip(ranks, gumbel_draws, strict=True)
     ]
-    return _widened_best(maskable, scores, k, rate, draws)
+    return _widened_best(maskable, scores, k, rate, draws, single)

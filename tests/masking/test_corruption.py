@@ -66,10 +66,10 @@ def test_ranking_by_position_masks_the_same_places_of_every_sequence():
 
 def test_tokens_get_their_ranks_and_specials_are_not_maskable():
     ids = np.array([[2, 5, 6, 3]], np.int32)
-    maskable, ranks = rank_tokens(RANKS_V, ids, TOKENIZER.known_ids)
+    maskable, ranks = rank_tokens(RANKS_V, ids, TOKENIZER)
     assert maskable.tolist() == [[False, True, True, False]]
     assert ranks.tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
-    assert rank_tokens(RANKS_V, ids, TOKENIZER.known_ids, "position")[1].tolist() == [[4097] * 4]
+    assert rank_tokens(RANKS_V, ids, TOKENIZER, "position")[1].tolist() == [[4097] * 4]
 
 
 def test_n_is_neither_masked_nor_a_replacement():
@@ -87,9 +87,7 @@ def test_n_is_neither_masked_nor_a_replacement():
         new = new[~np.isin(new, [100, single_base, tokenizer.mask_id])]
         assert new.min() >= tokenizer.special_count
         assert tokenizer.known_ids.stop - 50 < new.max() < tokenizer.known_ids.stop
-    maskable, _ = rank_tokens(
-        ranks_V, np.array([[3, n, single_base, 6, 5, 1]], np.int32), tokenizer.known_ids
-    )
+    maskable, _ = rank_tokens(ranks_V, np.array([[3, n, single_base, 6, 5, 1]], np.int32), tokenizer)
     assert maskable.tolist() == [[False, False, True, True, False, False]]
 
 

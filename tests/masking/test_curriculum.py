@@ -16,6 +16,7 @@ from cmgems.masking import (
     Annealed,
     CurriculumState,
     LossWeighted,
+    MaskedBatch,
     Masker,
     MaskingConfig,
     UniformRate,
@@ -155,7 +156,9 @@ def test_a_tenth_without_a_finite_loss_counts_as_usual():
 def test_what_was_observed_travels_with_the_masker(small_genome):
     config = MaskingConfig(Component("loss_weighted", {}), small_genome.table)
     masker, other = (Masker(config, KmerTokenizer(6), steps=10, seed=0) for _ in range(2))
-    assert np.bincount(masker.tenths_V[5:]).tolist() == pytest.approx([409.6] * 10, abs=1)
+    every = np.arange(5, 4101)
+    batch = MaskedBatch(np.full((1, 4096), 4, np.int32), np.ones((1, 4096), bool), every - 5, every, "")
+    assert np.bincount(masker.tenths(batch)).tolist() == pytest.approx([409.6] * 10, abs=1)
     masker.observe(5, 9.0, tuple(map(float, range(1, 11))))
     assert list(masker.figures()) == [f"loss_tenth_{i}" for i in range(1, 11)]
     other.load_state_dict(json.loads(json.dumps(masker.state_dict())))
@@ -167,7 +170,7 @@ def test_what_was_observed_travels_with_the_masker(small_genome):
 
 def test_other_curricula_ask_for_no_losses(small_genome):
     masker = Masker(MaskingConfig(table=small_genome.table), KmerTokenizer(6), steps=10, seed=0)
-    assert masker.tenths_V is None
+    assert masker.tenths is None
     assert masker.figures() == {}
 
 

@@ -68,7 +68,7 @@ def test_only_kmers_at_stride_1_overlap():
 @pytest.mark.parametrize("tokenizer", [SideBySide(6), Variable()], ids=["side by side", "variable"])
 def test_a_span_is_the_token_itself(tokenizer):
     batch = batch_of(tokenizer)
-    assert (batch.span, batch.reach) == ((0, 0), 0)
+    assert batch.span == batch.wide_span == (0, 0)
     masked = [STRATEGIES.get(name).select(batch) for name in ("uniform", "random_span")]
     assert np.array_equal(*masked)
     assert abs(masked[0][:, 1:].mean() - 0.15) < 0.01

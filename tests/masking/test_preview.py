@@ -39,6 +39,24 @@ def test_strings_are_shown_whole(small_genome, sequences):
     np.testing.assert_array_equal(again.sequences[1].states, hidden[1].sequences[1].states)
 
 
+@pytest.mark.parametrize("name", ["random_span", "global_pmi"])
+def test_single_bases_have_the_tenths_of_the_6_mers_there(small_genome, sequences, name):
+    (kmers,) = mask_preview(sequences, small_genome.table, [name])
+    (bases,) = mask_preview(sequences, small_genome.table, [name], k=1)
+    assert [one.tenths for one in bases.sequences] == [one.tenths for one in kmers.sequences]
+    for one in bases.sequences:
+        assert set(one.states) == {HIDDEN, VISIBLE}  # a base is its token
+    (figures,) = strategy_stats(sequences, small_genome.table, [name], k=1)
+    assert figures.hidden_share == figures.token_share > 0
+    assert figures.histogram is not None
+    assert sum(figures.histogram) == pytest.approx(1)
+
+
+def test_single_bases_have_no_rank_by_position(small_genome, sequences):
+    with pytest.raises(CmgemsError, match="no rank by position in rank_by"):
+        mask_preview(sequences, small_genome.table, ["global_pmi"], k=1, rank_by="position")
+
+
 def test_one_string_is_one_sequence_and_codes_keep_their_name(sequences):
     (from_text,) = mask_preview(sequences[0], strategies=["uniform"])
     (from_codes,) = mask_preview([("mine", encode(sequences[0].encode()))], strategies=["uniform"])

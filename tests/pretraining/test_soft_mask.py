@@ -56,7 +56,7 @@ def expected(tokens, ids_S, turned):
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize("sampler", ["tiled", "genemask"])  # the second one's windows go on after an N
-@pytest.mark.parametrize("name", ["kmer6", "kmer3", "nt_v2", "bpe"])
+@pytest.mark.parametrize("name", ["base", "kmer6", "kmer3", "nt_v2", "bpe"])
 def test_tokens_are_soft_masked_as_their_bases_are(soft_store, small_bpe, name, sampler, share):
     tokenizer = BpeTokenizer(small_bpe) if name == "bpe" else TOKENIZERS.get(name)
     data = data_of(soft_store, tokenizer, sampler, reverse_complement=share)

@@ -199,7 +199,8 @@ def test_without_a_defined_score_there_is_still_a_best_epoch(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "tokenizer"), [("logo_tiny", "kmer6"), ("nt_v2_tiny", "nt_v2"), ("dnabert2_tiny", "bpe")]
+    ("model", "tokenizer"),
+    [("logo_tiny", "kmer6"), ("modernbert_tiny", "base"), ("nt_v2_tiny", "nt_v2"), ("dnabert2_tiny", "bpe")],
 )
 def test_classes_of_bases_with_every_kind_of_token(data, small_bpe, tmp_path, model, tokenizer):
     task, out = "token_classification", tmp_path / "run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -40,6 +41,21 @@ def test_nucleotide_transformer(small_genome, tmp_path, name, masking):
     first, last = losses(tmp_path / "run")
     assert first == pytest.approx(math.log(saved.tokenizer.vocab_size), abs=0.3)
     assert math.isfinite(last)
+
+
+@pytest.mark.parametrize("curriculum", ["cm_gems", "loss_weighted", "annealed"])
+def test_single_bases(small_genome, tmp_path, curriculum):
+    overrides = ["model=modernbert_tiny", "tokenizer=base", f"masking.curriculum={curriculum}"]
+    overrides += ["steps=4", "validation.every=2"]
+    assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
+    saved = load_model(tmp_path / "run")
+    assert (saved.tokenizer_name, saved.config.vocab_size) == ("base", 10)
+    assert losses(tmp_path / "run")[0] == pytest.approx(math.log(10), abs=0.3)
+    baselines = json.loads((tmp_path / "run" / "baselines.json").read_text())
+    assert baselines["unigram"]["loss"] < math.log(4)  # some bases are left as they are
+    if curriculum == "loss_weighted":
+        records = read_metric_log(tmp_path / "run" / "metrics.jsonl")
+        assert any(math.isfinite(record.get("loss_tenth_10", math.nan)) for record in records)
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from cmgems.tokenization import (
+    BaseTokenizer,
     BpeTokenizer,
     KmerTokenizer,
     NucleotideTransformerTokenizer,
@@ -22,6 +24,7 @@ from cmgems.tokenization import (
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "tokenizers"
 SHIPPED: dict[str, StockTokenizer] = {
+    "base": BaseTokenizer(),
     **{f"dnabert{k}": KmerTokenizer(k) for k in (3, 4, 5, 6)},
     "nt_v1": NucleotideTransformerTokenizer(1),
     "nt_v2": NucleotideTransformerTokenizer(2),
@@ -42,6 +45,11 @@ def assert_identical(folder: Path, tokenizer: StockTokenizer, sequences: list[st
     stock = Tokenizer.from_file(str(folder / "tokenizer.json"))
     assert [encoding.ids for encoding in stock.encode_batch(sequences)] == expected
     assert AutoTokenizer.from_pretrained(folder)(sequences)["input_ids"] == expected
+
+
+@cache
+def base_stock() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(ASSETS / "base")
 
 
 def shortest(tokenizer: StockTokenizer) -> int:
@@ -76,6 +84,17 @@ def test_kmer_text_is_put_together(sequence: str, k: int) -> None:
     stock = Tokenizer.from_file(str(ASSETS / "dnabert6" / "tokenizer.json"))
     kmers = " ".join(sequence[i : i + k] for i in range(max(len(sequence) - k, 0) + 1))
     assert stock.encode(kmers).ids == stock.encode(sequence).ids == KmerTokenizer(6).encode(sequence).tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(sequence=st.text("ACGTacgtNRyswKM", min_size=1, max_size=60))
+def test_single_bases_are_those_of_auto_tokenizer(sequence: str) -> None:
+    stock, tokenizer = base_stock(), BaseTokenizer()
+    assert stock(sequence)["input_ids"] == tokenizer.encode(sequence).tolist()
+    assert stock.encode(" ".join(sequence)) == stock.encode(sequence)  # white space is dropped
+    offsets = stock(sequence, return_offsets_mapping=True, add_special_tokens=False)["offset_mapping"]
+    assert offsets == [(i, i + 1) for i in range(len(sequence))]
+    assert stock("A[MASK]C")["input_ids"] == [2, 5, 4, 7, 3]
 
 
 def test_mask_among_kmers() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cmgems.tokenization import IGNORE, TOKENIZERS, BpeTokenizer, TokenMap
 
-NAMES = ["kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"]
+NAMES = ["base", "kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"]
 CLASSES = 3
 
 

@@ -178,7 +178,7 @@ class MaskedGenomeReader(DataReader[MaskedTokens]):
         self._taken = 0 if state is None else state["taken"]
         self._observed = 0 if state is None else state["observed"]
         self._masker = Masker(self._settings.masking, self._data.tokenizer, self._steps, self._data.seed)
-        if self._masker.tenths_V is not None:
+        if self._masker.tenths is not None:
             name = self._settings.masking.curriculum.name
             raise CmgemsError(
                 f"curriculum {name!r} does not work in fairseq2",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
 from cmgems.masking.curriculum import tenth_loss_key
-from cmgems.masking.ranks import TENTHS
+from cmgems.masking.ranks import TENTHS, ranked_words
 from cmgems.models import ModelSource
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
@@ -58,9 +58,11 @@ def load_table(sections: Sections) -> PMITable:
 
 
 def token_npmi(table: PMITable, tokenizer: Tokenizer) -> Floats:
-    """NPMI of each token id, float64 [tokenizer.vocab_size]; NaN for what has none."""
+    """NPMI of what ``ranks_of`` ranks, in its order: float64; NaN for what has none."""
     tokens = tokenizer.vocabulary()
-    if tokenizer.k:
+    if tokenizer.k == 1:
+        scores = np.append(table.npmi, np.nan)
+    elif tokenizer.k:
         by_kmer = {kmer(number, table.k): npmi for number, npmi in enumerate(table.npmi.tolist())}
         scores = np.array([by_kmer.get(token, -np.inf) for token in tokens])
     else:
@@ -82,7 +84,13 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     windows = list(data.sample(SAMPLE_TOKENS, data.soft_mask(masker)))
     if sections.masking.target_rate is not None:
         masker.calibrate(window.ids_BS for window in windows)
-    known = np.concatenate([w.ids_BS[np.isin(w.ids_BS, tokenizer.known_ids)] for w in windows])
+    words = [ranked_words(window.ids_BS, masker.token_ranks_V, tokenizer) for window in windows]
+    known = np.concatenate(
+        [
+            words_BS[np.isin(window.ids_BS, tokenizer.known_ids)]
+            for window, words_BS in zip(windows, words, strict=True)
+        ]
+    )
     npmi_V = token_npmi(table, tokenizer)
 
     def measured(label: str, number: int, ids_M: npt.NDArray[np.int32]) -> PhaseMask:
@@ -99,7 +107,7 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     for label, number, strategy, rate in _phase_strategies(run, masker):
         name = strategies(run)[number]
         hidden, first = [], 0
-        for window in windows:
+        for window, words_BS in zip(windows, words, strict=True):
             batch = mask_batch(
                 window.ids_BS,
                 np.arange(first, first + len(window.ids_BS), dtype=np.uint64),
@@ -112,7 +120,7 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
                 soft_BS=window.soft_BS,
                 soft_mask=sections.masking.soft_mask,
             )
-            hidden.append(batch.labels_M)
+            hidden.append(words_BS.flat[batch.positions_M])
             first += len(window.ids_BS)
         found.append(measured(label, number, np.concatenate(hidden)))
     return found

@@ -12,7 +12,7 @@ from cmgems.errors import RecordError
 from cmgems.integrations.fairseq2.tokenizers import TokenizerConfig
 from cmgems.tokenization import TOKENIZERS
 
-NAMES = ["kmer3", "kmer4", "kmer5", "kmer6", "nt_v1", "nt_v2"]
+NAMES = ["base", "kmer3", "kmer4", "kmer5", "kmer6", "nt_v1", "nt_v2"]
 DNA = "ACGTTGCANACCGTAAC"
 
 

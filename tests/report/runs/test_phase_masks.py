@@ -41,6 +41,17 @@ def test_phases_mask_as_the_run_did(logged, small_genome):
     assert hard.npmi_M.mean() > every.npmi_M.mean()
 
 
+def test_single_bases_are_measured_by_the_k_mers_that_start_there(logged):
+    config = {**logged.config, "model": "modernbert_tiny", "tokenizer": "base"}
+    bases = dataclasses.replace(logged, config=config)
+    sections = load_sections(bases)
+    table = load_table(sections)
+    every, easy, hard = sample_masks(bases, sections, table)
+    npmi = np.where(np.isfinite(table.npmi), table.npmi, np.nan)
+    assert np.nanmean(np.repeat(npmi, table.count)) == pytest.approx(every.npmi_M.mean(), abs=0.002)
+    assert hard.ranks_M.mean() < min(easy.ranks_M.mean(), every.ranks_M.mean())
+
+
 def test_a_strategy_that_changes_is_measured_at_both_ends(logged):
     annealed = dataclasses.replace(
         logged,
