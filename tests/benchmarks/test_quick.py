@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("script", "rows"),
     [
-        (
+        pytest.param(
             "masking",
             ["Hugging Face `torch_mask_tokens`", "cmgems `global_pmi`", "the papers' loop, `genemask`"],
+            marks=pytest.mark.slow,
         ),
         ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
         pytest.param(

@@ -50,7 +50,9 @@ STRATEGY = {
 
 
 @pytest.mark.parametrize("k", [pytest.param(3, marks=pytest.mark.slow), 6])
-@pytest.mark.parametrize("name", STRATEGY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "genemask")) for name in STRATEGY]
+)
 @pytest.mark.parametrize("target", [0.15, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_other_windows_are_masked_as_wanted(name, k, target):
     args = KmerTokenizer(k), ranks_of(k), (target, target)
@@ -77,7 +79,8 @@ def data_of(small_genome, **changes):
 
 
 @pytest.mark.parametrize(
-    "curriculum", ["cm_gems", "cm_step", pytest.param("annealed", marks=pytest.mark.slow)]
+    "curriculum",
+    ["cm_step", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cm_gems", "annealed"))],
 )
 def test_a_run_masks_its_target_rate(small_genome, curriculum):
     config = MaskingConfig(Component(curriculum, {}), small_genome.table, target_rate=0.2)

@@ -120,6 +120,7 @@ def test_the_best_baseline_stands_beside_every_score(evaluated):
     assert f"| {row['baseline']} |" in (evaluated / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_few_shot_draw_has_a_baseline_of_its_own(gue, tmp_path, monkeypatch):
     out = tmp_path / "run"
     arguments = ["draws=2", "datasets=[tf/0@3]", "yardsticks=true"]
@@ -230,7 +231,7 @@ def test_scores_of_other_labels_do_not_mix(evaluated, gue, capsys, split):
 
 
 # 3 steps a run: in the second run, and in the first step of the third.
-@pytest.mark.parametrize(("step", "finished"), [(5, 1), (7, 2)])
+@pytest.mark.parametrize(("step", "finished"), [(5, 1), pytest.param(7, 2, marks=pytest.mark.slow)])
 def test_interrupted_and_resumed_gives_the_same_results(
     step, finished, evaluated, gue, tmp_path, at_step, monkeypatch
 ):

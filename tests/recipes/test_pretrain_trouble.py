@@ -250,6 +250,7 @@ def test_too_little_memory_for_the_number_that_is_set(small_genome, tmp_path, at
     assert line.endswith("set compute.micro_batch=2, which changes no result")
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_rank_stops_both_at_the_same_step(small_genome, tmp_path):
     out = tmp_path / "run"
     with socket.socket() as free:
