@@ -10,6 +10,7 @@ import pytest
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "from_fasta_to_figure.ipynb"
 
 
+@pytest.mark.slow
 def test_the_cells_run(tmp_path, monkeypatch, capsys):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")

@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
             ["Hugging Face `torch_mask_tokens`", "cmgems `global_pmi`", "the papers' loop, `genemask`"],
             marks=pytest.mark.slow,
         ),
-        ("tokenizing", ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"]),
+        pytest.param(
+            "tokenizing",
+            ["cmgems, from the store", "Hugging Face WordLevel", "memcpy"],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "models",
             ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"],

@@ -7,6 +7,8 @@ import os
 import shlex
 from pathlib import Path
 
+import pytest
+
 from cmgems.cli.main import run
 
 PRETRAIN = "run pretrain --config tiny data.store=store masking.table=pmi.safetensors data.split.block_bp=2000 -o run"
@@ -37,6 +39,7 @@ def test_several_mistakes_are_reported_at_once(everything, capsys, monkeypatch):
     assert all(line.startswith("error: ") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_saving_keeps_the_last_good_checkpoint(everything, capsys, monkeypatch, tmp_path):
     replace, saved = os.replace, []
 

@@ -75,6 +75,7 @@ def test_explain(models, place, capsys, head):
         )
 
 
+@pytest.mark.slow
 def test_the_other_class_gives_the_opposite(models, place):
     found = {}
     for label in ("other", "promoter"):

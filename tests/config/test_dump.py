@@ -73,7 +73,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=configs)
 def test_round_trip(tmp_path: Path, config: Config) -> None:
     source = tmp_path / "config.yaml"

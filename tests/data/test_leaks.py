@@ -52,7 +52,13 @@ def test_repeats():
     assert repeats([]).tolist() == []
 
 
-@pytest.mark.parametrize(("name", "rows"), [("core_all", 43), ("core_notata", 30), ("core_tata", 16)])
+LARGE = [
+    pytest.param("core_all", 43, marks=pytest.mark.slow),
+    pytest.param("core_notata", 30, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "rows"), [("core_tata", 16), *LARGE])
 def test_known_leaks_of_gue(shared_data, name, rows):
     splits = read_splits(LabelledConfig(shared_data / f"gue/GUE/prom/prom_{name}"), KMER6, 512)
     assert leaked_rows(splits["train"], splits["test"]).sum() == rows

@@ -41,7 +41,7 @@ def test_with_overlapping_tokens_exactly_the_base_is_hidden(sequence, k):
         assert len(row.positions_E) == min(k, base + 1, len(sequence) - base, len(sequence) - k + 1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(sequence=st.text("ACGTN", min_size=8, max_size=40))
 @pytest.mark.parametrize("name", REGISTERED)
 def test_no_visible_token_holds_the_base_and_the_candidates_agree_elsewhere(name, sequence):

@@ -323,7 +323,7 @@ def test_the_fused_kernel_gives_the_same(config):
     torch.testing.assert_close(model(*packed(ids_BS, real_BS, "flex"))[0], expected_TV, atol=1e-5, rtol=0)
 
 
-@each_family
+@each_compiled
 @torch.no_grad()
 def test_packed_rows_compile_whole_and_once_for_any_sequences(config):
     config = replace(config, layers=1, hidden=96 if config.heads == 6 else 64)

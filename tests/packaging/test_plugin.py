@@ -124,6 +124,7 @@ def test_configs_can_name_the_components_of_an_installed_plugin(plugin: Path) ->
     assert done.stdout.strip() == "ok", done.stderr
 
 
+@pytest.mark.slow
 def test_its_model_is_pretrained_on_padded_rows(plugin: Path) -> None:
     done = run(PRETRAIN, plugin)
     assert done.stdout.startswith("no packed rows for this model in compute.packing"), done.stderr

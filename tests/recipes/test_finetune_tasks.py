@@ -159,7 +159,10 @@ def test_stopped_in_an_epoch_and_resumed_is_the_same_to_the_bit(
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-@pytest.mark.parametrize("task", SCORES)
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(task, marks=[pytest.mark.slow] * (task != "token_classification")) for task in SCORES],
+)
 def test_few_rows_at_once_give_the_same_steps(task, data, tmp_path, monkeypatch, capsys):
     """As set, and where memory is short: a part counts for as much as it has labels."""
     losses, weights = {}, WEIGHTS.get(task, [])

@@ -168,6 +168,7 @@ def test_labels_of_bases_have_no_baselines(tmp_path):
     assert (found.likeness[0].exact, found.novel, found.associations) == (5, 10, ())
 
 
+@pytest.mark.slow
 def test_without_dev_baselines_are_chosen_by_cross_validation(tmp_path):
     rng = np.random.default_rng(0)
     rows = [(bases, i % 3) for i, bases in enumerate(random_rows(rng, 30))]

@@ -40,7 +40,7 @@ def labels(task, count, seed):
 
 
 @pytest.mark.parametrize("task", ["classification", "regression", "multi_label"])
-@pytest.mark.parametrize("has_dev", [True, False])
+@pytest.mark.parametrize("has_dev", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_layer_is_found(task, has_dev):
     train, dev, test = (labels(task, 60, seed) for seed in range(3))
     pairs = [(Planted(of_split, seed), of_split) for seed, of_split in enumerate((train, dev, test))]

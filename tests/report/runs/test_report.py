@@ -172,8 +172,12 @@ def requests(browser) -> set[str]:
     return set(urls)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [360, 390, 1200])
+SIZES = [(width, dark) for width in (390, 360, 1200) for dark in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("width", "dark"), [SIZES[0], *(pytest.param(*size, marks=pytest.mark.slow) for size in SIZES[1:])]
+)
 def test_a_browser_shows_it_whole(browser, html_file, width, dark):
     browser.open(html_file, width=width, dark=dark)
     assert browser.log("browser") == []
