@@ -85,6 +85,7 @@ def test_the_other_class_gives_the_opposite(models, place):
     assert found["other"] == pytest.approx(-found["promoter"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_attention_alone_of_any_layer_and_head(models, place):
     attention = set()
     for options in (["--layer", "1"], ["--layer", "2"], ["--head", "3"]):

@@ -147,6 +147,7 @@ def test_every_curriculum_trains(small_genome, tmp_path, curriculum):
     assert run(command(small_genome, tmp_path / "run", *overrides)) == 0
 
 
+@pytest.mark.slow
 def test_bf16_trains_like_fp32(small_genome, tmp_path):
     losses = []
     for precision in ("fp32", "bf16"):

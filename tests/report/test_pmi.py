@@ -21,6 +21,7 @@ def table(small_genome) -> PMITable:
     return PMITable.load(small_genome.table)
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_or_one(table, tmp_path):
     paths = pmi.plot_table(table, tmp_path / "plots")
     assert [path.stem for path in paths] == [

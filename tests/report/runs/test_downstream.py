@@ -33,6 +33,7 @@ def test_results_that_cannot_be_read(tmp_path):
         evaluation_section(tmp_path, "e")
 
 
+@pytest.mark.slow
 def test_one_run_has_its_scores_in_one_chart(finetuned):
     html = part_html(finetuning_section(find_runs([finetuned]).runs, "f"))
     assert re.findall(r'<figure id="([^"]+)"', html) == ["f-loss", "f-dev"]

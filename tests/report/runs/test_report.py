@@ -116,6 +116,7 @@ def test_a_run_of_an_earlier_version_says_nothing_of_them(pretrained, tmp_path):
     assert "unigram entropy" in html
 
 
+@pytest.mark.slow
 def test_a_store_that_is_gone_leaves_the_rest(pretrained, tmp_path):
     run = copy(pretrained, tmp_path / "run")
     config = run / "config.yaml"
@@ -202,6 +203,7 @@ def test_a_browser_shows_it_whole(browser, html_file, width, dark):
     assert smallest >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_colours_follow_light_and_dark(browser, html_file, dark):
     browser.open(html_file, dark=dark)
