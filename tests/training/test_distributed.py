@@ -62,7 +62,8 @@ def assert_same_run(out: Path, expected: Path) -> None:
     assert all(torch.allclose(ours[name], theirs[name], atol=WEIGHT_NOISE) for name in theirs)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 4])
 def test_replicas_and_shards_train_like_one_process_and_resume_each_other(tmp_path, processes):
     done = launch(str(WORKER), str(tmp_path), processes=processes)
     assert done.returncode == 0, done.stderr[-3000:]
