@@ -56,6 +56,7 @@ class Found:
         target: The file or folder it becomes.
         source: A URL, or a repository of the hub.
         checksum: Of the file at the URL.
+        zipped: Whether that is a zip archive, which is unpacked.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Found:
     target: Path
     source: str | HubRepo
     checksum: Checksum | None = None
+    zipped: bool = False
 
     def load(self) -> None:
         """Load it, whole or not at all; what has come stays, and the next call goes on.
@@ -73,11 +75,11 @@ class Found:
         """
         if isinstance(self.source, HubRepo):
             _load_repo(self.source, self.target)
-        elif self.target.suffix:
+        elif self.zipped:
+            _load_zip(self.source, self.target, self.size)
+        else:
             with progress(f"loading {self.target.name}", self.size, "B") as advance:
                 fetch(self.source, self.target, self.checksum, advance)
-        else:
-            _load_zip(self.source, self.target, self.size)
 
 
 def known() -> dict[str, str]:
@@ -103,7 +105,7 @@ def find(name: str, folder: Path) -> Found:
     if name in ZIPPED_SETS:
         url, title = ZIPPED_SETS[name]
         check_new(folder / name)
-        return Found(title, size_of(url), folder / name, url)
+        return Found(title, size_of(url), folder / name, url, zipped=True)
     if name in HUB_SETS or is_hub_name(name):
         repo_name, title = HUB_SETS.get(name, (name, name))
         check_new(folder / name.rpartition("/")[2])

@@ -85,13 +85,12 @@ def find_repo(name: str, kind: Kind = "model") -> HubRepo:
     return HubRepo(repo, kind, str(info.sha), tuple(files))
 
 
-def fetch_file(repo: HubRepo, file: HubFile, folder: Path | None = None) -> Path:
-    """Load a file, or take it from the cache, and check its size and checksum; returns where it lies.
+def fetch_file(repo: HubRepo, file: HubFile) -> Path:
+    """Load a file, or take it from Hugging Face's cache, and check its size and checksum; returns where it lies.
 
     Args:
         repo: Where it is.
         file: One of its files.
-        folder: Where it goes; None for Hugging Face's cache.
 
     Raises:
         DataError: if it cannot be loaded, or is another than the hub says.
@@ -104,7 +103,6 @@ def fetch_file(repo: HubRepo, file: HubFile, folder: Path | None = None) -> Path
             file.name,
             repo_type=repo.kind,
             revision=repo.commit,
-            local_dir=folder,
             endpoint=_endpoint(),
         )
     path, source = Path(found), f"{repo.title}/{file.name}"
