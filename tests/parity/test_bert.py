@@ -10,6 +10,7 @@ transformers = pytest.importorskip("transformers")
 
 from cmgems.export import import_huggingface_state  # noqa: E402
 from cmgems.models import MODELS, build_model  # noqa: E402
+from tests.parity.common import assert_same_gradients  # noqa: E402
 
 CONFIG = MODELS.build("dnabert_tiny", vocab_size=69, hidden_dropout=0.0, attention_dropout=0.0)
 CLASSES = {
@@ -44,14 +45,6 @@ def batch(padded):
     return ids_BS * real_BS, real_BS
 
 
-def assert_same_gradients(ours, theirs):
-    expected = import_huggingface_state(CONFIG, {name: p.grad for name, p in theirs.named_parameters()})
-    actual = {name: p.grad for name, p in ours.named_parameters()}
-    assert actual.keys() == expected.keys()
-    for name, gradient in actual.items():
-        torch.testing.assert_close(gradient, expected[name], **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
-
-
 @pytest.mark.parametrize("padded", [False, True])
 def test_masked_lm(padded):
     ours, theirs = pair("masked_lm")
@@ -69,7 +62,7 @@ def test_masked_lm(padded):
     positions_M = (labels_BS.flatten() != -100).nonzero().flatten()
     logits_MV = ours(ids_BS, real_BS, positions_M)
     torch.nn.functional.cross_entropy(logits_MV, labels_BS.flatten()[positions_M]).backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 def test_masked_lm_with_attended_padding():
@@ -82,7 +75,7 @@ def test_masked_lm_with_attended_padding():
     torch.testing.assert_close(actual, expected, **TOLERANCE)
     expected.logsumexp(-1).mean().backward()
     actual.logsumexp(-1).mean().backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -95,7 +88,7 @@ def test_classifier(padded):
     logits_BC = ours(ids_BS, real_BS)
     torch.testing.assert_close(logits_BC, output.logits, **TOLERANCE)
     torch.nn.functional.cross_entropy(logits_BC, labels_B).backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("head", ["multi_label", "regression"])
@@ -126,7 +119,7 @@ def test_token_classifier(padded):
     logits_BSC = ours(ids_BS, real_BS)
     torch.testing.assert_close(logits_BSC, output.logits, **TOLERANCE)
     torch.nn.functional.cross_entropy(logits_BSC.flatten(0, 1), labels_BS.flatten()).backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -13,6 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from cmgems.export import import_huggingface_state  # noqa: E402
 from cmgems.models import MODELS, Head, build_model  # noqa: E402
+from tests.parity.common import assert_same_gradients, hf_inputs  # noqa: E402
 
 CONFIG = MODELS.build("nt_tiny", vocab_size=69)
 CLASSES = {
@@ -57,19 +58,6 @@ def batch(padded, masked):
     return torch.where(real_BS, ids_BS, PAD), real_BS
 
 
-def hf_inputs(ids_BS, real_BS):
-    return {"input_ids": ids_BS, "attention_mask": None if real_BS is None else real_BS.long()}
-
-
-def assert_same_gradients(ours, theirs):
-    gradients = {name: p.grad for name, p in theirs.named_parameters() if "contact_head" not in name}
-    expected = import_huggingface_state(CONFIG, gradients)
-    actual = {name: p.grad for name, p in ours.named_parameters()}
-    assert actual.keys() == expected.keys()
-    for name, gradient in actual.items():
-        torch.testing.assert_close(gradient, expected[name], **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
-
-
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_masked_lm(padded, masked):
@@ -83,7 +71,7 @@ def test_masked_lm(padded, masked):
     actual_NV = ours(ids_BS, real_BS, positions_M)
     actual_NV.logsumexp(-1).mean().backward()
     expected_NV.logsumexp(-1).mean().backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -98,7 +86,7 @@ def test_classifiers(padded, head):
     torch.testing.assert_close(actual, expected, **TOLERANCE)
     expected.logsumexp(-1).mean().backward()
     actual.logsumexp(-1).mean().backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -15,6 +15,7 @@ from cmgems.errors import CheckpointError  # noqa: E402
 from cmgems.export import export_huggingface, import_huggingface_state, read_huggingface  # noqa: E402
 from cmgems.models import MODELS, Head, ModernBertConfig, build_model, load_model, save_model  # noqa: E402
 from cmgems.tokenization import TOKENIZERS  # noqa: E402
+from tests.parity.common import assert_same_gradients, hf_inputs  # noqa: E402
 
 CONFIG = MODELS.build("modernbert_tiny", vocab_size=69, layers=4, window=6)
 CLASSES = {
@@ -50,18 +51,6 @@ def batch(padded):
     return ids_BS * real_BS, real_BS
 
 
-def hf_inputs(ids_BS, real_BS):
-    return {"input_ids": ids_BS, "attention_mask": None if real_BS is None else real_BS.long()}
-
-
-def assert_same_gradients(ours, theirs):
-    expected = import_huggingface_state(CONFIG, {name: p.grad for name, p in theirs.named_parameters()})
-    actual = {name: p.grad for name, p in ours.named_parameters()}
-    assert actual.keys() == expected.keys()
-    for name, gradient in actual.items():
-        torch.testing.assert_close(gradient, expected[name], **TOLERANCE, msg=lambda m, n=name: f"{n}: {m}")
-
-
 @pytest.mark.parametrize("padded", [False, True])
 def test_masked_lm(padded):
     ours, theirs = pair("masked_lm")
@@ -72,7 +61,7 @@ def test_masked_lm(padded):
     positions_M = keep_BS.flatten().nonzero().flatten()
     ours(ids_BS, real_BS, positions_M).logsumexp(-1).mean().backward()
     expected_NV.logsumexp(-1).mean().backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])
@@ -89,7 +78,7 @@ def test_classifiers(padded, head, pool):
     torch.testing.assert_close(actual, expected, **TOLERANCE)
     expected.logsumexp(-1).mean().backward()
     actual.logsumexp(-1).mean().backward()
-    assert_same_gradients(ours, theirs)
+    assert_same_gradients(CONFIG, ours, theirs, TOLERANCE)
 
 
 @pytest.mark.parametrize("padded", [False, True])
