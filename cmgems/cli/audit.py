@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cmgems.cli.set_options import Sequence, SetAliases, SetStore, SkipRows, Window
+
 
 class TaskName(StrEnum):
     """What the labels are."""
@@ -26,22 +28,14 @@ def audit(
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="JSON file to write.")
     ] = None,
     task: Annotated[TaskName, typer.Option("--task", help="What the labels are.")] = TaskName.classification,
-    store: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Genome store that the rows are intervals of.")
-    ] = None,
-    aliases: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of other names of its contigs.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(metavar="BP", help="Widen or cut intervals to this around their middle.")
-    ] = None,
-    sequence: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the bases.")] = "sequence",
+    store: SetStore = None,
+    aliases: SetAliases = None,
+    window: Window = None,
+    sequence: Sequence = "sequence",
     label: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="Column of the labels [default: label].")
     ] = None,
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and name them.")
-    ] = False,
+    skip_invalid: SkipRows = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look for copies and twins across the splits, and score baselines that need no model.

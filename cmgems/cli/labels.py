@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cmgems.cli.audit import audit
+from cmgems.cli.set_options import Sequence, SetAliases, SetStore, SkipRows, Window
 
 app = typer.Typer(help="Make and audit labelled sets: few-shot draws, silencers.", no_args_is_help=True)
 app.command()(audit)
@@ -22,20 +23,12 @@ def draw(
     ] = "10,50,100,500,1000",
     draws: Annotated[int, typer.Option(metavar="N", help="Training sets of each size.")] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
-    store: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Genome store that the rows are intervals of.")
-    ] = None,
-    aliases: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table of other names of its contigs.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(metavar="BP", help="Widen or cut intervals to this around their middle.")
-    ] = None,
-    sequence: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the bases.")] = "sequence",
+    store: SetStore = None,
+    aliases: SetAliases = None,
+    window: Window = None,
+    sequence: Sequence = "sequence",
     label: Annotated[str, typer.Option(metavar="COLUMN", help="Column of the classes.")] = "label",
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be used, and name them.")
-    ] = False,
+    skip_invalid: SkipRows = False,
 ) -> None:
     """Draw few-shot training sets that share no sequence with the test set.
 

@@ -6,15 +6,16 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from textwrap import shorten
 
-from cmgems.data.intervals import CONTIG, END, START, STRAND, Intervals, are_intervals
+from cmgems.data.intervals import COLUMNS, Intervals, are_intervals
 from cmgems.errors import DataError, few
 from cmgems.genome.letters import bases_of, foreign_letter
 from cmgems.reading import Invalid, Table
 
 LABEL_NAMES = ("label", "labels", "target", "targets", "class", "y", "category")
-OTHER_NAMES = ("", "id", "name", "index", "split", "task", *CONTIG, *START, *END, *STRAND)
+OTHER_NAMES = ("", "id", "name", "index", "split", "task", *chain.from_iterable(COLUMNS.values()))
 ANY = "*"  # in the name of a label column: any text
 LEAST_BASES = 6  # a shorter word of these letters may be anything
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from cmgems.data.kernels import have_near_copy
 from cmgems.data.words import PackedRows, in_parts
-from cmgems.genome import alphabet
+from cmgems.genome.alphabet import other_strand
 
 SHARE = 0.1
 WORDS_A_ROW = 250
@@ -65,16 +65,11 @@ def find_copies(rows: Sequence[str], others: Sequence[str]) -> Copies:
     """
     known = set(others)
     exact_N = _found(rows, known)
-    opposite = [reverse_complement(bases) for bases in rows]
+    opposite = [other_strand(bases) for bases in rows]
     reverse_N = ~exact_N & _found(opposite, known)
     near_N = exact_N | reverse_N  # those need no search
     _search(rows, opposite, others, near_N)
     return Copies(exact_N, reverse_N, near_N & ~exact_N & ~reverse_N)
-
-
-def reverse_complement(bases: str) -> str:
-    """The other strand, read 5' to 3'; what is no base becomes N."""
-    return alphabet.decode(alphabet.reverse_complement(alphabet.encode(bases.encode())))
 
 
 def _found(rows: Sequence[str], known: set[str]) -> Rows:

@@ -14,15 +14,27 @@ import numpy as np
 from cmgems.errors import CmgemsError, DataError, RecordError
 from cmgems.genome import Contigs, alphabet, reverse_complement
 from cmgems.genome.alphabet import Codes
-from cmgems.reading import Invalid, Line, Record, Table, open_table, read_lines, split_name, whole_number
+from cmgems.reading import (
+    Invalid,
+    Line,
+    Record,
+    Table,
+    bed_lines,
+    find_columns,
+    open_table,
+    split_name,
+    whole_number,
+)
 
 # What the columns are called, in lower case and without a # in front.
-CONTIG = ("chrom", "chr", "chromosome", "contig", "region", "seqname", "seqid")
-START, END = ("start", "chromstart", "begin"), ("end", "chromend", "stop")
-STRAND = ("strand",)
+COLUMNS = {
+    "contig": ("chrom", "chr", "chromosome", "contig", "region", "seqname", "seqid"),
+    "start": ("start", "chromstart", "begin"),
+    "end": ("end", "chromend", "stop"),
+    "strand": ("strand",),
+}
 BED = ".bed"
 BED_COLUMNS = ("chrom", "start", "end", "label", "score", "strand")
-COMMENTS = ("#", "track ", "browser ")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +55,7 @@ class Intervals:
         Raises:
             DataError: if a column is missing.
         """
-        names = [name.lower().removeprefix("#") for name in table.header]
-        found = {
-            kind: next((names.index(name) for name in of_kind if name in names), None)
-            for kind, of_kind in (("contig", CONTIG), ("start", START), ("end", END), ("strand", STRAND))
-        }
+        found = _find(table.header)
         strand = found.pop("strand")
         places = [place for place in found.values() if place is not None]
         if len(places) < len(found):
@@ -142,7 +150,7 @@ class BedTable:
         return str(self.path)
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
-        for number, line in enumerate(_intervals(self.path), start=1):
+        for number, line in enumerate(bed_lines(self.path), start=1):
             cells = invalid.judge(self._cells, line)
             if cells is not None:
                 yield Record(line.where, [cells[index] for index in columns], number)
@@ -157,8 +165,13 @@ class BedTable:
 
 def are_intervals(header: Sequence[str]) -> bool:
     """Whether the columns of a table say where its rows lie in a genome."""
-    names = {name.lower().removeprefix("#") for name in header}
-    return all(not names.isdisjoint(kind) for kind in (CONTIG, START, END))
+    found = _find(header)
+    del found["strand"]
+    return None not in found.values()
+
+
+def _find(header: Sequence[str]) -> dict[str, int | None]:
+    return find_columns([name.removeprefix("#") for name in header], COLUMNS)
 
 
 def open_rows(path: Path) -> Table:
@@ -170,7 +183,7 @@ def open_rows(path: Path) -> Table:
     """
     if split_name(path)[1] != BED:
         return open_table(path)
-    first = next(_intervals(path), None)
+    first = next(bed_lines(path), None)
     if first is None:
         raise DataError(
             "no intervals", where=path, fix="write contig, start, end and label, separated by tabs"
@@ -179,7 +192,3 @@ def open_rows(path: Path) -> Table:
     if len(cells) > 2 and whole_number(cells[1].strip()) is None:  # a line of names, as BEND's files have
         return open_table(path)
     return BedTable(path, list(BED_COLUMNS[: len(cells)]))
-
-
-def _intervals(path: Path) -> Iterator[Line]:
-    return (line for line in read_lines(path) if line.text.strip() and not line.text.startswith(COMMENTS))

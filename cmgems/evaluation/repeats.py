@@ -26,6 +26,16 @@ class Repeat:
         """'seed0', 'draw3-seed0'."""
         return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}-seed{self.seed}"
 
+    def training_set(self, shots: int | None) -> str:
+        """What tells apart the training sets of a dataset: 'draw3', 'seed3' of draws of our own, '' for the whole one.
+
+        Args:
+            shots: Training examples of each class; None for the whole training set.
+        """
+        if shots is None:
+            return ""
+        return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}"
+
 
 def repeats(
     dataset: Dataset, seeds: int, draws: int, part: int = 0, columns: Columns | None = None

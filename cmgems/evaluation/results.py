@@ -66,10 +66,8 @@ class Record:
 
     @property
     def training_set(self) -> str:
-        """What tells apart the training sets of a dataset: 'all', 'draw3', 'seed3' of draws of our own."""
-        if self.shots is None:
-            return "all"
-        return f"seed{self.seed}" if self.draw is None else f"draw{self.draw}"
+        """See ``Repeat.training_set``."""
+        return Repeat(self.seed, self.draw).training_set(self.shots)
 
     def score(self, metric: str, part: Part = "all") -> float:
         """A test metric ("mcc") of all test rows or of a part; NaN if undefined or missing."""

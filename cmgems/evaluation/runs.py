@@ -50,9 +50,8 @@ class FineTuning:
     @property
     def audit_path(self) -> Path:
         """Where the audit of its training set is kept; runs on the same one share it."""
-        draw, seed = self.repeat.draw, self.repeat.seed
-        drawn = f"-draw{draw}" if draw is not None else "" if self.dataset.shots is None else f"-seed{seed}"
-        return self.folder.parent / f"audit{drawn}.json"
+        drawn = self.repeat.training_set(self.dataset.shots)
+        return self.folder.parent / (f"audit-{drawn}.json" if drawn else "audit.json")
 
     @property
     def vectors_path(self) -> Path:

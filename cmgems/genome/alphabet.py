@@ -43,3 +43,8 @@ def decode(codes: Codes) -> str:
 def reverse_complement(codes: Codes) -> Codes:
     """The other strand, read 5' to 3': uint8[..., L]. Ambiguous bases stay ambiguous."""
     return _COMPLEMENT[codes[..., ::-1]]
+
+
+def other_strand(bases: str) -> str:
+    """The reverse complement of ASCII bases, in capitals; what is no base becomes N."""
+    return decode(reverse_complement(encode(bases.encode())))

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmgems.errors import RecordError
-from cmgems.reading import Invalid, Line, read_lines, text_kind, whole_number
+from cmgems.reading import FOR_BROWSERS, Invalid, Line, bed_lines, text_kind, whole_number
 
-# With the space: a contig may be called track1.
-COMMENTS = ("#", "track ", "browser ")
 STRANDS = ("+", "-", ".")
 STRAND_COLUMN = 6
 FIX = "write contig, start, end, separated by tabs"
@@ -54,9 +52,7 @@ def read_bed(path: Path, invalid: Invalid | None = None, *, quiet: bool = False)
     """
     invalid = invalid or Invalid()
     strandless = _Strandless()
-    for line in read_lines(path, errors="replace"):
-        if not line.text.strip() or line.text.startswith(COMMENTS):
-            continue
+    for line in bed_lines(path, errors="replace"):
         cells = line.text.split("\t")
         if interval := invalid.judge(_interval, line, cells):
             if interval.strand == ".":
@@ -69,7 +65,7 @@ def read_bed(path: Path, invalid: Invalid | None = None, *, quiet: bool = False)
 def looks_like_bed(first_line: str) -> bool:
     """Whether the first line of a file may be BED: a contig and two positions, or a line for a browser."""
     positions = first_line.split("\t")[1:3]
-    return first_line.startswith(COMMENTS[1:]) or (
+    return first_line.startswith(FOR_BROWSERS) or (
         len(positions) == 2 and None not in map(whole_number, positions)
     )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from cmgems.files import write_json
+from cmgems.files import without_nan, write_json
 from cmgems.genome import Contigs, GenomeStore
 from cmgems.inference.variant_labels import VariantLabels
 from cmgems.inference.variant_sites import Sites
@@ -69,7 +68,7 @@ class VariantResults:
             "negative": sorted(self.labels.negative),
             "by": self.labels.by or None,
         }
-        write_json(path, {**_without_nan(asdict(self)), "labels": labels, "positive_if": PREDICTORS})
+        write_json(path, {**without_nan(asdict(self)), "labels": labels, "positive_if": PREDICTORS})
 
 
 @dataclass
@@ -148,9 +147,3 @@ def _group(held_N: np.ndarray, values_NP: np.ndarray) -> Group:
 def labels_path(out: Path) -> Path:
     """The JSON file beside an output: ``scores.csv`` has ``scores.labels.json``."""
     return out.with_name(out.name.removesuffix(".csv") + ".labels.json")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

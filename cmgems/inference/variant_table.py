@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmgems.errors import DataError, RecordError
 from cmgems.inference.vcf import Variant, read_vcf
-from cmgems.reading import Invalid, Record, Table, open_table, whole_number
+from cmgems.reading import Invalid, Record, Table, find_columns, open_table, whole_number
 
 # What columns may be called, in any case.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ def _table(path: Path) -> Table | None:
         table = open_table(path)
     except (DataError, RecordError):
         return None  # the reader of VCF says what it is
-    missing = [name for name, found in _places(table).items() if found is None]
+    missing = [name for name, found in find_columns(table.header, NAMES).items() if found is None]
     if len(missing) > len(NAMES) // 2 or table.header[0].startswith("#"):  # as the header of a VCF
         return None
     if missing:
@@ -57,16 +57,8 @@ def _table(path: Path) -> Table | None:
     return table
 
 
-def _places(table: Table) -> dict[str, int | None]:
-    names = [name.lower() for name in table.header]
-    return {
-        column: next((names.index(name) for name in known if name in names), None)
-        for column, known in NAMES.items()
-    }
-
-
 def _read(table: Table, invalid: Invalid) -> Iterator[Variant]:
-    places = [place for place in _places(table).values() if place is not None]
+    places = [place for place in find_columns(table.header, NAMES).values() if place is not None]
     lower = [name.lower() for name in table.header]
     names = [i for i, name in enumerate(lower) if name in IDS][:1]
     found = False

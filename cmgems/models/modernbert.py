@@ -96,13 +96,7 @@ class ModernBertConfig(TransformerConfig):
         for name in ("window", "global_every"):
             if (value := getattr(self, name)) < 1:
                 raise CmgemsError(f"{name} must be positive", where="model", why=f"it is {value}")
-        if self.hidden // self.heads % 2:
-            raise CmgemsError(
-                "hidden must be an even multiple of heads",
-                where="model",
-                why=f"rotary positions take pairs, hidden is {self.hidden}, heads is {self.heads}",
-                fix="change one of them",
-            )
+        self.check_rotary()
 
     def encoder(self) -> Encoder:
         """Rotary positions, gated feed-forward layers, local and global attention."""

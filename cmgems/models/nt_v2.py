@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from cmgems.errors import CheckpointError, CmgemsError
+from cmgems.errors import CheckpointError
 from cmgems.models.attention import (
     NO_TRACE,
     ROTARY_BASE,
@@ -46,13 +46,7 @@ class NTv2Config(NTConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.hidden // self.heads % 2:
-            raise CmgemsError(
-                "hidden must be an even multiple of heads",
-                where="model",
-                why=f"rotary positions take pairs, hidden is {self.hidden}, heads is {self.heads}",
-                fix="change one of them",
-            )
+        self.check_rotary()
 
     def encoder(self) -> Encoder:
         """Rotary positions, SiLU-gated feed-forward layers."""

@@ -70,6 +70,20 @@ class TransformerConfig(ABC):
                 fix="change one of them",
             )
 
+    def check_rotary(self) -> None:
+        """For families with rotary positions.
+
+        Raises:
+            CmgemsError: if a head has an odd size.
+        """
+        if self.hidden // self.heads % 2:
+            raise CmgemsError(
+                "hidden must be an even multiple of heads",
+                where="model",
+                why=f"rotary positions take pairs, hidden is {self.hidden}, heads is {self.heads}",
+                fix="change one of them",
+            )
+
     @abstractmethod
     def encoder(self) -> Encoder:
         """A new encoder of these sizes."""

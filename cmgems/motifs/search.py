@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from cmgems.errors import DataError
-from cmgems.genome import AMBIGUOUS, decode, encode, reverse_complement
-from cmgems.genome.alphabet import Codes
+from cmgems.genome import AMBIGUOUS, reverse_complement
+from cmgems.genome.alphabet import Codes, other_strand
 from cmgems.inference.spread import Values
 from cmgems.motifs.enrichment import (
     Integers,
@@ -134,7 +134,7 @@ def _best_words(
         if alignment := align(best, text, config.both_strands):
             turned, offset = alignment
             count = int(in_positives[number])
-            bases = turn(text) if turned else text
+            bases = other_strand(text) if turned else text
             word = Word(bases, count, int(total[number]) - count, float(p_N[i]), float(corrected_N[i]))
             aligned.append(_Aligned(number, word, offset, turned))
     return aligned, len(numbers_N)
@@ -146,7 +146,7 @@ def align(best: str, text: str, both_strands: bool) -> tuple[bool, int] | None:
     All bases but one must agree: one is another, or the word is shifted by one.
     """
     for turned in (False, True)[: 1 + both_strands]:
-        bases = turn(text) if turned else text
+        bases = other_strand(text) if turned else text
         if sum(a == b for a, b in zip(best, bases, strict=True)) >= len(best) - 1:
             return turned, 0
         if best[1:] == bases[:-1]:
@@ -154,11 +154,6 @@ def align(best: str, text: str, both_strands: bool) -> tuple[bool, int] | None:
         if best[:-1] == bases[1:]:
             return turned, -1
     return None
-
-
-def turn(text: str) -> str:
-    """The reverse complement."""
-    return decode(reverse_complement(encode(text.encode())))
 
 
 def _sites(

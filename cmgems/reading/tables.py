@@ -6,7 +6,7 @@ All give the same cells: text without white space around it, "" where there is n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -72,6 +72,23 @@ def split_name(path: Path) -> tuple[str, str]:
     ending = path.suffix.lower()
     plain = path.with_suffix("") if ending in COMPRESSED_ENDINGS else path
     return plain.stem, plain.suffix.lower()
+
+
+def find_columns(header: Sequence[str], known: Mapping[str, Sequence[str]]) -> dict[str, int | None]:
+    """Where the columns of a table are that may have several names.
+
+    Args:
+        header: Names of its columns, in any case.
+        known: The names each may have in lower case, the best first.
+
+    Returns:
+        The index of each of ``known``; None for those that are not there.
+    """
+    names = [name.lower() for name in header]
+    return {
+        column: next((names.index(name) for name in of_column if name in names), None)
+        for column, of_column in known.items()
+    }
 
 
 def open_table(path: Path) -> Table:

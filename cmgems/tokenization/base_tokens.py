@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cmgems.genome import alphabet
 from cmgems.tokenization.base import TOKENIZERS
-from cmgems.tokenization.inputs import encode_alone, longest_row, spell
+from cmgems.tokenization.inputs import encode_alone, longest_that_fits, spell
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = len(alphabet.BASES)
@@ -50,9 +50,7 @@ class BaseTokenizer:
         Raises:
             ValueError: if a row is longer than ``codes_BL`` or does not fit ``tokens`` positions.
         """
-        longest = longest_row(codes_BL, lengths_B)
-        if self.token_count(longest) > tokens:
-            raise ValueError(f"{longest} bp need {self.token_count(longest)} positions, not {tokens}")
+        longest = longest_that_fits(self, codes_BL, lengths_B, tokens)
         ids_BS = np.full((len(codes_BL), tokens), self.pad_id, np.int32)
         ids_BS[:, 0] = self.cls_id
         ids_BL = ids_BS[:, 1 : longest + 1]

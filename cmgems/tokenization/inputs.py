@@ -21,6 +21,20 @@ def longest_row(codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32
     return longest
 
 
+def longest_that_fits(
+    tokenizer: Tokenizer, codes_BL: npt.NDArray[np.uint8], lengths_B: npt.NDArray[np.int32], tokens: int
+) -> int:
+    """``longest_row`` for tokenizers whose number of tokens depends on the length alone.
+
+    Raises:
+        ValueError: as ``longest_row``, or if it does not fit ``tokens`` positions.
+    """
+    longest = longest_row(codes_BL, lengths_B)
+    if tokenizer.token_count(longest) > tokens:
+        raise ValueError(f"{longest} bp need {tokenizer.token_count(longest)} positions, not {tokens}")
+    return longest
+
+
 def encode_alone(tokenizer: Tokenizer, sequence: str) -> npt.NDArray[np.int32]:
     """Ids of one sequence without padding, for tokenizers that never make more tokens than bases.
 

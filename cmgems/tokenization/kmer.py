@@ -14,7 +14,7 @@ from cmgems.genome import alphabet
 from cmgems.genome.letters import checked_codes
 from cmgems.tokenization import kernels
 from cmgems.tokenization.base import TOKENIZERS
-from cmgems.tokenization.inputs import longest_row
+from cmgems.tokenization.inputs import longest_that_fits
 
 ALLOWED_K = range(3, 7)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -76,9 +76,7 @@ class KmerTokenizer:
         Raises:
             ValueError: if a row is longer than ``codes_BL`` or does not fit ``tokens`` positions.
         """
-        longest = longest_row(codes_BL, lengths_B)
-        if self.token_count(longest) > tokens:
-            raise ValueError(f"{longest} bp need {self.token_count(longest)} positions, not {tokens}")
+        longest_that_fits(self, codes_BL, lengths_B, tokens)
         ids_BS = np.empty((len(codes_BL), tokens), np.int32)
         kernels.kmer_ids(
             np.ascontiguousarray(codes_BL),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.genome import AMBIGUOUS, decode, encode, reverse_complement
+from cmgems.genome.alphabet import other_strand
 
 
 def test_codes_are_in_vocabulary_order() -> None:
@@ -20,7 +21,7 @@ def test_round_trip(sequence: str) -> None:
 def test_reverse_complement(sequence: str) -> None:
     expected = sequence.translate(str.maketrans("ACGT", "TGCA"))[::-1]
     codes = encode(sequence.encode())
-    assert decode(reverse_complement(codes)) == expected
+    assert decode(reverse_complement(codes)) == other_strand(sequence) == expected
     assert np.array_equal(reverse_complement(reverse_complement(codes)), codes)
 
 

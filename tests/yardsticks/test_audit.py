@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cmgems.data.columns import Columns
-from cmgems.data.copies import reverse_complement
 from cmgems.errors import DataError
+from cmgems.genome.alphabet import other_strand
 from cmgems.reading import Invalid
 from cmgems.tasks import TASKS
 from cmgems.yardsticks import audit_folder, read_audit, write_audit
@@ -46,7 +46,7 @@ def audited(tmp_path_factory):
     rng = np.random.default_rng(0)
     train = [(bases, i % 2) for i, bases in enumerate(random_rows(rng, 100))]
     dev = [(bases, i % 2) for i, bases in enumerate(random_rows(rng, 20))]
-    test = [(train[0][0], 0), (train[1][0], 0), (reverse_complement(train[2][0]), 0)]
+    test = [(train[0][0], 0), (train[1][0], 0), (other_strand(train[2][0]), 0)]
     test += [("GG" + train[3][0][2:], 1)]
     test += [(twin_of(bases), 1 - label) for bases, label in (train[4], train[5], dev[0])]
     test += [(bases, i % 2) for i, bases in enumerate(random_rows(rng, 13))]
