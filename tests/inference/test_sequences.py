@@ -134,7 +134,7 @@ def test_bed(tmp_path, store):
         ("s.csv", "sequence\nACGT\n".encode("utf-16"), "it is UTF-16 text"),
         ("s.csv", b"sequence\nACGT\xe9\n", r"not UTF-8 text in .*s\.csv:2"),
         ("s.xlsx", b"PK\x03\x04" + bytes(30), "a spreadsheet"),
-        ("s.csv.gz", gzip.compress(b"sequence\n" + b"ACGT\n" * 9999)[:-9], "ends too early"),
+        ("s.csv.gz", gzip.compress(b"sequence\n" + b"ACGT\n" * 9999, mtime=0)[:-9], "ends too early"),
         ("s.txt", " \n\n", "blank file"),
         ("s.csv", "sequence,label\nACGT,1\nNA,1\n", r"no sequence in .*s\.csv:3"),
         ("s.jsonl", '{"sequence": "ACGT"}\n{"sequence": \n', r"not JSON in .*s\.jsonl:2"),

@@ -41,7 +41,7 @@ def write(path, content):
         ("v.csv", text()),
         ("v.tsv", text("\t")),
         ("v.txt", text("\t")),
-        ("v.csv.gz", gzip.compress(text().encode())),
+        ("v.csv.gz", gzip.compress(text().encode(), mtime=0)),
         ("v.csv", text(header=("CHR", "Position", "Reference", "Alternate", "Name", "label"))),
         ("v.jsonl", "".join(json.dumps(dict(zip(HEADER, row, strict=True))) + "\n" for row in ROWS)),
     ],
