@@ -143,7 +143,7 @@ def interrupt(
         out: Its folder.
         moment: A key of MOMENTS.
         draw: For the delay after what marks the moment.
-        pace: Seconds of the undisturbed run from its first step to its end.
+        pace: Seconds of the undisturbed run's steps.
     """
     before = logged(out)
     reached = {
@@ -193,8 +193,9 @@ def disturb(recipe: str, folder: Path, kills: int, seed: int) -> Count:
     if start(recipe, folder, undisturbed, background=False).wait():
         raise RuntimeError("the undisturbed run failed")
     expected = outcome(undisturbed)
-    began = min(path.stat().st_mtime for path in undisturbed.glob("**/config.yaml"))
-    pace = max(path.stat().st_mtime for path in undisturbed.glob("**/summary.json")) - began
+    # Of its steps alone: before them a run may compile its kernels and measure baselines, once.
+    logs = [read_metric_log(path) for path in undisturbed.rglob("metrics.jsonl")]
+    pace = sum(record.get("seconds", 0.0) for log in logs for record in log)
     with progress("killing", kills, "kills") as advance:
         while count.killed.total() < kills:
             out = folder / f"run_{count.runs}"
