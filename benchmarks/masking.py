@@ -2,7 +2,8 @@
 
     python benchmarks/masking.py
 
-Random DNA in windows of the reference lengths (half of them 510 bp, the others uniform from 5 to 510), random ranks.
+Random DNA in windows of the reference lengths (half of them 510 bp, the others uniform from 5 to 510), random ranks;
+6-mers, and for `pmi_spans`, which is for tokens that share no base, single bases.
 Every side takes ids as a tensor and gives tensors back: the corrupted ids, and what is to be guessed.
 """
 
@@ -18,9 +19,11 @@ from side_by_side import Seconds, arguments, measure, milliseconds, ratio, repor
 from torch import Tensor
 from transformers import DataCollatorForLanguageModeling, PreTrainedTokenizerFast
 
-from cmgems.masking import STRATEGIES, Strategy, mask_batch
+from cmgems.masking import STRATEGIES, Ranks, Strategy, is_side_by_side, mask_batch
+from cmgems.pmi import PMITable
+from cmgems.pmi.definitions import rank
 from cmgems.recipes import shipped_tokenizers
-from cmgems.tokenization import KmerTokenizer
+from cmgems.tokenization import BaseTokenizer, KmerTokenizer, Tokenizer
 
 STRATEGY_NAMES = (
     "uniform",
@@ -30,6 +33,7 @@ STRATEGY_NAMES = (
     "genemask",
     "global_pmi",
     "annealed",
+    "pmi_spans",
 )
 TOKENS = 512
 TOKENIZER = KmerTokenizer(6)
@@ -37,18 +41,18 @@ HF = "Hugging Face `torch_mask_tokens`"
 PAPERS = "the papers' loop, "
 
 
-def batch_of(rows: int) -> Tensor:
-    """int64 (B, S) ids, as a collator pads them."""
+def batch_of(rows: int, tokenizer: Tokenizer) -> Tensor:
+    """int32 (B, S) ids, as a collator pads them."""
     rng = np.random.default_rng(rows)
     lengths_B = np.where(rng.random(rows) < 0.5, 510, rng.integers(5, 510, rows)).astype(np.int32)
     codes_BL = rng.integers(0, 4, (rows, 510)).astype(np.uint8)
-    return torch.from_numpy(TOKENIZER.encode_batch(codes_BL, lengths_B, TOKENS))
+    return torch.from_numpy(tokenizer.encode_batch(codes_BL, lengths_B, TOKENS))
 
 
 def ours(
-    named: tuple[str, Strategy], ids_BS: Tensor, samples_B: np.ndarray, ranks_V: np.ndarray
+    named: tuple[str, Strategy], ids_BS: Tensor, samples_B: np.ndarray, ranks: Ranks
 ) -> tuple[Tensor, ...]:
-    masked = mask_batch(ids_BS.numpy(), samples_B, TOKENIZER, ranks_V, named, rate=0.15, seed=0)
+    masked = mask_batch(ids_BS.numpy(), samples_B, ranks, named, rate=0.15, seed=0)
     arrays = masked.ids_BS, masked.attention_BS, masked.positions_M, masked.labels_M
     return tuple(torch.from_numpy(array) for array in arrays)
 
@@ -115,18 +119,21 @@ def papers(name: str, ids_BS: Tensor, kmers: list[str], rank_of: dict[str, int])
 
 
 def candidates(rows: int) -> dict[str, Callable[[], object]]:
-    rng = np.random.default_rng(0)
-    ranks_V = np.concatenate([np.full(5, 4097), rng.permutation(4096) + 1]).astype(np.int32)
+    scores = np.random.default_rng(0).random(4096)
+    table = PMITable(6, "exact", False, np.ones(4096, np.int64), scores, scores, rank(scores))
     kmers = TOKENIZER.vocabulary()
-    rank_of = dict(zip(kmers[5:], ranks_V[5:].tolist(), strict=True))
-    ids_BS = batch_of(rows)
+    rank_of = dict(zip(kmers, table.token_ranks(TOKENIZER).tolist(), strict=True))
+    ids_BS = batch_of(rows, TOKENIZER)
     long_BS = ids_BS.long()
     stock = PreTrainedTokenizerFast.from_pretrained(shipped_tokenizers()["dnabert6"])
     collator = DataCollatorForLanguageModeling(stock, mlm_probability=0.15)
     found: dict[str, Callable[[], object]] = {HF: partial(hugging_face, collator, long_BS, long_BS < 5)}
     samples_B = np.arange(rows, dtype=np.uint64)
     for name in STRATEGY_NAMES:
-        found[name] = partial(ours, (name, STRATEGIES.get(name)), ids_BS, samples_B, ranks_V)
+        tokenizer = BaseTokenizer() if is_side_by_side(name) else TOKENIZER
+        named = name, STRATEGIES.get(name)
+        ranks = Ranks.of(table, tokenizer)
+        found[name] = partial(ours, named, batch_of(rows, tokenizer), samples_B, ranks)
     for name in LOOPS:
         found[PAPERS + name] = partial(papers, name, long_BS, kmers, rank_of)
     return found

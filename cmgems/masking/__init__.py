@@ -5,17 +5,19 @@ from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
 from cmgems.masking.micro_batches import micro_batches
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.ranks import RankBy, Ranks
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import (
     Annealed,
     GeneMask,
     GlobalPMI,
     LossWeighted,
+    PMISpans,
     RandomSpan,
     Uniform,
     UniformRate,
     has_own_rate,
+    is_side_by_side,
     needs_ranks,
 )
 
@@ -32,8 +34,10 @@ __all__ = [
     "MaskedBatch",
     "Masker",
     "MaskingConfig",
+    "PMISpans",
     "RandomSpan",
     "RankBy",
+    "Ranks",
     "RateSchedule",
     "Strategy",
     "TokenBatch",
@@ -41,6 +45,7 @@ __all__ = [
     "UniformRate",
     "corrupt",
     "has_own_rate",
+    "is_side_by_side",
     "mask_batch",
     "micro_batches",
     "needs_ranks",

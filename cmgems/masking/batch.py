@@ -12,9 +12,9 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.random import uniform
-from cmgems.masking.ranks import RankBy, rank_tokens, word_tokens, worst_rank
+from cmgems.masking.ranks import RankBy, Ranks
 from cmgems.registry import Registry
-from cmgems.tokenization import Tokenizer, overlapping
+from cmgems.tokenization import overlapping
 
 # DNABERT's spans around a centre, by k (first and last offset).
 SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
@@ -29,54 +29,56 @@ class TokenBatch:
         maskable_BS: bool; False for special tokens, padding and tokens with an ambiguous base.
         ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess; where tokens are single
             bases, of the k-mer that starts there.
-        k: Bases in a token, 0 if tokens differ in length.
+        ranks: Where these come from.
         rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected number of tokens that
             one centre masks (0.15 / 6 for DNABERT's spans at k = 6).
         seed: Seed of the masks.
         samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
-        overlap: Whether tokens up to k - 1 positions apart share bases.
-        worst_rank: The largest rank of a token that may be masked; 0 without ranks.
-        word: Tokens that are ranked and hidden as one, the first at their centre: the k of the PMI table where tokens
-            are single bases, else 1.
     """
 
     ids_BS: np.ndarray
     maskable_BS: np.ndarray
     ranks_BS: np.ndarray
-    k: int
+    ranks: Ranks
     rate: float
     seed: int
     samples_B: np.ndarray
-    overlap: bool = True
-    worst_rank: int = 0
-    word: int = 1
 
     @classmethod
     def of(
         cls,
         ids_BS: np.ndarray,
         samples_B: np.ndarray,
-        tokenizer: Tokenizer,
-        token_ranks_V: np.ndarray,
+        ranks: Ranks,
         *,
         rate: float,
         seed: int,
         rank_by: RankBy = "token",
     ) -> TokenBatch:
-        """The batch of a tokenizer's ids; ``token_ranks_V`` as ``ranks_of`` gives them."""
-        maskable_BS, ranks_BS = rank_tokens(token_ranks_V, ids_BS, tokenizer, rank_by)
-        return cls(
-            ids_BS=ids_BS,
-            maskable_BS=maskable_BS,
-            ranks_BS=ranks_BS,
-            k=tokenizer.k,
-            rate=rate,
-            seed=seed,
-            samples_B=samples_B,
-            overlap=overlapping(tokenizer),
-            worst_rank=worst_rank(token_ranks_V, tokenizer),
-            word=word_tokens(token_ranks_V, tokenizer),
-        )
+        """The batch of ids of the tokenizer that ``ranks`` is for."""
+        maskable_BS, ranks_BS = ranks.maskable(ids_BS), ranks.look_up(ids_BS, rank_by)
+        return cls(ids_BS, maskable_BS, ranks_BS, ranks, rate, seed, samples_B)
+
+    @property
+    def k(self) -> int:
+        """Bases in a token, 0 if tokens differ in length."""
+        return self.ranks.tokenizer.k
+
+    @property
+    def overlap(self) -> bool:
+        """Whether tokens up to k - 1 positions apart share bases."""
+        return overlapping(self.ranks.tokenizer)
+
+    @property
+    def worst_rank(self) -> int:
+        """The largest rank of a token that may be masked; 0 without ranks."""
+        return self.ranks.worst
+
+    @property
+    def word(self) -> int:
+        """Tokens that are ranked and hidden as one, the first at their centre: the k of the PMI table where tokens are
+        single bases, else 1."""
+        return self.ranks.word
 
     @property
     def span(self) -> tuple[int, int]:
@@ -108,8 +110,8 @@ class TokenBatch:
 class Strategy(Protocol):
     """Which positions of a batch to mask. Registered as a frozen dataclass.
 
-    One that never reads ``batch.ranks_BS`` sets ``needs_ranks: ClassVar[bool] = False``, one that never reads
-    ``batch.rate`` sets ``own_rate: ClassVar[bool] = True``.
+    One that never reads ranks sets ``needs_ranks: ClassVar[bool] = False``, one that never reads ``batch.rate`` sets
+    ``own_rate: ClassVar[bool] = True``, one for tokens that share no base ``side_by_side: ClassVar[bool] = True``.
     """
 
     def select(self, batch: TokenBatch) -> np.ndarray:

@@ -14,9 +14,8 @@ import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.batch import Strategy, TokenBatch
-from cmgems.masking.ranks import RankBy
+from cmgems.masking.ranks import RankBy, Ranks
 from cmgems.masking.strategies import Annealed
-from cmgems.tokenization import Tokenizer
 
 # Tokens to measure on, and masks drawn for each window: together they give the share to about 0.05 points.
 SAMPLE_TOKENS = 200_000
@@ -40,8 +39,7 @@ class Calibration:
 
     Args:
         ids: int32 (B, S) unmasked ids of typical windows, about ``SAMPLE_TOKENS`` in all.
-        tokenizer: Tokenizer of the ids.
-        token_ranks_V: int32 NPMI ranks, as ``ranks_of`` gives them.
+        ranks: NPMI ranks for the tokenizer of the ids.
         targets: The lowest and the highest share of the maskable tokens that will be asked for.
         seed: Seed of the masks drawn to measure the share.
         rank_by: As in the run.
@@ -50,8 +48,7 @@ class Calibration:
     def __init__(
         self,
         ids: Iterable[np.ndarray],
-        tokenizer: Tokenizer,
-        token_ranks_V: np.ndarray,
+        ranks: Ranks,
         targets: tuple[float, float],
         seed: int,
         rank_by: RankBy = "token",
@@ -64,12 +61,13 @@ class Calibration:
         width = max(ids_BS.shape[1] for ids_BS in rows)
         pad = [((0, 0), (0, width - ids_BS.shape[1])) for ids_BS in rows]
         ids_BS = np.concatenate(
-            [np.pad(row, by, constant_values=tokenizer.pad_id) for row, by in zip(rows, pad, strict=True)]
+            [
+                np.pad(row, by, constant_values=ranks.tokenizer.pad_id)
+                for row, by in zip(rows, pad, strict=True)
+            ]
         )
         samples_B = np.arange(len(ids_BS), dtype=np.uint64)
-        self._batch = TokenBatch.of(
-            ids_BS, samples_B, tokenizer, token_ranks_V, rate=low, seed=seed, rank_by=rank_by
-        )
+        self._batch = TokenBatch.of(ids_BS, samples_B, ranks, rate=low, seed=seed, rank_by=rank_by)
         self._tokens = int(np.count_nonzero(self._batch.maskable_BS))
         self._solved: dict[tuple[Strategy, float], float] = {}
 

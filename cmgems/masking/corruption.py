@@ -8,7 +8,6 @@ import numpy as np
 
 from cmgems.masking import kernels
 from cmgems.masking.batch import TokenBatch
-from cmgems.tokenization import Tokenizer
 
 MASK_SHARE = 0.8
 RANDOM_SHARE = 0.1
@@ -33,15 +32,15 @@ class MaskedBatch:
     strategy: str
 
 
-def corrupt(batch: TokenBatch, mask_BS: np.ndarray, tokenizer: Tokenizer, strategy: str) -> MaskedBatch:
+def corrupt(batch: TokenBatch, mask_BS: np.ndarray, strategy: str) -> MaskedBatch:
     """Hide the chosen tokens of ``batch``. Random replacements are tokens of known bases only.
 
     Args:
         batch: Unmasked tokens; not changed.
         mask_BS: bool, the positions a strategy chose.
-        tokenizer: Its [MASK] and its known ids are used.
         strategy: Name to log.
     """
+    tokenizer = batch.ranks.tokenizer
     ids_BS, positions_M, labels_M = kernels.corrupt(
         batch.ids_BS,
         mask_BS,

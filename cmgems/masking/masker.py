@@ -18,9 +18,15 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState, tenth_loss_key
-from cmgems.masking.ranks import RankBy, check_rank_by, rank_tenths, rank_tokens, ranks_of, worst_rank
+from cmgems.masking.ranks import RankBy, Ranks, check_rank_by
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
-from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
+from cmgems.masking.strategies import (
+    check_side_by_side,
+    has_own_rate,
+    needs_ranks,
+    needs_table,
+    own_rate_error,
+)
 from cmgems.pmi import PMITable
 from cmgems.tokenization import Tokenizer
 
@@ -86,8 +92,7 @@ class MaskingConfig:
 def mask_batch(
     ids_BS: np.ndarray,
     samples_B: np.ndarray,
-    tokenizer: Tokenizer,
-    token_ranks_V: np.ndarray,
+    ranks: Ranks,
     named_strategy: tuple[str, Strategy],
     *,
     rate: float,
@@ -101,11 +106,11 @@ def mask_batch(
     Of the soft-masked tokens chosen, bool ``soft_BS``, neighbours stay together with probability ``soft_mask``.
     """
     name, strategy = named_strategy
-    batch = TokenBatch.of(ids_BS, samples_B, tokenizer, token_ranks_V, rate=rate, seed=seed, rank_by=rank_by)
+    batch = TokenBatch.of(ids_BS, samples_B, ranks, rate=rate, seed=seed, rank_by=rank_by)
     mask_BS = strategy.select(batch)
     if soft_BS is not None:
         mask_BS = kernels.thin(mask_BS, soft_BS, np.uint64(seed), samples_B, soft_mask)
-    return corrupt(batch, mask_BS, tokenizer, name)
+    return corrupt(batch, mask_BS, name)
 
 
 class Masker:
@@ -122,8 +127,8 @@ class Masker:
             told the loss of each; else None.
 
     Raises:
-        CmgemsError: if the curriculum ranks tokens and no table is given, the table is for other tokens, or single
-            bases are to be ranked by position.
+        CmgemsError: if the curriculum ranks tokens and no table is given, the table is for other tokens, a strategy is,
+            or single bases are to be ranked by position.
     """
 
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, steps: int, seed: int) -> None:
@@ -134,19 +139,21 @@ class Masker:
         self.steps = steps
         self.seed = seed
         self.state = CurriculumState()
-        self.token_ranks_V = self._token_ranks()
+        self.ranks = self._ranks()
         asked = self._asks_for_tenths
         self.tenths: Callable[[MaskedBatch], npt.NDArray[np.int64]] | None = self._tenths if asked else None
         self._calibration: Calibration | None = None
 
-    def _token_ranks(self) -> np.ndarray:
+    def _ranks(self) -> Ranks:
         ranking = [name for name in self.curriculum.strategies() if needs_ranks(name)]
+        for name in self.curriculum.strategies():
+            check_side_by_side(name, self.tokenizer, "masking.curriculum")
         check_rank_by(self.config.rank_by, self.tokenizer, "masking.rank_by")
         table = self.config.table
         if table is None and (ranking or self._asks_for_tenths):
             name = (ranking or self.curriculum.strategies())[0]
             raise needs_table(name, "masking.table", "set masking.table=pmi.safetensors")
-        return ranks_of(None if table is None else PMITable.load(table), self.tokenizer)
+        return Ranks.of(None if table is None else PMITable.load(table), self.tokenizer)
 
     @property
     def _asks_for_tenths(self) -> bool:
@@ -155,8 +162,7 @@ class Masker:
     def _tenths(self, batch: MaskedBatch) -> npt.NDArray[np.int64]:
         ids_BS = batch.ids_BS.copy()
         ids_BS.flat[batch.positions_M] = batch.labels_M
-        _, ranks_BS = rank_tokens(self.token_ranks_V, ids_BS, self.tokenizer)
-        return rank_tenths(ranks_BS.flat[batch.positions_M], worst_rank(self.token_ranks_V, self.tokenizer))
+        return self.ranks.tenths(self.ranks.look_up(ids_BS).flat[batch.positions_M])
 
     def strategy(self, step: int) -> tuple[str, Strategy]:
         """Name and strategy of an optimizer step, by the validations seen so far."""
@@ -180,9 +186,7 @@ class Masker:
         assert self.config.target_rate is not None
         targets = [self.scheduled_rate(step) for step in range(self.steps)]
         ends = min(targets), max(targets)
-        self._calibration = Calibration(
-            ids, self.tokenizer, self.token_ranks_V, ends, self.seed, self.config.rank_by
-        )
+        self._calibration = Calibration(ids, self.ranks, ends, self.seed, self.config.rank_by)
         named = [(name, STRATEGIES.get(name)) for name in self.curriculum.strategies()]
         for step in range(0, self.steps, max(1, self.steps // STEPS_CALIBRATED)):
             for name, strategy in [self.strategy(step), *named]:
@@ -209,8 +213,7 @@ class Masker:
         return mask_batch(
             ids_BS,
             samples_B,
-            self.tokenizer,
-            self.token_ranks_V,
+            self.ranks,
             named,
             rate=self.rate(*named, step),
             seed=self.seed,

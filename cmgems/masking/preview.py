@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cmgems.genome.alphabet import decode
 from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
-from cmgems.masking.ranks import RankBy, rank_tenths, rank_tokens, worst_rank
+from cmgems.masking.ranks import RankBy
 from cmgems.masking.stats import HIDDEN, PARTLY, base_states
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name
@@ -123,8 +123,6 @@ def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
     """A digit for each base of a sequence; see ``MaskedSequence``."""
     if not trial.ranked:
         return ""
-    _, ranks_1S = rank_tokens(trial.token_ranks_V, ids_S[None], trial.tokenizer)
-    ranks_S, worst = ranks_1S[0, 1 : bases + 1], worst_rank(trial.token_ranks_V, trial.tokenizer)
-    known_S = ranks_S <= worst
-    digits_S = rank_tenths(ranks_S, worst)
+    ranks_S = trial.ranks.look_up(ids_S[None])[0, 1 : bases + 1]
+    known_S, digits_S = ranks_S <= trial.ranks.worst, trial.ranks.tenths(ranks_S)
     return "".join(str(d) if ok else " " for d, ok in zip(digits_S, known_S, strict=True)).ljust(bases)

@@ -1,12 +1,15 @@
-"""Which tokens of a batch may be masked, and the NPMI rank of each.
+"""Which tokens of a batch may be masked, and how strongly NPMI binds them.
 
-A PMI table ranks tokens. Single bases have no PMI: there the k-mer of bases that starts at a position is ranked in
-place of its token. It is the one that an overlapping k-mer at the same position would be.
+A PMI table ranks k-mers. A token has a rank by its own bases. Single bases have no PMI: there the k-mer of bases that
+starts at a position is ranked in place of its token. It is the one that an overlapping k-mer at the same position would
+be. What is ranked, a token or such a k-mer, is called a word here.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +19,7 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import BASES
 from cmgems.masking import kernels
 from cmgems.pmi import PMITable
-from cmgems.tokenization import Tokenizer
+from cmgems.tokenization import Tokenizer, overlapping
 
 RankBy = Literal["token", "position"]
 TENTHS = 10
@@ -24,75 +27,111 @@ TENTHS = 10
 USUAL_K = 6
 
 
-def rank_tenths(ranks: npt.NDArray[np.int32], worst: int) -> npt.NDArray[np.int64]:
-    """The tenth of the ranking, 0 = best, that each rank (1 to ``worst``) falls into; shape as ``ranks``."""
-    return np.minimum((ranks.astype(np.int64) - 1) * TENTHS // worst, TENTHS - 1)
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """The NPMI ranks of a tokenizer's rows, 1 = most tightly bound; without a table all the same.
 
-
-def ranks_of(table: PMITable | None, tokenizer: Tokenizer) -> npt.NDArray[np.int32]:
-    """The NPMI ranks that the other functions look up; without a table all the same.
-
-    Returns:
-        int32, by token id; for single bases [4^k + 1] by k-mer number, and last, as 4^k + 1, what is no k-mer.
-
-    Raises:
-        DataError: if the table ranks k-mers of another length than the tokens.
+    Attributes:
+        tokenizer: Of the rows.
+        of_words: int32, the rank of each word: [V] by token id; for single bases [4^k + 1] by k-mer number, and last,
+            as 4^k + 1, what is no k-mer.
+        of_kmers: int32 [4^k + 1], the same for the k-mers of the table, whatever the tokens.
     """
-    if tokenizer.k != 1:
-        return np.zeros(tokenizer.vocab_size, np.int32) if table is None else table.token_ranks(tokenizer)
-    rank = np.zeros(4**USUAL_K, np.int32) if table is None else table.rank
-    return np.append(rank, np.int32(len(rank) + 1))
+
+    tokenizer: Tokenizer
+    of_words: npt.NDArray[np.int32]
+    of_kmers: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, table: PMITable | None, tokenizer: Tokenizer) -> Ranks:
+        """The ranks of ``table``.
+
+        Raises:
+            DataError: if it ranks k-mers of another length than the tokens.
+        """
+        ranks = np.zeros(4**USUAL_K, np.int32) if table is None else table.rank
+        of_kmers = np.append(ranks, np.int32(len(ranks) + 1))
+        if tokenizer.k == 1:
+            return cls(tokenizer, of_kmers, of_kmers)
+        none = np.zeros(tokenizer.vocab_size, np.int32)
+        return cls(tokenizer, none if table is None else table.token_ranks(tokenizer), of_kmers)
+
+    @property
+    def k(self) -> int:
+        """Bases of the k-mers of the table."""
+        return round(math.log(len(self.of_kmers) - 1, 4))
+
+    @property
+    def word(self) -> int:
+        """Tokens of a word."""
+        return self.k if self.tokenizer.k == 1 else 1
+
+    @cached_property
+    def worst(self) -> int:
+        """The largest rank of a word that may be masked; 0 without a table."""
+        known_ids = self.tokenizer.known_ids
+        known = slice(-1) if self.tokenizer.k == 1 else slice(known_ids.start, known_ids.stop)
+        return int(self.of_words[known].max(initial=0))
+
+    def tenths(self, ranks: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """The tenth of the ranking, 0 = best, that each rank (1 to ``worst``) falls into; shape as ``ranks``."""
+        return np.minimum((ranks.astype(np.int64) - 1) * TENTHS // self.worst, TENTHS - 1)
+
+    def maskable(self, ids_BS: np.ndarray) -> npt.NDArray[np.bool_]:
+        """Whether each token may be masked: not special ones, padding, and those with an ambiguous base."""
+        known_ids = self.tokenizer.known_ids
+        maskable_BS: npt.NDArray[np.bool_] = (ids_BS >= known_ids.start) & (ids_BS < known_ids.stop)
+        return maskable_BS
+
+    def words(self, ids_BS: np.ndarray) -> npt.NDArray[np.int32]:
+        """The word at each position, int32 (B, S): where in ``of_words`` its rank is."""
+        if self.tokenizer.k != 1:
+            return ids_BS
+        words_BS: npt.NDArray[np.int32] = kernels.kmers_from(ids_BS, self._spelled[0][:, 0], self.k)
+        return words_BS
+
+    def look_up(self, ids_BS: np.ndarray, rank_by: RankBy = "token") -> npt.NDArray[np.int32]:
+        """The rank of the word at each position, int32 (B, S).
+
+        Args:
+            ids_BS: int32 token ids.
+            rank_by: "token" as in the papers. "position" reproduces the code released with them, which takes the
+                position in the sequence for a token id: every sequence then gets the same ranks.
+        """
+        if rank_by == "position":
+            columns = np.minimum(np.arange(ids_BS.shape[1]), len(self.of_words) - 1)
+            return np.tile(self.of_words[columns], (len(ids_BS), 1))
+        return self.of_words.take(self.words(ids_BS))
+
+    def across(self, ids_BS: np.ndarray) -> npt.NDArray[np.int32]:
+        """The rank of the k-mer across the border before each token, int32 (B, S), with k // 2 of its bases before it.
+
+        Of tokens that share no base.
+        """
+        kmers_BS: npt.NDArray[np.int64] = kernels.kmers_across(ids_BS, *self._spelled, self.k)
+        return self.of_kmers.take(kmers_BS)
+
+    @cached_property
+    def _spelled(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+        """Codes of the bases of each token id, -1 where unknown or beyond its end, and how many it has.
+
+        What is not made of A, C, G and T counts as one unknown base.
+        """
+        tokens = self.tokenizer.vocabulary()
+        known = [token if set(token) <= set(BASES) else "?" for token in tokens]
+        codes_VL = np.full((len(tokens), max(map(len, known))), -1, np.int8)
+        for codes_L, token in zip(codes_VL, known, strict=True):
+            codes_L[: len(token)] = [BASES.find(base) for base in token]
+        return codes_VL, np.array([len(token) for token in known])
 
 
 def check_rank_by(rank_by: RankBy, tokenizer: Tokenizer, where: str) -> None:
-    """Raise a CmgemsError if single bases are to be ranked by position; ``where`` names the option."""
-    if tokenizer.k == 1 and rank_by == "position":
+    """Raise a CmgemsError if other tokens than overlapping k-mers are to be ranked by position; ``where`` names the
+    option."""
+    if rank_by == "position" and not overlapping(tokenizer):
         raise CmgemsError(
-            "single bases have no rank by position",
+            "tokens that share no base have no rank by position",
             where=where,
-            why="the code released with the papers masks k-mers",
+            why="the code released with the papers masks overlapping k-mers",
             fix="leave it out, or take k-mers",
         )
-
-
-def word_tokens(token_ranks_V: np.ndarray, tokenizer: Tokenizer) -> int:
-    """Tokens of what is ranked: the k of the k-mers that single bases spell, else 1."""
-    return round(math.log(len(token_ranks_V) - 1, 4)) if tokenizer.k == 1 else 1
-
-
-def ranked_words(ids_BS: np.ndarray, token_ranks_V: np.ndarray, tokenizer: Tokenizer) -> np.ndarray:
-    """Where in ``ranks_of`` each position is looked up, int32 (B, S): by its id, or the k-mer that starts there."""
-    if tokenizer.k != 1:
-        return ids_BS
-    codes_V = np.array([BASES.find(token) if len(token) == 1 else -1 for token in tokenizer.vocabulary()])
-    words_BS: np.ndarray = kernels.kmers_from(ids_BS, codes_V, word_tokens(token_ranks_V, tokenizer))
-    return words_BS
-
-
-def rank_tokens(
-    token_ranks_V: np.ndarray, ids_BS: np.ndarray, tokenizer: Tokenizer, rank_by: RankBy = "token"
-) -> tuple[np.ndarray, np.ndarray]:
-    """Look a batch up in a PMI table.
-
-    Args:
-        token_ranks_V: As ``ranks_of`` gives them.
-        ids_BS: int32 token ids.
-        tokenizer: Of the ids.
-        rank_by: "token" as in the papers. "position" reproduces the code released with them, which takes the position
-            in the sequence for a token id: every sequence then gets the same ranks.
-
-    Returns:
-        maskable_BS, bool, whether a token may be masked; ranks_BS, int32, its rank.
-    """
-    known_ids = tokenizer.known_ids
-    maskable_BS = (ids_BS >= known_ids.start) & (ids_BS < known_ids.stop)
-    if rank_by == "position":
-        columns = np.minimum(np.arange(ids_BS.shape[1]), len(token_ranks_V) - 1)
-        return maskable_BS, np.tile(token_ranks_V[columns], (len(ids_BS), 1))
-    return maskable_BS, token_ranks_V.take(ranked_words(ids_BS, token_ranks_V, tokenizer))
-
-
-def worst_rank(token_ranks_V: np.ndarray, tokenizer: Tokenizer) -> int:
-    """The largest rank of a token, or k-mer of single bases, that may be masked."""
-    known = slice(-1) if tokenizer.k == 1 else slice(tokenizer.known_ids.start, tokenizer.known_ids.stop)
-    return int(token_ranks_V[known].max(initial=0))

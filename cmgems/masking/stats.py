@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from cmgems.genome.pieces import NamedCodes, named_codes
 from cmgems.masking.batch import Strategy, TokenBatch
-from cmgems.masking.ranks import TENTHS, RankBy, rank_tenths, rank_tokens, worst_rank
+from cmgems.masking.ranks import TENTHS, RankBy
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name
 from cmgems.pmi import PMITable
-from cmgems.tokenization import Tokenizer
 
 # States of a base.
 VISIBLE, PARTLY, HIDDEN = 0, 1, 2
@@ -110,54 +109,36 @@ def strategy_stats(
     source = sequences if isinstance(sequences, Path) else named_codes(sequences)
     trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
     windows = trial.windows(count)
-    token_ranks_V = trial.token_ranks_V if trial.ranked else None
     rows = []
     for name, strategy in trial.strategies.items():
         ranks = needs_ranks(base_name(name))
         for rank_by in get_args(RankBy) if ranks and k > 1 else ("token",):
             rows.append(
-                mask_stats(
-                    trial.batch(windows, name, rank_by),
-                    trial.tokenizer,
-                    name,
-                    strategy,
-                    token_ranks_V=token_ranks_V,
-                    rank_by=rank_by if ranks else None,
-                )
+                mask_stats(trial.batch(windows, name, rank_by), name, strategy, rank_by if ranks else None)
             )
     return rows
 
 
-def mask_stats(
-    batch: TokenBatch,
-    tokenizer: Tokenizer,
-    name: str,
-    strategy: Strategy,
-    *,
-    token_ranks_V: npt.NDArray[np.int32] | None = None,
-    rank_by: RankBy | None = None,
-) -> MaskStats:
+def mask_stats(batch: TokenBatch, name: str, strategy: Strategy, rank_by: RankBy | None = None) -> MaskStats:
     """Mask a batch with a strategy and measure what it hid.
 
     Args:
         batch: Its ``ranks_BS`` are looked up as ``rank_by`` says.
-        tokenizer: Tokenizer of its ids.
         name: Of the strategy.
         strategy: Chooses the tokens.
-        token_ranks_V: int32 NPMI ranks, as ``ranks_of`` gives them; None if there are no ranks.
         rank_by: What to report; None if the strategy does not look at ranks.
     """
     mask_BS = strategy.select(batch)
     masked = int(np.count_nonzero(mask_BS))
     every_BS = batch.maskable_BS
-    stride = tokenizer.stride
+    stride = batch.ranks.tokenizer.stride
     hidden = np.count_nonzero(base_states(mask_BS, every_BS, batch.k, stride) == HIDDEN)
     known = np.count_nonzero(base_states(every_BS, every_BS, batch.k, stride) == HIDDEN)
     mean_rank, histogram = None, None
-    if token_ranks_V is not None and masked:
-        ranks_M = rank_tokens(token_ranks_V, batch.ids_BS, tokenizer)[1][mask_BS]
+    if batch.worst_rank and masked:
+        ranks_M = batch.ranks.look_up(batch.ids_BS)[mask_BS]
         mean_rank = float(ranks_M.mean())
-        counts = np.bincount(rank_tenths(ranks_M, worst_rank(token_ranks_V, tokenizer)), minlength=TENTHS)
+        counts = np.bincount(batch.ranks.tenths(ranks_M), minlength=TENTHS)
         histogram = tuple((counts / masked).tolist())
     return MaskStats(
         strategy=name,

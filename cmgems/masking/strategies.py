@@ -2,7 +2,8 @@
 
 Sources: DNABERT (Ji et al., Bioinformatics 2021) for `random_span`; GeneMask (Roy et al., ECAI 2023) for
 `genemask`; CM-GEMS (Roy et al., ECAI 2024, doi 10.3233/FAIA240864) for `global_pmi`; D3LM (arXiv 2603.01780) for
-`uniform_rate`. docs/method.md says where the released code departs from the papers.
+`uniform_rate`; PMI-Masking (Levine et al., ICLR 2021, arXiv 2010.01825) and DNAZEN (arXiv 2505.02206) for `pmi_spans`.
+docs/method.md says where the released code departs from the papers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cmgems.errors import CmgemsError
 from cmgems.masking import kernels
 from cmgems.masking.batch import STRATEGIES, TokenBatch
 from cmgems.masking.ranks import TENTHS
+from cmgems.tokenization import Tokenizer, overlapping
 
 # With fewer than this many better centres GeneMask widens all of them.
 GENEMASK_FEW = 5
@@ -172,6 +174,43 @@ class LossWeighted:
         return mask_BS
 
 
+@STRATEGIES.register("pmi_spans")
+@dataclass(frozen=True)
+class PMISpans:
+    """Whole spans of neighbouring tokens that NPMI binds: PMI-Masking, for tokens that share no base.
+
+    Two neighbours belong together if the k-mer across their border is one of the most tightly bound. Each span is
+    hidden with the probability of the rate, so their lengths do not change the share of masked tokens.
+
+    Attributes:
+        tightest: Share of all k-mers, most tightly bound first, that bind the tokens they lie across; 0 is `uniform`.
+        longest: Tokens of a span, at most; a longer one is cut.
+    """
+
+    side_by_side: ClassVar[bool] = True
+
+    tightest: float = 0.25
+    longest: int = 6
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tightest <= 1:
+            raise CmgemsError(f"`tightest` must be from 0 to 1, but is {self.tightest}")
+        if self.longest < 1:
+            raise CmgemsError(f"`longest` must be 1 or more, but is {self.longest}")
+
+    def select(self, batch: TokenBatch) -> np.ndarray:
+        mask_BS: np.ndarray = kernels.bound_spans(
+            batch.maskable_BS,
+            batch.ranks.across(batch.ids_BS),
+            np.uint64(batch.seed),
+            batch.samples_B,
+            _centre_probability(batch, 1),
+            round(self.tightest * 4**batch.ranks.k),
+            self.longest,
+        )
+        return mask_BS
+
+
 @STRATEGIES.register("global_pmi")
 @dataclass(frozen=True)
 class GlobalPMI:
@@ -223,6 +262,25 @@ def needs_ranks(name: str) -> bool:
 def has_own_rate(name: str) -> bool:
     """Whether the strategy called ``name`` masks at a rate of its own, so that a run's rate says nothing about it."""
     return bool(getattr(STRATEGIES.get(name), "own_rate", False))
+
+
+def is_side_by_side(name: str) -> bool:
+    """Whether the strategy called ``name`` is for tokens that share no base."""
+    return bool(getattr(STRATEGIES.get(name), "side_by_side", False))
+
+
+def check_side_by_side(name: str, tokenizer: Tokenizer, where: str) -> None:
+    """Raise a CmgemsError if tokens that share bases are to be masked by a strategy for others.
+
+    ``where`` names the option that chose it.
+    """
+    if is_side_by_side(name) and overlapping(tokenizer):
+        raise CmgemsError(
+            f"masking strategy {name!r} is for tokens that share no base",
+            where=where,
+            why="overlapping k-mers do",
+            fix="take tokenizer=bpe, base or nt_v2, or another strategy",
+        )
 
 
 def own_rate_error(name: str, option: str) -> CmgemsError:

@@ -17,12 +17,19 @@ from cmgems.genome.pieces import NamedCodes, random_windows
 from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.masking.masker import MaskingConfig
-from cmgems.masking.ranks import RankBy, check_rank_by, ranks_of
-from cmgems.masking.strategies import has_own_rate, needs_ranks, needs_table, own_rate_error
+from cmgems.masking.ranks import RankBy, Ranks, check_rank_by
+from cmgems.masking.strategies import (
+    check_side_by_side,
+    has_own_rate,
+    is_side_by_side,
+    needs_ranks,
+    needs_table,
+    own_rate_error,
+)
 from cmgems.pmi import PMITable
 from cmgems.tokenization import BaseTokenizer, KmerTokenizer, Tokenizer
 
-EASY_TO_HARD = ("uniform", "random_span", "uniform_rate", "genemask", "annealed", "global_pmi")
+EASY_TO_HARD = ("uniform", "random_span", "uniform_rate", "pmi_spans", "genemask", "annealed", "global_pmi")
 WINDOW_BP = 510
 CALIBRATION_WINDOWS = 400
 
@@ -62,16 +69,21 @@ class Trial:
         self.tokenizer: Tokenizer = BaseTokenizer() if k == 1 else KmerTokenizer(k)
         self.ranked = table is not None
         given = "rate" if rate is not None else "target_rate" if target_rate is not None else ""
-        usable = [name for name in EASY_TO_HARD if self.ranked or not needs_ranks(name)]
+        usable = [
+            name
+            for name in EASY_TO_HARD
+            if (self.ranked or not needs_ranks(name)) and (k == 1 or not is_side_by_side(name))
+        ]
         names = strategies or [name for name in usable if not (given and has_own_rate(name))]
         self.strategies = {name: strategy_of(name) for name in names}
         for name in self.strategies:
+            check_side_by_side(base_name(name), self.tokenizer, "strategies (--strategy)")
             if given and has_own_rate(base_name(name)):
                 raise own_rate_error(name, given)
             if needs_ranks(base_name(name)) and not self.ranked:
                 raise needs_table(name, "table (--table)", "give it")
         loaded = PMITable.load(table) if isinstance(table, Path) else table
-        self.token_ranks_V = ranks_of(loaded, self.tokenizer)
+        self.ranks = Ranks.of(loaded, self.tokenizer)
         self._source = source
         self._calibrations: dict[RankBy, Calibration] = {}
 
@@ -86,8 +98,7 @@ class Trial:
         return TokenBatch.of(
             self._ids(sequences),
             np.arange(len(sequences), dtype=np.uint64),
-            self.tokenizer,
-            self.token_ranks_V,
+            self.ranks,
             rate=self._nominal_rate(name, rank_by),
             seed=self.seed,
             rank_by=rank_by,
@@ -107,9 +118,7 @@ class Trial:
         target = self._target_rate
         if rank_by not in self._calibrations:
             ids = [self._ids(self.windows(CALIBRATION_WINDOWS))]
-            self._calibrations[rank_by] = Calibration(
-                ids, self.tokenizer, self.token_ranks_V, (target, target), self.seed, rank_by
-            )
+            self._calibrations[rank_by] = Calibration(ids, self.ranks, (target, target), self.seed, rank_by)
         return self._calibrations[rank_by].rate(name, self.strategies[name], target)
 
 

@@ -23,7 +23,7 @@ from cmgems.masking import (
 )
 from cmgems.masking.calibration import SAMPLE_TOKENS
 from cmgems.masking.random import turned_rows
-from cmgems.masking.ranks import ranks_of
+from cmgems.masking.ranks import Ranks
 from cmgems.pretraining.nodes import IdBatch, MaskNode, WindowBatch, WindowNode, masked_stream
 from cmgems.pretraining.soft_mask import SoftMask
 from cmgems.pretraining.species import SpeciesWeights, check_species
@@ -261,16 +261,14 @@ class PretrainingData:
         starts_N, lengths_N = self._windows(self.validation_runs, 0, "validation")
         order = np.argsort(lengths_N[: config.sequences], kind="stable")
         named = config.masking, STRATEGIES.get(config.masking)
-        no_ranks_V = ranks_of(None, self.tokenizer)
+        no_ranks = Ranks.of(None, self.tokenizer)
         batches = []
         for first in range(0, len(order), ROWS):
             rows = order[first : first + ROWS]
             width = self.padded_tokens(int(lengths_N[rows].max()))
             samples_B = rows.astype(np.uint64)
             ids = self.tokenize(WindowBatch(starts_N[rows], lengths_N[rows], samples_B, width))
-            batch = mask_batch(
-                ids.ids_BS, samples_B, self.tokenizer, no_ranks_V, named, rate=config.rate, seed=self.seed
-            )
+            batch = mask_batch(ids.ids_BS, samples_B, no_ranks, named, rate=config.rate, seed=self.seed)
             if len(batch.positions_M):
                 batches += micro_batches(batch, 1, self.full_tokens, self.config.pad_multiple)
         if not batches:

@@ -50,6 +50,23 @@ def uniform(maskable, ranks, k, rate, draws, gumbel_draws, single=False):
     return set(_centres(maskable, draws, rate))
 
 
+def pmi_spans(tokens, maskable, rank_of, k, rate, draws, tightest, longest):
+    """``tokens`` are the letters of each token, "?" for a special one or an ambiguous base."""
+    masked: set[int] = set()
+    span: list[int] = []
+    for s, ok in enumerate(maskable):
+        before, after = "".join(tokens[:s]), "".join(tokens[s:])
+        across = before[max(0, len(before) - k // 2) :] + after[: k - k // 2]
+        bound = rank_of.get(across, 4**k + 1) <= round(tightest * 4**k)
+        if not ok:
+            span = []
+            continue
+        span = [*span, s] if span and bound and len(span) < longest else [s]
+        if draws[span[0]] < rate:
+            masked.add(s)
+    return masked
+
+
 def random_span(maskable, ranks, k, rate, draws, gumbel_draws, wider=0, single=False):
     low, high = narrow(k, single)
     low, high = low - math.floor(wider / 2), high + math.ceil(wider / 2)

@@ -10,12 +10,13 @@ import pytest
 from cmgems.config import Component
 from cmgems.errors import CmgemsError
 from cmgems.genome import Split, encode, read_fasta
-from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, RandomSpan, TokenBatch
+from cmgems.masking import STRATEGIES, Annealed, Masker, MaskingConfig, RandomSpan, Ranks, TokenBatch
 from cmgems.masking.calibration import Calibration
 from cmgems.pmi import PMITable
 from cmgems.pretraining import GenomeData, PretrainingData
 from cmgems.registry import Registry
 from cmgems.tokenization import KmerTokenizer
+from tests.masking.common import random_ranks
 
 POINT_THREE = 0.003
 
@@ -30,11 +31,6 @@ def windows(k, seed, count=400, length=510):
     tokenizer = KmerTokenizer(k)
     lengths_B = np.full(count, length, np.int32)
     return tokenizer.encode_batch(codes_BL, lengths_B, tokenizer.token_count(length))
-
-
-def ranks_of(k):
-    order = np.random.default_rng(k).permutation(4**k) + 1
-    return np.concatenate([np.full(5, 4**k + 1), order]).astype(np.int32)
 
 
 STRATEGY = {
@@ -55,7 +51,7 @@ STRATEGY = {
 )
 @pytest.mark.parametrize("target", [0.15, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_other_windows_are_masked_as_wanted(name, k, target):
-    args = KmerTokenizer(k), ranks_of(k), (target, target)
+    args = random_ranks(k, k), (target, target)
     rate = Calibration([windows(k, 0)], *args, seed=0).rate(name, STRATEGY[name], target)
     share = Calibration([windows(k, 1)], *args, seed=1).share(STRATEGY[name], rate)
     assert abs(share - target) < POINT_THREE
@@ -63,7 +59,7 @@ def test_other_windows_are_masked_as_wanted(name, k, target):
 
 def test_it_is_deterministic():
     rates = [
-        Calibration([windows(6, 0, 50)], KmerTokenizer(6), ranks_of(6), (0.2, 0.2), 3).rate(
+        Calibration([windows(6, 0, 50)], random_ranks(6, 6), (0.2, 0.2), 3).rate(
             "annealed", Annealed(50.0), 0.2
         )
         for _ in range(2)
@@ -126,7 +122,7 @@ def test_a_strategy_that_does_not_follow_the_rate(target):
         def select(self, batch: TokenBatch) -> np.ndarray:
             return batch.maskable_BS & (np.arange(batch.maskable_BS.shape[1]) % 2 == 0)
 
-    calibration = Calibration([windows(6, 0, 20)], KmerTokenizer(6), ranks_of(6), (target, target), 0)
+    calibration = Calibration([windows(6, 0, 20)], random_ranks(6, 6), (target, target), 0)
     with pytest.raises(
         CmgemsError, match=r"cannot be reached in masking strategy 'half': the nearest .* is 0.499"
     ):
@@ -136,7 +132,7 @@ def test_a_strategy_that_does_not_follow_the_rate(target):
 @pytest.mark.parametrize("target", [0.05, 0.1, 0.15, 0.3])
 def test_the_nearest_share_on_little_sequence(target):
     strategy = STRATEGIES.get("global_pmi")
-    calibration = Calibration([windows(6, 0, 1)[:, :12]], KmerTokenizer(6), ranks_of(6), (target, target), 0)
+    calibration = Calibration([windows(6, 0, 1)[:, :12]], random_ranks(6, 6), (target, target), 0)
     shares = [calibration.share(strategy, rate) for rate in np.arange(0, 11, 0.01)]
     nearest = min(shares, key=lambda share: abs(share - target))
     with pytest.raises(CmgemsError, match=f"is {nearest:.3f}, with only 11 tokens to measure on; give more"):
@@ -155,11 +151,11 @@ def test_the_nearest_share_on_little_sequence(target):
 )
 def test_nominal_rates_mask_what_was_measured_before(shared_data, name, rate, share):
     tokenizer = KmerTokenizer(6)
-    ranks_V = PMITable.load(shared_data / "human_6mer_npmi.csv").token_ranks(tokenizer)
+    ranks = Ranks.of(PMITable.load(shared_data / "human_6mer_npmi.csv"), tokenizer)
     record = next(iter(read_fasta(shared_data / "genomes" / "human_chr17_1mb.fa.gz")))
     codes = encode(record.sequence)
     codes_BL = codes[: len(codes) // 515 * 515].reshape(-1, 515)
     codes_BL = codes_BL[(codes_BL < 4).all(1)][:600]
     ids_BS = tokenizer.encode_batch(codes_BL, np.full(len(codes_BL), 515, np.int32), 512)
-    calibration = Calibration([ids_BS], tokenizer, ranks_V, (0.15, 0.15), seed=0)
+    calibration = Calibration([ids_BS], ranks, (0.15, 0.15), seed=0)
     assert abs(calibration.share(STRATEGIES.get(name), rate) - share) < 0.008

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from cmgems.masking import STRATEGIES, mask_batch
-from cmgems.masking.ranks import rank_tokens
+from cmgems.masking import STRATEGIES, Ranks, mask_batch
 from cmgems.pmi import PMITable
 from cmgems.tokenization import TOKENIZERS
+from tests.masking.common import random_ranks
 
 TOKENIZER = TOKENIZERS.get("kmer6")
-RANKS_V = np.concatenate([np.full(5, 4097), np.random.default_rng(0).permutation(4096) + 1]).astype(np.int32)
+RANKS = random_ranks(6, 0)
 
 
 def unmasked(rows=300):
@@ -21,7 +21,7 @@ def masked(name="genemask", rows=300, seed=0, rank_by="token"):
     ids = unmasked(rows)
     named = name, STRATEGIES.get(name)
     samples = np.arange(rows, dtype=np.uint64)
-    return ids, mask_batch(ids, samples, TOKENIZER, RANKS_V, named, rate=0.15, seed=seed, rank_by=rank_by)
+    return ids, mask_batch(ids, samples, RANKS, named, rate=0.15, seed=seed, rank_by=rank_by)
 
 
 def test_eighty_ten_ten():
@@ -66,10 +66,9 @@ def test_ranking_by_position_masks_the_same_places_of_every_sequence():
 
 def test_tokens_get_their_ranks_and_specials_are_not_maskable():
     ids = np.array([[2, 5, 6, 3]], np.int32)
-    maskable, ranks = rank_tokens(RANKS_V, ids, TOKENIZER)
-    assert maskable.tolist() == [[False, True, True, False]]
-    assert ranks.tolist() == [[4097, RANKS_V[5], RANKS_V[6], 4097]]
-    assert rank_tokens(RANKS_V, ids, TOKENIZER, "position")[1].tolist() == [[4097] * 4]
+    assert RANKS.maskable(ids).tolist() == [[False, True, True, False]]
+    assert RANKS.look_up(ids).tolist() == [[4097, *RANKS.of_words[5:7], 4097]]
+    assert RANKS.look_up(ids, "position").tolist() == [[4097] * 4]
 
 
 def test_n_is_neither_masked_nor_a_replacement():
@@ -77,28 +76,28 @@ def test_n_is_neither_masked_nor_a_replacement():
     n, single_base = tokenizer.vocab_size - 1, tokenizer.vocab_size - 2
     ids = np.random.default_rng(4).choice([n, single_base, 100], (200, 512)).astype(np.int32)
     ids[:, 0], ids[:, 500:] = tokenizer.cls_id, tokenizer.pad_id
-    ranks_V = np.ones(tokenizer.vocab_size, np.int32)
+    ranks = Ranks.of(None, tokenizer)
     samples = np.arange(200, dtype=np.uint64)
     for name in ("uniform", "random_span", "genemask", "global_pmi"):
         named = name, STRATEGIES.get(name)
-        batch = mask_batch(ids, samples, tokenizer, ranks_V, named, rate=0.5, seed=0)
+        batch = mask_batch(ids, samples, ranks, named, rate=0.5, seed=0)
         assert set(np.unique(batch.labels_M)) == {100, single_base}
         new = batch.ids_BS.ravel()[batch.positions_M]
         new = new[~np.isin(new, [100, single_base, tokenizer.mask_id])]
         assert new.min() >= tokenizer.special_count
         assert tokenizer.known_ids.stop - 50 < new.max() < tokenizer.known_ids.stop
-    maskable, _ = rank_tokens(ranks_V, np.array([[3, n, single_base, 6, 5, 1]], np.int32), tokenizer)
+    maskable = ranks.maskable(np.array([[3, n, single_base, 6, 5, 1]], np.int32))
     assert maskable.tolist() == [[False, False, True, True, False, False]]
 
 
 def test_the_released_bug_on_the_published_table(shared_data):
     """The released Global-PMI, which ranks by position, touches 109 of 510 positions over 400 sequences."""
-    ranks_V = PMITable.load(shared_data / "human_6mer_npmi.csv").token_ranks(TOKENIZER)
+    ranks = Ranks.of(PMITable.load(shared_data / "human_6mer_npmi.csv"), TOKENIZER)
     ids = np.random.default_rng(5).integers(5, 4101, (400, 512)).astype(np.int32)
     ids[:, 0], ids[:, 511] = TOKENIZER.cls_id, TOKENIZER.sep_id
     named = "global_pmi", STRATEGIES.get("global_pmi")
     samples = np.arange(400, dtype=np.uint64)
-    batch = mask_batch(ids, samples, TOKENIZER, ranks_V, named, rate=0.15, seed=0, rank_by="position")
+    batch = mask_batch(ids, samples, ranks, named, rate=0.15, seed=0, rank_by="position")
     positions, times = np.unique(batch.positions_M % 512, return_counts=True)
     assert 80 < len(positions) < 140
     # Positions 1 to 10 are around id 5, AAAAAA: masked whenever a sequence draws any centre.

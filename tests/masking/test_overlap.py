@@ -13,6 +13,7 @@ from cmgems.masking import STRATEGIES, Masker, MaskingConfig, TokenBatch
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.tokenization import TOKENIZERS, KmerTokenizer, Tokenizer
+from tests.masking.common import random_ranks
 
 NAMES = ["uniform", "random_span", "genemask", "global_pmi", "annealed"]
 
@@ -54,9 +55,8 @@ def batch_of(tokenizer: Tokenizer, rate: float = 0.15) -> TokenBatch:
     rng = np.random.default_rng(0)
     ids_BS = rng.integers(5, 4101, (200, 100)).astype(np.int32)
     ids_BS[:, 0] = 2
-    ranks_V = np.concatenate([np.full(5, 4097), rng.permutation(4096) + 1]).astype(np.int32)
     samples_B = np.arange(200, dtype=np.uint64)
-    return TokenBatch.of(ids_BS, samples_B, tokenizer, ranks_V, rate=rate, seed=1)
+    return TokenBatch.of(ids_BS, samples_B, random_ranks(6, 0, tokenizer), rate=rate, seed=1)
 
 
 def test_only_kmers_at_stride_1_overlap():
@@ -100,7 +100,7 @@ def test_ranks_order_tokens_that_share_no_base(tokenizer):
 
 def test_pieces_are_ranked_by_their_own_npmi(small_genome):
     config = MaskingConfig(Component("fixed", {"masking": "global_pmi"}), small_genome.table)
-    ranks_V = Masker(config, Variable(), steps=10, seed=0).token_ranks_V
+    ranks_V = Masker(config, Variable(), steps=10, seed=0).ranks.of_words
     assert ranks_V.dtype == np.int32
     assert sorted(ranks_V) == list(range(1, 4102))
     # Specials and single bases have no parts, so no score.

@@ -23,11 +23,11 @@ from cmgems.masking import (
     LossWeighted,
     Masker,
     MaskingConfig,
+    Ranks,
     TokenBatch,
     mask_batch,
 )
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL
-from cmgems.masking.ranks import rank_tokens, ranks_of
 from cmgems.masking.stats import mask_stats
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import rank
@@ -60,7 +60,7 @@ def batch_of(
     lengths_B = np.array([len(row) for row in rows], np.int32)
     ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, tokenizer.token_count(codes_BL.shape[1]))
     samples_B = np.arange(first, first + len(rows), dtype=np.uint64)
-    return TokenBatch.of(ids_BS, samples_B, tokenizer, ranks_of(table, tokenizer), rate=rate, seed=seed)
+    return TokenBatch.of(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
 
 
 def random_rows(count: int, bases: int, seed: int = 0) -> list[str]:
@@ -178,7 +178,7 @@ class Alphabetical(BaseTokenizer):
 
 def test_bases_may_have_other_ids():
     batch, turned = batch_of(["ACGTTGCAAC"]), np.array([0, 1, 2, 3, 4, 5, 8, 6, 7, 9], np.int32)
-    _, ranks_BS = rank_tokens(ranks_of(TABLE, BASES), turned[batch.ids_BS], Alphabetical())
+    ranks_BS = Ranks.of(TABLE, Alphabetical()).look_up(turned[batch.ids_BS])
     assert np.array_equal(ranks_BS, batch.ranks_BS)
 
 
@@ -187,7 +187,7 @@ def test_without_a_table_spans_are_of_six_bases():
     ids_BS = batch_of(rows).ids_BS
     samples_B = np.arange(20, dtype=np.uint64)
     masked = [
-        mask_batch(ids_BS, samples_B, BASES, ranks_of(table, BASES), named, rate=0.15, seed=0).positions_M
+        mask_batch(ids_BS, samples_B, Ranks.of(table, BASES), named, rate=0.15, seed=0).positions_M
         for table in (None, TABLE)
         for named in [("random_span", STRATEGIES.get("random_span"))]
     ]
@@ -219,7 +219,7 @@ def test_a_target_rate_is_reached(small_genome):
 def test_figures_of_bases():
     batch = batch_of(random_rows(100, 300))
     named = "global_pmi", STRATEGIES.get("global_pmi")
-    found = mask_stats(batch, BASES, *named, token_ranks_V=ranks_of(TABLE, BASES))
+    found = mask_stats(batch, *named)
     assert found.hidden_share == found.token_share  # a base is its token
     assert found.mean_rank is not None
     assert found.mean_rank == pytest.approx(batch.ranks_BS[named[1].select(batch)].mean())

@@ -16,6 +16,7 @@ from cmgems.errors import ConfigError
 from cmgems.masking import STRATEGIES, MaskingConfig, kernels, mask_batch
 from cmgems.masking.random import STREAM_SOFT_MASK, uniform
 from cmgems.tokenization import KmerTokenizer
+from tests.masking.common import random_ranks
 
 _spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
 assert _spec is not None
@@ -24,7 +25,7 @@ reference = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(reference)
 
 TOKENIZER = KmerTokenizer(6)
-RANKS_V = np.concatenate([np.full(5, 4097), np.random.default_rng(0).permutation(4096) + 1]).astype(np.int32)
+RANKS = random_ranks(6, 0)
 
 
 @given(
@@ -60,7 +61,7 @@ def test_a_soft_masked_token_is_masked_a_tenth_as_often(name):
     masks = []
     for soft in (None, soft_BS):
         batch = mask_batch(
-            ids_BS, np.arange(rows, dtype=np.uint64), TOKENIZER, RANKS_V, (name, STRATEGIES.get(name)),
+            ids_BS, np.arange(rows, dtype=np.uint64), RANKS, (name, STRATEGIES.get(name)),
             rate=0.15, seed=2, soft_BS=soft, soft_mask=0.1,
         )  # fmt: skip
         mask_BS = np.zeros(ids_BS.shape, np.bool_)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmgems.masking import STRATEGIES, TokenBatch
-from cmgems.masking.stats import HIDDEN, PARTLY, VISIBLE, base_states, mask_stats, rank_tenths
+from cmgems.masking import STRATEGIES, Ranks, TokenBatch
+from cmgems.masking.stats import HIDDEN, PARTLY, VISIBLE, base_states, mask_stats
 from cmgems.tokenization import KmerTokenizer
+from tests.masking.common import random_ranks
 
 
 def states_of(tokens, known, k, stride):
@@ -41,7 +42,7 @@ def test_six_neighbours_hide_one_base():
 
 
 def test_tenths():
-    assert rank_tenths(np.array([1, 6, 7, 58, 64, 65], np.int32), 64).tolist() == [0, 0, 0, 8, 9, 9]
+    assert random_ranks(3, 0).tenths(np.array([1, 6, 7, 58, 64, 65], np.int32)).tolist() == [0, 0, 0, 8, 9, 9]
 
 
 @pytest.mark.parametrize("rank_by", ["token", "position"])
@@ -50,12 +51,10 @@ def test_figures(rank_by):
     tokenizer = KmerTokenizer(6)
     codes_BL = rng.integers(0, 4, (300, 510)).astype(np.uint8)
     ids_BS = tokenizer.encode_batch(codes_BL, np.full(300, 510, np.int32), 507)
-    ranks_V = np.concatenate([np.full(5, 4097), rng.permutation(4096) + 1]).astype(np.int32)
-    batch = TokenBatch.of(
-        ids_BS, np.arange(300, dtype=np.uint64), tokenizer, ranks_V, rate=0.15, seed=0, rank_by=rank_by
-    )
+    samples_B = np.arange(300, dtype=np.uint64)
+    batch = TokenBatch.of(ids_BS, samples_B, random_ranks(6, 0), rate=0.15, seed=0, rank_by=rank_by)
     strategy = STRATEGIES.get("global_pmi")
-    figures = mask_stats(batch, tokenizer, "global_pmi", strategy, token_ranks_V=ranks_V, rank_by=rank_by)
+    figures = mask_stats(batch, "global_pmi", strategy, rank_by)
     assert figures.token_share == strategy.select(batch)[:, 1:-1].mean()
     assert 0.05 < figures.hidden_share < figures.token_share
     assert (figures.sequences, figures.positions) == (300, 505)
@@ -72,6 +71,6 @@ def test_figures(rank_by):
 def test_without_ranks_there_are_no_figures_of_them():
     tokenizer = KmerTokenizer(3)
     ids_BS = np.array([[2, 7, 8, 9, 3, 0]], np.int32)
-    batch = TokenBatch.of(ids_BS, np.zeros(1, np.uint64), tokenizer, np.zeros(69, np.int32), rate=0.9, seed=0)
-    figures = mask_stats(batch, tokenizer, "uniform", STRATEGIES.get("uniform"))
+    batch = TokenBatch.of(ids_BS, np.zeros(1, np.uint64), Ranks.of(None, tokenizer), rate=0.9, seed=0)
+    figures = mask_stats(batch, "uniform", STRATEGIES.get("uniform"))
     assert (figures.mean_rank, figures.histogram, figures.rank_by) == (None, None, None)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from cmgems.masking import (
     needs_ranks,
 )
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL, STREAM_RATE
-from cmgems.tokenization import TOKENIZERS
+from cmgems.tokenization import TOKENIZERS, KmerTokenizer
+from tests.masking.common import random_ranks
 
 _spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
 assert _spec is not None
@@ -37,10 +38,8 @@ def batch_of(ids_BS, *, k=6, rate=0.15, seed=0, ranks=None, first_sample=0):
     ids_BS = np.asarray(ids_BS, np.int32)
     ranks_BS = np.where(ids_BS >= 5, ids_BS - 4, 10**6) if ranks is None else ranks
     samples_B = np.arange(first_sample, first_sample + len(ids_BS), dtype=np.uint64)
-    maskable_BS = ids_BS >= 5
-    return TokenBatch(
-        ids_BS, maskable_BS, ranks_BS.astype(np.int32), k, rate, seed, samples_B, worst_rank=4**k
-    )
+    all_ranks = random_ranks(k, 0)
+    return TokenBatch(ids_BS, ids_BS >= 5, ranks_BS.astype(np.int32), all_ranks, rate, seed, samples_B)
 
 
 @st.composite
@@ -89,7 +88,8 @@ def test_equal_weights_are_random_spans(batch, weight):
 
 
 def test_centres_are_drawn_in_proportion_to_the_weights():
-    batch = replace(batch_of(np.random.default_rng(8).integers(5, 4101, (600, 507))), overlap=False)
+    batch = batch_of(np.random.default_rng(8).integers(5, 4101, (600, 507)))
+    batch = replace(batch, ranks=random_ranks(6, 0, TOKENIZERS.get("nt_v1")))
     given = (1, 0, 1, 2, 3, 4, 1, 1, 1, 6)
     masked_BS = LossWeighted(given).select(batch)
     tenths_M = (batch.ranks_BS[masked_BS] - 1) * 10 // 4096
@@ -127,13 +127,11 @@ def check_against_reference(name, batch, ranks, **options):
 @given(k=st.sampled_from([3, 4, 5, 6]), seed=st.integers(0, 2**32), columns=st.integers(1, 90))
 @settings(max_examples=200, deadline=None)
 def test_both_ways_to_rank_equal_the_reference(name, rank_by, k, seed, columns):
-    tokenizer, rng = TOKENIZERS.get(f"kmer{k}"), np.random.default_rng(seed)
-    table_V = np.concatenate([np.full(5, 4**k + 1), rng.permutation(4**k) + 1]).astype(np.int32)
-    ids_BS = rng.integers(0, tokenizer.vocab_size, (3, columns), np.int32)
-    batch = TokenBatch.of(
-        ids_BS, np.arange(3, dtype=np.uint64), tokenizer, table_V, rate=0.2, seed=seed, rank_by=rank_by
-    )
-    ranks = [reference.ranks_of(row, table_V.tolist(), rank_by) for row in ids_BS.tolist()]
+    table = random_ranks(k, seed)
+    ids_BS = np.random.default_rng(seed).integers(0, 5 + 4**k, (3, columns), np.int32)
+    samples_B = np.arange(3, dtype=np.uint64)
+    batch = TokenBatch.of(ids_BS, samples_B, table, rate=0.2, seed=seed, rank_by=rank_by)
+    ranks = [reference.ranks_of(row, table.of_words.tolist(), rank_by) for row in ids_BS.tolist()]
     check_against_reference(name, batch, ranks)
 
 
@@ -237,10 +235,19 @@ def test_global_pmi_masks_the_best_ranked_kmers():
     assert masked_BS[np.arange(50), best_B].all()
 
 
+@dataclass(frozen=True)
+class Longer(KmerTokenizer):
+    """7-mers of a plugin."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", 7)
+
+
 @pytest.mark.parametrize("name", ["random_span", "genemask"])
 def test_kmers_without_a_known_span_are_refused(name):
+    batch = replace(batch_of([[2, 7, 8, 3]]), ranks=random_ranks(7, 0, Longer()))
     with pytest.raises(CmgemsError, match="k = 7"):
-        STRATEGIES.get(name).select(batch_of([[2, 7, 8, 3]], k=7))
+        STRATEGIES.get(name).select(batch)
 
 
 @pytest.mark.parametrize("name", FOLLOWING_RATE)
@@ -254,7 +261,7 @@ def test_high_rates_mask_more_and_at_last_everything(name, rate):
 def test_long_rows_draw_a_binomial_count():
     """More tokens than one draw serves."""
     batch = batch_of(np.random.default_rng(5).integers(5, 4101, (300, 1300)), k=3, rate=0.05)
-    batch = replace(batch, overlap=False)
+    batch = replace(batch, ranks=random_ranks(6, 0, TOKENIZERS.get("nt_v1")))
     counts = GlobalPMI().select(batch).sum(1)
     assert abs(counts.mean() - 65) < 2
     assert abs(counts.var() - 65 * 0.95) < 13

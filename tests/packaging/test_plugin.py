@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from cmgems.config import Component, component, load_config
-from cmgems.masking import CURRICULA, STRATEGIES, CurriculumState, Masker, MaskingConfig, TokenBatch
+from cmgems.masking import CURRICULA, STRATEGIES, CurriculumState, Masker, MaskingConfig, Ranks, TokenBatch
 from cmgems.models import MODELS
 from cmgems.plugins import load_plugins
 from cmgems.tokenization import KmerTokenizer
@@ -37,7 +37,7 @@ maskable_BS = np.ones((4, 10), bool)
 maskable_BS[:, [0, -1]] = False
 batch = TokenBatch(
     ids_BS=np.full((4, 10), 7, np.int32), maskable_BS=maskable_BS, ranks_BS=np.ones((4, 10), np.int32),
-    k=6, rate=0.15, seed=0, samples_B=np.arange(4, dtype=np.uint64),
+    ranks=Ranks.of(None, KmerTokenizer(6)), rate=0.15, seed=0, samples_B=np.arange(4, dtype=np.uint64),
 )
 mask_BS = config.strategy.build(STRATEGIES).select(batch)
 assert (mask_BS.sum(1) == 4).all() and not (mask_BS & ~maskable_BS).any()

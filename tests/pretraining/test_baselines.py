@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cmgems.config import Component
 from cmgems.genome import GenomeStore, Split, decode
-from cmgems.masking import STRATEGIES, MaskedBatch, mask_batch
+from cmgems.masking import STRATEGIES, MaskedBatch, Ranks, mask_batch
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData, measure_baselines
 from cmgems.pretraining.baselines import (
     KEPT,
@@ -215,8 +215,8 @@ def masked(codes_BL, tokenizer, strategy, rate=0.15):
     rows, bases = codes_BL.shape
     ids_BS = tokenizer.encode_batch(codes_BL, np.full(rows, bases, np.int32), tokenizer.token_count(bases))
     named = strategy, STRATEGIES.get(strategy)
-    ranks = np.zeros(tokenizer.vocab_size, np.int32)
-    return mask_batch(ids_BS, np.arange(rows, dtype=np.uint64), tokenizer, ranks, named, rate=rate, seed=1)
+    samples_B = np.arange(rows, dtype=np.uint64)
+    return mask_batch(ids_BS, samples_B, Ranks.of(None, tokenizer), named, rate=rate, seed=1)
 
 
 def test_neighbours_that_reveal_all_are_read_off_exactly():

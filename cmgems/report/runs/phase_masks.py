@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cmgems.errors import CmgemsError
 from cmgems.masking import STRATEGIES, CurriculumState, Masker, Strategy, mask_batch
 from cmgems.masking.curriculum import tenth_loss_key
-from cmgems.masking.ranks import TENTHS, ranked_words
+from cmgems.masking.ranks import TENTHS
 from cmgems.models import ModelSource
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
@@ -58,7 +58,7 @@ def load_table(sections: Sections) -> PMITable:
 
 
 def token_npmi(table: PMITable, tokenizer: Tokenizer) -> Floats:
-    """NPMI of what ``ranks_of`` ranks, in its order: float64; NaN for what has none."""
+    """NPMI of each word of ``Ranks.of_words``, in its order: float64; NaN for what has none."""
     tokens = tokenizer.vocabulary()
     if tokenizer.k == 1:
         scores = np.append(table.npmi, np.nan)
@@ -84,7 +84,7 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
     windows = list(data.sample(SAMPLE_TOKENS, data.soft_mask(masker)))
     if sections.masking.target_rate is not None:
         masker.calibrate(window.ids_BS for window in windows)
-    words = [ranked_words(window.ids_BS, masker.token_ranks_V, tokenizer) for window in windows]
+    words = [masker.ranks.words(window.ids_BS) for window in windows]
     known = np.concatenate(
         [
             words_BS[np.isin(window.ids_BS, tokenizer.known_ids)]
@@ -100,7 +100,7 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
             number,
             len(ids_M) / max(1, len(known)),
             npmi_M[~np.isnan(npmi_M)],
-            masker.token_ranks_V[ids_M],
+            masker.ranks.of_words[ids_M],
         )
 
     found = [measured("all tokens", -1, known)]
@@ -111,8 +111,7 @@ def sample_masks(run: LoggedRun, sections: Sections, table: PMITable) -> list[Ph
             batch = mask_batch(
                 window.ids_BS,
                 np.arange(first, first + len(window.ids_BS), dtype=np.uint64),
-                tokenizer,
-                masker.token_ranks_V,
+                masker.ranks,
                 (name, strategy),
                 rate=rate,
                 seed=sections.seed,
