@@ -137,7 +137,12 @@ class Embedder:
 
         def call(chosen: list[int], ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
             hidden_BSD = self._hidden(ids_BS, attention_BS)
-            return self._of_taken(hidden_BSD, [taken[i].positions_T for i in chosen])
+            positions = [taken[i].positions_T for i in chosen]
+            return (
+                self._each(hidden_BSD, positions)
+                if self.pool == "none"
+                else self._mean(hidden_BSD, positions)
+            )
 
         found: list[_Answer] = [_NOTHING] * len(pieces)
         for chosen, vectors in self.engine.passes([piece.ids_S for piece in pieces], call):
@@ -153,21 +158,24 @@ class Embedder:
         states = self.engine.encoder.outputs(ids_BS, attention_BS, hidden_states=True).hidden_states
         return (states or ())[self.layer].float()
 
-    def _of_taken(self, hidden_BSD: Tensor, taken: Sequence[npt.NDArray[np.int64]]) -> Tensor:
-        """The vectors at these positions of each row, (B, T, D) with T the most; or their mean, (B, D).
+    def _each(self, hidden_BSD: Tensor, positions: Sequence[npt.NDArray[np.int64]]) -> Tensor:
+        """The vectors at these positions of each row, (B, T, D) with T the most."""
+        positions_BT = np.zeros((len(positions), max(map(len, positions))), np.int64)
+        for row_T, positions_T in zip(positions_BT, positions, strict=True):
+            row_T[: len(positions_T)] = positions_T
+        return hidden_BSD.take_along_dim(self.engine.compute.move(positions_BT)[..., None], dim=1)
 
-        The mean is zeros, of weight 0 over the windows, if a row has no such position.
+    def _mean(self, hidden_BSD: Tensor, positions: Sequence[npt.NDArray[np.int64]]) -> Tensor:
+        """Their mean, (B, D); zeros, of weight 0 over the windows, if a row has no such position.
+
+        Not as a product of matrices, which would be rounded as those are.
         """
-        counts_B = np.array([len(positions_T) for positions_T in taken])
-        is_taken_BT = np.arange(counts_B.max()) < counts_B[:, None]
-        positions_BT = np.zeros(is_taken_BT.shape, np.int64)
-        positions_BT[is_taken_BT] = np.concatenate(taken)
+        weights_BS = np.zeros(hidden_BSD.shape[:2], np.float32)
+        for weights_S, positions_T in zip(weights_BS, positions, strict=True):
+            weights_S[positions_T] = 1
+        counts_B = weights_BS.sum(1).clip(1)
         move = self.engine.compute.move
-        taken_BTD = hidden_BSD.take_along_dim(move(positions_BT)[..., None], dim=1)
-        if self.pool == "none":
-            return taken_BTD
-        sums_BD = taken_BTD.masked_fill_(~move(is_taken_BT)[..., None], 0).sum(1)
-        return sums_BD / move(counts_B.clip(1).astype(np.float32))[:, None]
+        return (hidden_BSD * move(weights_BS)[..., None]).sum(1) / move(counts_B)[:, None]
 
     def _taken(self, piece: Piece) -> _Answer:
         if self.pool == "cls":

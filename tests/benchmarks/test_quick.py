@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
             ["`logo` | fp32 | forward | eager", "`logo` | bf16 | training | compiled"],
             marks=pytest.mark.slow,
         ),
+        pytest.param("probing", ["`logo_small`", "`logo`"], marks=pytest.mark.slow),
         pytest.param("base_probabilities", ["the four k-mers, mean over the tokens"], marks=pytest.mark.slow),
         pytest.param("training", ["`logo`, 1 layers", "`dnabert`, 1 layers"], marks=pytest.mark.slow),
         pytest.param(
