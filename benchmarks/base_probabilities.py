@@ -19,11 +19,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 import torch
-from side_by_side import arguments, table
+from side_by_side import arguments, table, write_page
 from torch import Tensor
 
 from cmgems.demo.simulate import write_demo_data
-from cmgems.files import write_text
 from cmgems.genome import BASES, GenomeStore
 from cmgems.genome.alphabet import Codes
 from cmgems.inference import Cutter, Engine
@@ -184,8 +183,7 @@ def main() -> None:
         f"Geometric less plain mean, paired: {differences}.\n\n"
     )
     text += table(["estimate", *(f"`{name}`" for name in found)], rows) + "\n"
-    write_text(options.output, text)
-    print(text)
+    write_page(options, text)
 
 
 if __name__ == "__main__":

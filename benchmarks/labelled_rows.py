@@ -38,11 +38,10 @@ from cmgems.recipes import shipped_tokenizers
 from cmgems.tokenization import KmerTokenizer
 
 BASES = 70
-OURS, MAPPED, WHOLE = "cmgems", "datasets", "datasets, one batch"
+OURS, THEIRS = "cmgems", "datasets"
 LABELS = {
     OURS: "cmgems: `read_splits`",
-    MAPPED: "datasets: `load_dataset`, then `map(batched=True)` with the exported tokenizer",
-    WHOLE: "the same rows, read by `load_dataset`, and the tokenizer called once",
+    THEIRS: "datasets: `load_dataset`, then `map(batched=True)` with the exported tokenizer",
 }
 
 
@@ -62,7 +61,7 @@ def ours(folder: Path) -> tuple[Sequence[np.ndarray], Sequence[int]]:
     return train.ids, train.targets
 
 
-def theirs(folder: Path, *, mapped: bool) -> tuple[Sequence[np.ndarray], Sequence[int]]:
+def theirs(folder: Path) -> tuple[Sequence[np.ndarray], Sequence[int]]:
     from datasets import load_dataset
     from transformers import PreTrainedTokenizerFast
 
@@ -70,15 +69,11 @@ def theirs(folder: Path, *, mapped: bool) -> tuple[Sequence[np.ndarray], Sequenc
     files = {"train": str(folder / "train.csv")}
     with tempfile.TemporaryDirectory(dir=folder) as cache:
         rows = load_dataset("csv", data_files=files, cache_dir=cache)["train"]
-        if mapped:
-            rows = rows.map(lambda batch: {"ids": tokenizer(batch["sequence"])["input_ids"]}, batched=True)
-            ids = rows.with_format("numpy")["ids"]
-        else:
-            ids = tokenizer(rows["sequence"][:])["input_ids"]
-        return list(ids), list(rows["label"])
+        rows = rows.map(lambda batch: {"ids": tokenizer(batch["sequence"])["input_ids"]}, batched=True)
+        return list(rows.with_format("numpy")["ids"]), list(rows["label"])
 
 
-WAYS = {OURS: ours, MAPPED: partial(theirs, mapped=True), WHOLE: partial(theirs, mapped=False)}
+WAYS = {OURS: ours, THEIRS: theirs}
 
 
 def timed(name: str, folder: Path) -> float:
@@ -123,7 +118,7 @@ def main() -> None:
     body = table(["", "seconds", "times as long as cmgems"], lines)
     packages = ["numpy", "datasets", "transformers", "tokenizers"]
     note = f"{rows:,} rows of {BASES} bp. cmgems also checks every letter and label, and keeps the bases."
-    report(options.output, "Reading labelled rows", "labelled_rows.py", rounds, packages, note, body)
+    report(options, "Reading labelled rows", "labelled_rows.py", rounds, packages, note, body)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def main() -> None:
         "decoding a token to its k-mer and looking that up. Tokens count padding."
     )
     packages = ["torch", "numpy", "numba", "transformers"]
-    report(options.output, "Masking a batch", "masking.py", rounds, packages, note, *parts)
+    report(options, "Masking a batch", "masking.py", rounds, packages, note, *parts)
 
 
 if __name__ == "__main__":

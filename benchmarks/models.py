@@ -129,9 +129,7 @@ def main() -> None:
     ]
     cut = ", ".join(f"`{name}` {layers} layers, {b} x {s} tokens" for name, (layers, b, s) in sizes.items())
     notes = f"Same weights, dropout 0, no padding; {cut}. In training ours computes the head at masked tokens only."
-    report(
-        options.output, "Models", "models.py", rounds, ["torch", "transformers"], notes, table(header, rows)
-    )
+    report(options, "Models", "models.py", rounds, ["torch", "transformers"], notes, table(header, rows))
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def main() -> None:
     note = (
         f"{BATCH} sequences a batch, `genemask`; a turn is {size} batches after {READY} that are not timed."
     )
-    report(options.output, "Feeding a model", "pipeline.py", rounds, packages, note, table(header, rows))
+    report(options, "Feeding a model", "pipeline.py", rounds, packages, note, table(header, rows))
 
 
 if __name__ == "__main__":

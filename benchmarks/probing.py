@@ -79,7 +79,7 @@ def main() -> None:
     header = ["", "bare loop, ms a sequence", "probe, ms a sequence", "times as long"]
     note = f"{sequences:,} sequences of {BASES} bp, all layers."
     report(
-        options.output,
+        options,
         "The probe's vectors",
         "probing.py",
         rounds,

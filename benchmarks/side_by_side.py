@@ -23,15 +23,29 @@ Seconds = dict[str, list[float]]
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def arguments(description: str, output: str) -> argparse.ArgumentParser:
-    """The options that the benchmarks share."""
+def arguments(description: str, page: str) -> argparse.ArgumentParser:
+    """The options that the benchmarks share.
+
+    Args:
+        description: Of the script.
+        page: Name of its page in docs/results.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=11, help="rounds (11)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: only to see that it runs")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results" / output)
+    parser.add_argument("--output", type=Path, help=f"page to write [docs/results/{page}; none if --quick]")
+    parser.set_defaults(page=page)
     return parser
+
+
+def write_page(options: argparse.Namespace, text: str) -> None:
+    """Print a page and write it to where ``arguments`` says."""
+    path = options.output or (None if options.quick else ROOT / "docs" / "results" / options.page)
+    if path is not None:
+        write_text(path, text)
+    print(text)
 
 
 def environment() -> dict[str, str]:
@@ -119,7 +133,9 @@ def processor() -> str:
     return f"{names[0]}, {len(names)} virtual cores" if names else platform.processor() or "unknown CPU"
 
 
-def report(path: Path, title: str, script: str, rounds: int, packages: list[str], *parts: str) -> None:
+def report(
+    options: argparse.Namespace, title: str, script: str, rounds: int, packages: list[str], *parts: str
+) -> None:
     """Write and print a page: title, command, machine, and the parts."""
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     how = (
@@ -127,6 +143,4 @@ def report(path: Path, title: str, script: str, rounds: int, packages: list[str]
         f"{processor()}; Python {platform.python_version()}, {versions}. One thread "
         f"(`torch.set_num_threads(1)`), {rounds} rounds in random order; ratios are medians of the rounds' ratios."
     )
-    text = "\n\n".join([f"# {title}", how, *parts]) + "\n"
-    write_text(path, text)
-    print(text)
+    write_page(options, "\n\n".join([f"# {title}", how, *parts]) + "\n")

@@ -107,7 +107,7 @@ def main() -> None:
     ]
     header = ["", "Mbp/s", "times WordLevel's speed", "times WordLevel's with its text", "times memcpy's"]
     packages = ["numpy", "numba", "tokenizers"]
-    report(options.output, "Bases to ids", "tokenizing.py", rounds, packages, table(header, rows))
+    report(options, "Bases to ids", "tokenizing.py", rounds, packages, table(header, rows))
 
 
 if __name__ == "__main__":

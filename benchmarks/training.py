@@ -164,7 +164,7 @@ def main() -> None:
         "0.1 and 0.1 of the attention) on both sides. The last columns: how many times as fast as Hugging Face ours is."
     )
     report(
-        options.output,
+        options,
         "Training",
         "training.py",
         rounds,
