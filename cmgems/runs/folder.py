@@ -68,10 +68,13 @@ def show_summary(title: str, summary: dict[str, Any]) -> None:
 
 
 def _show_health(health: Health) -> None:
-    table = Table("guesses under the fixed mask", "loss (nats)", "right (%)", "")
+    table = Table("guesses under the fixed mask", "loss (nats)", "right (%)")
+    remarked = any(remark for *_, remark in health.rows)
+    if remarked:
+        table.add_column("remark")
     for name, loss, accuracy, remark in health.rows:
         figures = ["" if loss is None else f"{loss:.4f}", "" if accuracy is None else f"{100 * accuracy:.1f}"]
-        table.add_row(name, *figures, remark)
+        table.add_row(name, *figures, *([remark] if remarked else []))
     Console().print(table)
     print(health.in_words())
 
