@@ -6,6 +6,7 @@ Array names carry their shape: B sequences, S token positions in a padded row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -20,44 +21,37 @@ from cmgems.tokenization import overlapping
 SPANS = {3: (-1, 1), 4: (-1, 2), 5: (-2, 2), 6: (-2, 3)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenBatch:
     """A batch of unmasked tokens, as a strategy sees it.
 
     Attributes:
-        ids_BS: int32 token ids.
-        maskable_BS: bool; False for special tokens, padding and tokens with an ambiguous base.
-        ranks_BS: int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess; where tokens are single
-            bases, of the k-mer that starts there.
-        ranks: Where these come from.
+        ids_BS: int32 token ids, of the tokenizer that ``ranks`` are for.
+        samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
+        ranks: The NPMI ranks.
         rate: Nominal share of tokens to mask, above 0. A strategy divides it by the expected number of tokens that
             one centre masks (0.15 / 6 for DNABERT's spans at k = 6).
         seed: Seed of the masks.
-        samples_B: uint64 global position of each sequence in the training stream; the key of its random draws.
+        rank_by: How ranks are looked up.
     """
 
     ids_BS: np.ndarray
-    maskable_BS: np.ndarray
-    ranks_BS: np.ndarray
+    samples_B: np.ndarray
     ranks: Ranks
     rate: float
     seed: int
-    samples_B: np.ndarray
+    rank_by: RankBy = "token"
 
-    @classmethod
-    def of(
-        cls,
-        ids_BS: np.ndarray,
-        samples_B: np.ndarray,
-        ranks: Ranks,
-        *,
-        rate: float,
-        seed: int,
-        rank_by: RankBy = "token",
-    ) -> TokenBatch:
-        """The batch of ids of the tokenizer that ``ranks`` is for."""
-        maskable_BS, ranks_BS = ranks.maskable(ids_BS), ranks.look_up(ids_BS, rank_by)
-        return cls(ids_BS, maskable_BS, ranks_BS, ranks, rate, seed, samples_B)
+    @cached_property
+    def maskable_BS(self) -> np.ndarray:  # noqa: N802
+        """bool; False for special tokens, padding and tokens with an ambiguous base."""
+        return self.ranks.maskable(self.ids_BS)
+
+    @cached_property
+    def ranks_BS(self) -> np.ndarray:  # noqa: N802
+        """int32 NPMI rank of each token, 1 = most tightly bound = hardest to guess; where tokens are single bases, of
+        the k-mer that starts there."""
+        return self.ranks.look_up(self.ids_BS, self.rank_by)
 
     @property
     def k(self) -> int:

@@ -67,7 +67,7 @@ class Calibration:
             ]
         )
         samples_B = np.arange(len(ids_BS), dtype=np.uint64)
-        self._batch = TokenBatch.of(ids_BS, samples_B, ranks, rate=low, seed=seed, rank_by=rank_by)
+        self._batch = TokenBatch(ids_BS, samples_B, ranks, rate=low, seed=seed, rank_by=rank_by)
         self._tokens = int(np.count_nonzero(self._batch.maskable_BS))
         self._solved: dict[tuple[Strategy, float], float] = {}
 

@@ -200,50 +200,44 @@ def kmers_from(ids_BS, codes_V, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def kmers_across(ids_BS, codes_VL, lengths_V, k):  # type: ignore[no-untyped-def]
-    """Number of the k-mer across the border before each token, int32 (B, S); 4^k where one is not known.
+def bound_spans(  # type: ignore[no-untyped-def]
+    ids_BS, maskable_BS, codes_VL, lengths_V, ranks_K, k, seed, samples_B, probability, worst, longest
+):
+    """Each span of bound tokens with the given probability, drawn where it starts.
 
-    k // 2 of its bases lie before the border. ``codes_VL`` are the codes of the bases of each id, below 0 if unknown,
-    and ``lengths_V`` says how many it has.
+    A maskable token goes on with the span before it, up to ``longest`` tokens, where the k-mer across their border,
+    k // 2 of its bases before it, has rank ``worst`` or better. ``codes_VL`` are the codes of the bases of each id,
+    below 0 if unknown, and ``lengths_V`` says how many it has.
     """
     rows, columns = ids_BS.shape
-    words_BS = np.full((rows, columns), 4**k, np.int32)
+    mask_BS = np.zeros((rows, columns), np.bool_)
+    bound, behind = np.uint64(probability * 2.0**32), k - k // 2
+    starts_S = np.empty(columns, np.int64)  # the base that each token starts with
     for b in range(rows):
-        borders_S = np.empty(columns, np.int64)
-        bases = 0
+        is_bound_S = np.zeros(columns, np.bool_)
+        number, known, bases, waiting = (
+            0,
+            0,
+            0,
+            0,
+        )  # the first border whose k-mer has not been read to its end
         for s in range(columns):
-            borders_S[s] = bases
-            bases += lengths_V[ids_BS[b, s]]
-        kmers_L = np.full(bases + k, 4**k, np.int32)  # the one that ends before each base
-        number, known, base = 0, 0, 0
-        for s in range(columns):
-            for code in codes_VL[ids_BS[b, s], : lengths_V[ids_BS[b, s]]]:
+            starts_S[s] = bases
+            token = ids_BS[b, s]
+            for place in range(lengths_V[token]):
+                code = codes_VL[token, place]
                 known = known + 1 if code >= 0 else 0
                 number = (number << 2 | code) & (4**k - 1)
-                base += 1
-                if known >= k:
-                    kmers_L[base] = number
-        for s in range(columns):
-            words_BS[b, s] = kmers_L[borders_S[s] + k - k // 2]
-    return words_BS
-
-
-@kernel
-def bound_spans(maskable_BS, ranks_BS, seed, samples_B, probability, worst, longest):  # type: ignore[no-untyped-def]
-    """Each span with the given probability, drawn where it starts.
-
-    A maskable token goes on with the span before it where the rank across their border is ``worst`` or better, up to
-    ``longest`` tokens.
-    """
-    mask_BS = np.zeros(maskable_BS.shape, np.bool_)
-    bound = np.uint64(probability * 2.0**32)
-    for b in range(len(mask_BS)):
-        words_S = draw_row(seed, samples_B[b], _CENTRES, maskable_BS.shape[1])
+                bases += 1
+                if waiting <= s and bases == starts_S[waiting] + behind:
+                    is_bound_S[waiting] = known >= k and ranks_K[number] <= worst
+                    waiting += 1
+        words_S = draw_row(seed, samples_B[b], _CENTRES, columns)
         length = 0
-        for s in range(maskable_BS.shape[1]):
+        for s in range(columns):
             if not maskable_BS[b, s]:
                 length = 0
-            elif 0 < length < longest and ranks_BS[b, s] <= worst:
+            elif 0 < length < longest and is_bound_S[s]:
                 mask_BS[b, s] = mask_BS[b, s - 1]
                 length += 1
             else:

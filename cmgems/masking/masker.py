@@ -106,7 +106,7 @@ def mask_batch(
     Of the soft-masked tokens chosen, bool ``soft_BS``, neighbours stay together with probability ``soft_mask``.
     """
     name, strategy = named_strategy
-    batch = TokenBatch.of(ids_BS, samples_B, ranks, rate=rate, seed=seed, rank_by=rank_by)
+    batch = TokenBatch(ids_BS, samples_B, ranks, rate=rate, seed=seed, rank_by=rank_by)
     mask_BS = strategy.select(batch)
     if soft_BS is not None:
         mask_BS = kernels.thin(mask_BS, soft_BS, np.uint64(seed), samples_B, soft_mask)

@@ -87,7 +87,7 @@ class Ranks:
         """The word at each position, int32 (B, S): where in ``of_words`` its rank is."""
         if self.tokenizer.k != 1:
             return ids_BS
-        words_BS: npt.NDArray[np.int32] = kernels.kmers_from(ids_BS, self._spelled[0][:, 0], self.k)
+        words_BS: npt.NDArray[np.int32] = kernels.kmers_from(ids_BS, self.spelled[0][:, 0], self.k)
         return words_BS
 
     def look_up(self, ids_BS: np.ndarray, rank_by: RankBy = "token") -> npt.NDArray[np.int32]:
@@ -103,16 +103,8 @@ class Ranks:
             return np.tile(self.of_words[columns], (len(ids_BS), 1))
         return self.of_words.take(self.words(ids_BS))
 
-    def across(self, ids_BS: np.ndarray) -> npt.NDArray[np.int32]:
-        """The rank of the k-mer across the border before each token, int32 (B, S), with k // 2 of its bases before it.
-
-        Of tokens that share no base.
-        """
-        kmers_BS: npt.NDArray[np.int64] = kernels.kmers_across(ids_BS, *self._spelled, self.k)
-        return self.of_kmers.take(kmers_BS)
-
     @cached_property
-    def _spelled(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
+    def spelled(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
         """Codes of the bases of each token id, -1 where unknown or beyond its end, and how many it has.
 
         What is not made of A, C, G and T counts as one unknown base.

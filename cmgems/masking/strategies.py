@@ -200,8 +200,11 @@ class PMISpans:
 
     def select(self, batch: TokenBatch) -> np.ndarray:
         mask_BS: np.ndarray = kernels.bound_spans(
+            batch.ids_BS,
             batch.maskable_BS,
-            batch.ranks.across(batch.ids_BS),
+            *batch.ranks.spelled,
+            batch.ranks.of_kmers,
+            batch.ranks.k,
             np.uint64(batch.seed),
             batch.samples_B,
             _centre_probability(batch, 1),

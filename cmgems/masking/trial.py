@@ -95,7 +95,7 @@ class Trial:
     def batch(self, sequences: Sequence[Codes], name: str, rank_by: RankBy) -> TokenBatch:
         """The unmasked tokens of sequences (uint8[L] codes each) at the nominal rate of the strategy ``name``."""
         check_rank_by(rank_by, self.tokenizer, "rank_by")
-        return TokenBatch.of(
+        return TokenBatch(
             self._ids(sequences),
             np.arange(len(sequences), dtype=np.uint64),
             self.ranks,

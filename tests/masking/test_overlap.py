@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cmgems.config import Component
-from cmgems.masking import STRATEGIES, Masker, MaskingConfig, TokenBatch
+from cmgems.masking import STRATEGIES, Masker, MaskingConfig, Ranks, TokenBatch
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import kmer
 from cmgems.tokenization import TOKENIZERS, KmerTokenizer, Tokenizer
@@ -56,7 +56,7 @@ def batch_of(tokenizer: Tokenizer, rate: float = 0.15) -> TokenBatch:
     ids_BS = rng.integers(5, 4101, (200, 100)).astype(np.int32)
     ids_BS[:, 0] = 2
     samples_B = np.arange(200, dtype=np.uint64)
-    return TokenBatch.of(ids_BS, samples_B, random_ranks(6, 0, tokenizer), rate=rate, seed=1)
+    return TokenBatch(ids_BS, samples_B, random_ranks(6, 0, tokenizer), rate=rate, seed=1)
 
 
 def test_only_kmers_at_stride_1_overlap():
@@ -121,7 +121,7 @@ def test_a_masker_of_pieces_needs_no_table(small_genome):
     assert abs(len(masked.positions_M) / batch.maskable_BS.sum() - 0.15) < 0.01
     # Nothing but the spans differs from 6-mers side by side.
     table = PMITable.load(small_genome.table)
-    other = replace(batch_of(SideBySide(6)), ranks_BS=np.zeros_like(batch.ranks_BS))
+    other = replace(batch_of(SideBySide(6)), ranks=Ranks.of(None, SideBySide(6)))
     assert np.array_equal(
         STRATEGIES.get("random_span").select(other), STRATEGIES.get("random_span").select(batch)
     )

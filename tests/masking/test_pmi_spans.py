@@ -36,7 +36,7 @@ def batch_of(tokenizer: Tokenizer, rows: list[str], table: PMITable, *, rate=0.1
     lengths_B = np.array([len(row) for row in rows], np.int32)
     ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, codes_BL.shape[1] + 2)
     samples_B = np.arange(len(rows), dtype=np.uint64)
-    return TokenBatch.of(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
+    return TokenBatch(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
 
 
 @pytest.fixture(scope="module", params=["bpe", "base", "nt_v2"])
@@ -73,12 +73,7 @@ def test_equals_the_straight_line_reference(tokenizer, k, rows, tightest, longes
         expected = reference.pmi_spans(tokens, maskable, rank_of, k, rate, draws, tightest, longest)
         assert set(np.flatnonzero(masked_BS[b])) == expected
         # A row knows nothing of its batch.
-        alone = replace(
-            batch,
-            ids_BS=batch.ids_BS[b : b + 1],
-            maskable_BS=batch.maskable_BS[b : b + 1],
-            samples_B=batch.samples_B[b : b + 1],
-        )
+        alone = replace(batch, ids_BS=batch.ids_BS[b : b + 1], samples_B=batch.samples_B[b : b + 1])
         assert np.array_equal(strategy.select(alone)[0], masked_BS[b])
 
 

@@ -60,7 +60,7 @@ def batch_of(
     lengths_B = np.array([len(row) for row in rows], np.int32)
     ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, tokenizer.token_count(codes_BL.shape[1]))
     samples_B = np.arange(first, first + len(rows), dtype=np.uint64)
-    return TokenBatch.of(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
+    return TokenBatch(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
 
 
 def random_rows(count: int, bases: int, seed: int = 0) -> list[str]:

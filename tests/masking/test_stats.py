@@ -52,7 +52,7 @@ def test_figures(rank_by):
     codes_BL = rng.integers(0, 4, (300, 510)).astype(np.uint8)
     ids_BS = tokenizer.encode_batch(codes_BL, np.full(300, 510, np.int32), 507)
     samples_B = np.arange(300, dtype=np.uint64)
-    batch = TokenBatch.of(ids_BS, samples_B, random_ranks(6, 0), rate=0.15, seed=0, rank_by=rank_by)
+    batch = TokenBatch(ids_BS, samples_B, random_ranks(6, 0), rate=0.15, seed=0, rank_by=rank_by)
     strategy = STRATEGIES.get("global_pmi")
     figures = mask_stats(batch, "global_pmi", strategy, rank_by)
     assert figures.token_share == strategy.select(batch)[:, 1:-1].mean()
@@ -71,6 +71,6 @@ def test_figures(rank_by):
 def test_without_ranks_there_are_no_figures_of_them():
     tokenizer = KmerTokenizer(3)
     ids_BS = np.array([[2, 7, 8, 9, 3, 0]], np.int32)
-    batch = TokenBatch.of(ids_BS, np.zeros(1, np.uint64), Ranks.of(None, tokenizer), rate=0.9, seed=0)
+    batch = TokenBatch(ids_BS, np.zeros(1, np.uint64), Ranks.of(None, tokenizer), rate=0.9, seed=0)
     figures = mask_stats(batch, "uniform", STRATEGIES.get("uniform"))
     assert (figures.mean_rank, figures.histogram, figures.rank_by) == (None, None, None)
