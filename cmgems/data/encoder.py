@@ -11,11 +11,9 @@ import numpy as np
 from cmgems.data.labels import Labels
 from cmgems.genome import alphabet
 from cmgems.genome.alphabet import Codes
-from cmgems.tokenization import Tokenizer, TokenMap
+from cmgems.tokenization import Tokenizer, TokenMap, encode_rows
 
 End = Literal["end", "start"]
-
-ROWS_AT_ONCE = 64  # tokenized together: enough to be quick, few enough for rows of any length
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class RowEncoder:
         self, codes: Sequence[Codes], labels: Labels, cut: End
     ) -> tuple[list[np.ndarray], Labels, int]:
         """(ids, labels, how many rows were cut) of sequences, uint8 (L,) each, and of their labels."""
-        whole = _encode_rows(codes, self.tokenizer)
+        whole = encode_rows(self.tokenizer, codes)
         ids = [self._cut(ids_S, ids_S, cut) for ids_S in whole]
         if isinstance(labels, list):
             token_map = TokenMap(self.tokenizer)
@@ -69,23 +67,3 @@ class RowEncoder:
         behind_last = len(ids_S) - int(ids_S[-1] == self.tokenizer.sep_id)
         first = int(ids_S[0] == self.tokenizer.cls_id) if end == "start" else behind_last - excess
         return np.delete(row_S, slice(first, first + excess))
-
-
-def _encode_rows(codes: Sequence[Codes], tokenizer: Tokenizer) -> list[np.ndarray]:
-    """Token ids of each sequence, int32 (S,), with [CLS] and [SEP], however many."""
-    ids: list[np.ndarray] = []
-    for first in range(0, len(codes), ROWS_AT_ONCE):
-        ids += _encode_together(codes[first : first + ROWS_AT_ONCE], tokenizer)
-    return ids
-
-
-def _encode_together(codes: Sequence[Codes], tokenizer: Tokenizer) -> list[np.ndarray]:
-    lengths_B = np.array([len(codes_L) for codes_L in codes], np.int32)
-    longest = int(lengths_B.max())
-    codes_BL = np.full((len(codes), longest), alphabet.AMBIGUOUS, np.uint8)
-    for row_L, codes_L in zip(codes_BL, codes, strict=True):
-        row_L[: len(codes_L)] = codes_L
-    # Ambiguous bases may become a token each, which token_count does not reckon with.
-    ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, max(tokenizer.token_count(longest), longest + 2))
-    kept_BS = ids_BS != tokenizer.pad_id
-    return np.split(ids_BS[kept_BS], np.cumsum(kept_BS.sum(1))[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import reverse_complement
 from cmgems.genome.alphabet import Codes
 from cmgems.inference.windows import Window, split
-from cmgems.tokenization.token_map import TokenMap
+from cmgems.tokenization import TokenMap, encode_rows
 
 USUAL_TOKEN_BP = (
     4  # DNABERT-2 makes a token of 4.5 bp or more of every 2,000 bp of human, yeast and E. coli tried
@@ -32,6 +32,12 @@ class Piece:
     sequence: int
     window: Window
     ids_S: npt.NDArray[np.int32]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the window answers for all that it shows."""
+        window = self.window
+        return (window.start, window.end) == (window.own_start, window.own_end)
 
 
 @dataclass(frozen=True)
@@ -72,27 +78,29 @@ class Cutter:
 
     def encode(self, codes_L: Codes) -> npt.NDArray[np.int32]:
         """Token ids of one stretch, without padding: more than the model takes, if letters are tokens of their own."""
-        tokenizer = self.tokens.tokenizer
-        lengths_1 = np.array([len(codes_L)], np.int32)
-        ids_S = tokenizer.encode_batch(codes_L[None, :], lengths_1, len(codes_L) + 2)[0]
-        real_S: npt.NDArray[np.int32] = ids_S[ids_S != tokenizer.pad_id]
-        return real_S
+        return encode_rows(self.tokens.tokenizer, [codes_L])[0]
 
     def pieces(self, index: int, codes_L: Codes) -> Iterator[Piece]:
         """The windows of one sequence, one by one; those without a single known token are left out."""
         for window in self.windows_of(codes_L):
-            yield from self.pieces_in(index, codes_L, window)
+            yield from self.pieces_in([(index, codes_L, window)])
 
     def windows_of(self, codes_L: Codes) -> Iterator[Window]:
         """The windows of one sequence, nothing but places: ``pieces_in`` encodes them."""
         length = len(codes_L)
         return iter([Window(0, length, 0, length)]) if self._fits(codes_L) else self.windows(length)
 
-    def pieces_in(self, index: int, codes_L: Codes, window: Window) -> Iterator[Piece]:
-        """The rows of one window: several if it has too many tokens, none if it has no known one."""
-        for piece in self._fitting(index, codes_L, window):
-            if self.tokens.known(piece.ids_S).any():
-                yield piece
+    def pieces_in(self, cuts: Sequence[tuple[int, Codes, Window]]) -> Iterator[Piece]:
+        """The rows of some windows: several of one that has too many tokens, none of one that has no known one.
+
+        Args:
+            cuts: Of each window the number of its sequence, the bases of that, and where it is in it.
+        """
+        rows = encode_rows(self.tokens.tokenizer, [codes_L[at.start : at.end] for _, codes_L, at in cuts])
+        for (number, codes_L, window), ids_S in zip(cuts, rows, strict=True):
+            for piece in self._fitting(number, codes_L, window, ids_S):
+                if self.tokens.known(piece.ids_S).any():
+                    yield piece
 
     def expected_tokens(self, length: int) -> int:
         """About how many tokens a stretch of ``length`` bp has, before it is encoded."""
@@ -103,8 +111,9 @@ class Cutter:
         most_bp = self.max_positions * int(self.tokens.lengths.max())
         return self.window_bp < len(codes_L) <= most_bp and len(self.encode(codes_L)) <= self.max_positions
 
-    def _fitting(self, index: int, codes_L: Codes, window: Window) -> Iterator[Piece]:
-        ids_S = self.encode(codes_L[window.start : window.end])
+    def _fitting(
+        self, index: int, codes_L: Codes, window: Window, ids_S: npt.NDArray[np.int32]
+    ) -> Iterator[Piece]:
         if len(ids_S) <= self.max_positions:
             yield Piece(index, window, ids_S)
             return
@@ -116,7 +125,8 @@ class Cutter:
             own_end = min(window.start + part.own_end, window.own_end)
             if own_start < own_end:
                 start, end = window.start + part.start, window.start + part.end
-                yield from self._fitting(index, codes_L, Window(start, end, own_start, own_end))
+                shorter = Window(start, end, own_start, own_end)
+                yield from self._fitting(index, codes_L, shorter, self.encode(codes_L[start:end]))
 
     def around(self, codes_L: Codes, base: int, *, reverse: bool) -> tuple[npt.NDArray[np.int32], int]:
         """The longest window with ``base`` in its middle, or as near to it as the sequence allows.

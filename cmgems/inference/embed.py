@@ -181,6 +181,10 @@ class Embedder:
         if self.pool == "cls":
             return replace(_NOTHING, positions_T=np.zeros(1, np.int64))
         tokens = self.engine.cutter.tokens
+        if (
+            self.pool == "mean" and piece.is_whole
+        ):  # nothing to ask of a short sequence but which tokens are known
+            return replace(_NOTHING, positions_T=np.flatnonzero(tokens.known(piece.ids_S)))
         body_T = tokens.body(piece.ids_S)
         spans_T2 = tokens.spans(piece.ids_S[body_T]) + piece.window.start
         middle_T = (spans_T2[:, 0] + spans_T2[:, 1] - 1) // 2

@@ -181,10 +181,8 @@ class Engine:
         chunks = self._some(cuts, lambda cut: self._tokens(cut.window.end - cut.window.start, pass_a_base))
         for turn, some in enumerate(chunks):
             mine = some if turn % self.world.size == self.world.rank else []
-            yield Chunk(some, [piece for cut in mine for piece in self._encoded(cut)])
-
-    def _encoded(self, cut: Cut) -> Iterator[Piece]:
-        return self.cutter.pieces_in(cut.number, cut.sequence.codes, cut.window)
+            cut = [(number, sequence.codes, window) for number, sequence, window in mine]
+            yield Chunk(some, list(self.cutter.pieces_in(cut)))
 
     def in_groups(
         self,

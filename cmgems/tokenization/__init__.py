@@ -4,6 +4,7 @@ from cmgems.tokenization.base import TOKENIZERS, Tokenizer, overlapping
 from cmgems.tokenization.base_tokens import BaseTokenizer
 from cmgems.tokenization.bpe import BpeTokenizer
 from cmgems.tokenization.bpe_training import train_bpe
+from cmgems.tokenization.inputs import encode_rows
 from cmgems.tokenization.kmer import KmerTokenizer
 from cmgems.tokenization.nucleotide_transformer import NucleotideTransformerTokenizer
 from cmgems.tokenization.stock import StockTokenizer, write_stock
@@ -19,6 +20,7 @@ __all__ = [
     "StockTokenizer",
     "TokenMap",
     "Tokenizer",
+    "encode_rows",
     "overlapping",
     "train_bpe",
     "write_stock",

@@ -69,9 +69,8 @@ class TokenMap:
 
     def known(self, ids_S: Ids) -> npt.NDArray[np.bool_]:
         """bool (S,), True at the tokens whose bases are all known."""
-        known_S: npt.NDArray[np.bool_] = (ids_S >= self.tokenizer.known_ids.start) & (
-            ids_S < self.tokenizer.known_ids.stop
-        )
+        known_ids = self.tokenizer.known_ids
+        known_S: npt.NDArray[np.bool_] = (ids_S >= known_ids.start) & (ids_S < known_ids.stop)
         return known_S
 
     def body(self, ids_S: Ids) -> Positions:
