@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -29,14 +30,19 @@ def table_of(k: int, best: tuple[str, ...] = ()) -> PMITable:
     return PMITable(k, "exact", False, np.ones(4**k, np.int64), scores, scores, rank(scores))
 
 
-def batch_of(tokenizer: Tokenizer, rows: list[str], table: PMITable, *, rate=0.15, seed=0) -> TokenBatch:
+@cache
+def ranks_of(tokenizer: Tokenizer, k: int) -> Ranks:
+    return Ranks.of(table_of(k), tokenizer)
+
+
+def batch_of(rows: list[str], ranks: Ranks, *, rate=0.15, seed=0) -> TokenBatch:
     codes_BL = np.full((len(rows), max(map(len, rows))), 255, np.uint8)
     for codes_L, row in zip(codes_BL, rows, strict=True):
         codes_L[: len(row)] = encode(row.encode())
     lengths_B = np.array([len(row) for row in rows], np.int32)
-    ids_BS = tokenizer.encode_batch(codes_BL, lengths_B, codes_BL.shape[1] + 2)
+    ids_BS = ranks.tokenizer.encode_batch(codes_BL, lengths_B, codes_BL.shape[1] + 2)
     samples_B = np.arange(len(rows), dtype=np.uint64)
-    return TokenBatch(ids_BS, samples_B, Ranks.of(table, tokenizer), rate=rate, seed=seed)
+    return TokenBatch(ids_BS, samples_B, ranks, rate=rate, seed=seed)
 
 
 @pytest.fixture(scope="module", params=["bpe", "base", "nt_v2"])
@@ -61,9 +67,9 @@ letters = st.text("ACGT", min_size=6, max_size=90) | st.text("ACGTN", min_size=6
 def test_equals_the_straight_line_reference(tokenizer, k, rows, tightest, longest, rate, seed):
     if tokenizer.k > 1:
         k = tokenizer.k
-    table = table_of(k)
-    batch = batch_of(tokenizer, rows, table, rate=rate, seed=seed)
-    rank_of = {"".join(kmer): table.rank[n] for n, kmer in enumerate(itertools.product("ATCG", repeat=k))}
+    ranks = ranks_of(tokenizer, k)
+    batch = batch_of(rows, ranks, rate=rate, seed=seed)
+    rank_of = {"".join(kmer): ranks.of_kmers[n] for n, kmer in enumerate(itertools.product("ATCG", repeat=k))}
     strategy = PMISpans(tightest, longest)
     masked_BS, draws_BS = strategy.select(batch), batch.uniform(STREAM_CENTRES)
     vocabulary = tokenizer.vocabulary()
@@ -82,14 +88,14 @@ def random_rows(count: int, bases: int) -> list[str]:
 
 
 def test_where_nothing_is_bound_it_masks_single_tokens(tokenizer):
-    batch = batch_of(tokenizer, random_rows(20, 300), table_of(6))
+    batch = batch_of(random_rows(20, 300), ranks_of(tokenizer, 6))
     assert np.array_equal(PMISpans(0.0).select(batch), Uniform().select(batch))
     assert np.array_equal(PMISpans(1.0, longest=1).select(batch), Uniform().select(batch))
 
 
 @pytest.mark.parametrize("tightest", [0.25, 0.8])
 def test_the_share_is_the_rate_whatever_the_spans(tokenizer, tightest):
-    batch = batch_of(tokenizer, random_rows(400, 500), table_of(6))
+    batch = batch_of(random_rows(400, 500), ranks_of(tokenizer, 6))
     masked_BS = PMISpans(tightest).select(batch)
     assert abs(masked_BS[batch.maskable_BS].mean() - 0.15) < 0.01
 
@@ -99,7 +105,7 @@ def test_a_bound_motif_is_hidden_whole_or_not_at_all():
     motif = "ACGTTGCA"
     row = ("C" * 12 + motif) * 20 + "C" * 12
     inside = tuple(row[start : start + 6] for start in range(12 - 2, 12 + 8 - 3))
-    batch = batch_of(BaseTokenizer(), [row] * 50, table_of(6, inside), rate=0.3)
+    batch = batch_of([row] * 50, Ranks.of(table_of(6, inside), BaseTokenizer()), rate=0.3)
     masked_BL = PMISpans(len(inside) / 4096, longest=100).select(batch)[:, 1 : len(row) + 1]
     hidden = [masked_BL[:, start : start + 8] for start in range(12, len(row), 20) if start + 8 < len(row)]
     assert {tuple(mask) for mask_BL in hidden for mask in mask_BL.tolist()} == {(True,) * 8, (False,) * 8}
@@ -109,7 +115,7 @@ def test_a_masker_of_pieces(small_genome, small_bpe):
     tokenizer = BpeTokenizer(small_bpe)
     config = MaskingConfig(Component("fixed", {"masking": "pmi_spans"}), small_genome.table, target_rate=0.2)
     masker = Masker(config, tokenizer, steps=10, seed=0)
-    batch = batch_of(tokenizer, random_rows(200, 400), PMITable.load(small_genome.table))
+    batch = batch_of(random_rows(200, 400), masker.ranks)
     masker.calibrate([batch.ids_BS])
     masked = masker.mask(batch.ids_BS, batch.samples_B, 0)
     assert len(masked.positions_M) / batch.maskable_BS.sum() == pytest.approx(0.2, abs=0.01)
