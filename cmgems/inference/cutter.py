@@ -94,7 +94,7 @@ class Cutter:
         """The rows of some windows: several of one that has too many tokens, none of one that has no known one.
 
         Args:
-            cuts: Of each window the number of its sequence, the bases of that, and where it is in it.
+            cuts: Of each window the number of its sequence, all bases of that, and where in it the window is.
         """
         rows = encode_rows(self.tokens.tokenizer, [codes_L[at.start : at.end] for _, codes_L, at in cuts])
         for (number, codes_L, window), ids_S in zip(cuts, rows, strict=True):

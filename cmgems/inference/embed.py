@@ -138,11 +138,8 @@ class Embedder:
         def call(chosen: list[int], ids_BS: Tensor, attention_BS: Tensor | None) -> Tensor:
             hidden_BSD = self._hidden(ids_BS, attention_BS)
             positions = [taken[i].positions_T for i in chosen]
-            return (
-                self._each(hidden_BSD, positions)
-                if self.pool == "none"
-                else self._mean(hidden_BSD, positions)
-            )
+            pooled = self._each if self.pool == "none" else self._mean
+            return pooled(hidden_BSD, positions)
 
         found: list[_Answer] = [_NOTHING] * len(pieces)
         for chosen, vectors in self.engine.passes([piece.ids_S for piece in pieces], call):
@@ -181,9 +178,7 @@ class Embedder:
         if self.pool == "cls":
             return replace(_NOTHING, positions_T=np.zeros(1, np.int64))
         tokens = self.engine.cutter.tokens
-        if (
-            self.pool == "mean" and piece.is_whole
-        ):  # nothing to ask of a short sequence but which tokens are known
+        if self.pool == "mean" and piece.is_whole:  # where its tokens lie does not matter
             return replace(_NOTHING, positions_T=np.flatnonzero(tokens.known(piece.ids_S)))
         body_T = tokens.body(piece.ids_S)
         spans_T2 = tokens.spans(piece.ids_S[body_T]) + piece.window.start

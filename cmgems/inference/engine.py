@@ -181,8 +181,8 @@ class Engine:
         chunks = self._some(cuts, lambda cut: self._tokens(cut.window.end - cut.window.start, pass_a_base))
         for turn, some in enumerate(chunks):
             mine = some if turn % self.world.size == self.world.rank else []
-            cut = [(number, sequence.codes, window) for number, sequence, window in mine]
-            yield Chunk(some, list(self.cutter.pieces_in(cut)))
+            places = [(number, sequence.codes, window) for number, sequence, window in mine]
+            yield Chunk(some, list(self.cutter.pieces_in(places)))
 
     def in_groups(
         self,

@@ -215,12 +215,8 @@ def bound_spans(  # type: ignore[no-untyped-def]
     starts_S = np.empty(columns, np.int64)  # the base that each token starts with
     for b in range(rows):
         is_bound_S = np.zeros(columns, np.bool_)
-        number, known, bases, waiting = (
-            0,
-            0,
-            0,
-            0,
-        )  # the first border whose k-mer has not been read to its end
+        number, known, bases = 0, 0, 0
+        waiting = 0  # the first border whose k-mer has not been read to its end
         for s in range(columns):
             starts_S[s] = bases
             token = ids_BS[b, s]

@@ -118,8 +118,7 @@ class Ranks:
 
 
 def check_rank_by(rank_by: RankBy, tokenizer: Tokenizer, where: str) -> None:
-    """Raise a CmgemsError if other tokens than overlapping k-mers are to be ranked by position; ``where`` names the
-    option."""
+    """Raise a CmgemsError if tokens that share no base are to be ranked by position; ``where`` names the option."""
     if rank_by == "position" and not overlapping(tokenizer):
         raise CmgemsError(
             "tokens that share no base have no rank by position",
