@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -156,18 +156,32 @@ class GenomeStore:
         return beyond
 
     def verify(self) -> None:
-        """Compare the checksum of every byte.
+        """Compare the checksums of every byte, and what the index says of runs and of G and C with the bases.
 
         Raises:
-            DataError: if ``codes.bin`` has changed since it was built.
+            DataError: if a file has changed since it was built.
         """
-        if sha256_of(self.folder / "codes.bin") != self.sha256:
-            raise DataError(
-                "damaged genome store",
-                where=self.folder,
-                why="the checksum of codes.bin is not the one of index.json",
-                fix="build it again",
-            )
+        checksums = {"codes.bin": self.sha256}
+        if kept := _read_index(self.folder).get(
+            "soft_masked_sha256"
+        ):  # none of a store made before version 0.3
+            checksums[SOFT_MASKED] = kept
+        for name, checksum in checksums.items():
+            if sha256_of(self.folder / name) != checksum:
+                raise self._damaged(f"the checksum of {name} is not the one of index.json")
+        parts, gc = [], 0
+        for start in range(0, len(self.codes), SLICE_BASES):
+            codes_L = self.codes[start : start + SLICE_BASES]
+            inside = self.offsets[(self.offsets > start) & (self.offsets < start + len(codes_L))]
+            parts.append(maximal_runs(codes_L != AMBIGUOUS, inside - start) + start)
+            gc += count_gc(codes_L)
+        if not np.array_equal(joined(parts, self.offsets[1:]), self.runs):
+            raise self._damaged("the runs of A, C, G and T in codes.bin are not those of index.json")
+        if gc != self.gc:
+            raise self._damaged(f"codes.bin has {gc:,} bases G and C, index.json says {self.gc:,}")
+
+    def _damaged(self, why: str) -> DataError:
+        return DataError("damaged genome store", where=self.folder, why=why, fix="build it again")
 
 
 def _soft_masked(folder: Path, size: int) -> Positions:
@@ -326,20 +340,15 @@ class _Writer:
         if self.soft_mask:
             self.soft_runs.append(maximal_runs(letters >= ord("a"), breaks) + self._written)
         self.letters += np.bincount(letters[~valid] & 0xDF, minlength=256)  # & 0xDF: to upper case
-        self.gc += int(np.count_nonzero((codes & 0xFE) == 2))
+        self.gc += count_gc(codes)
         self.hash.update(codes.data)
         self.out.write(codes.data)
         self._written += len(part)
         self.advance(len(part))
 
-    def merged(self, parts: Iterable[Positions]) -> Positions:
-        """Runs of all slices; a run that only the end of a slice cut in two is joined again."""
-        runs = np.concatenate(list(parts))
-        contig_starts = np.cumsum(list(self.lengths.values()))
-        cut = (runs[1:, 0] != runs[:-1, 1]) | np.isin(runs[1:, 0], contig_starts)
-        first = np.concatenate([[True], cut])[: len(runs)]
-        last = np.concatenate([cut, [True]])[: len(runs)]
-        return np.stack([runs[first, 0], runs[last, 1]], axis=1)
+    def merged(self, parts: Sequence[Positions]) -> Positions:
+        """Runs of all slices."""
+        return joined(parts, np.cumsum(list(self.lengths.values())))
 
     def index(self) -> dict[str, Any]:
         runs = self.merged(self.runs)
@@ -356,6 +365,20 @@ class _Writer:
             "run_starts": runs[:, 0].tolist(),
             "run_ends": runs[:, 1].tolist(),
         }
+
+
+def count_gc(codes_L: Codes) -> int:
+    """How many bases are G or C."""
+    return int(np.count_nonzero((codes_L & 0xFE) == 2))
+
+
+def joined(parts: Sequence[Positions], contig_starts: Positions) -> Positions:
+    """Runs of slices one after another; a run that only the end of a slice cut in two is one again."""
+    runs = np.concatenate(parts)
+    cut = (runs[1:, 0] != runs[:-1, 1]) | np.isin(runs[1:, 0], contig_starts)
+    first = np.concatenate([[True], cut])[: len(runs)]
+    last = np.concatenate([cut, [True]])[: len(runs)]
+    return np.stack([runs[first, 0], runs[last, 1]], axis=1)
 
 
 def maximal_runs(mask_L: npt.NDArray[np.bool_], breaks: Positions) -> Positions:

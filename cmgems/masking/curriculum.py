@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from cmgems.errors import CmgemsError
 from cmgems.masking.batch import STRATEGIES, Strategy
 from cmgems.masking.random import STREAM_STEP, uniform
-from cmgems.masking.strategies import Annealed, LossWeighted, RandomSpan, UniformRate
+from cmgems.masking.strategies import Annealed, LossWeighted, RandomSpan
 from cmgems.registry import Registry
 
 
@@ -61,12 +61,13 @@ class Curriculum(Protocol):
 
 
 class _Curricula(Registry[Curriculum]):
-    """The registered curricula, and each other masking strategy's name for that strategy from first step to last."""
+    """The registered curricula, and each other masking strategy's name for that strategy from first step to last, with
+    its own options."""
 
     def get(self, name: str, where: str = "") -> Curriculum:
         """See ``Registry.get``."""
         if name not in super().names() and name in STRATEGIES.names():
-            return Fixed(name)
+            return _throughout(name)
         return super().get(name, where)
 
     def summary(self, name: str) -> str:
@@ -92,10 +93,29 @@ def _named(name: str) -> tuple[str, Strategy]:
     return name, STRATEGIES.get(name)
 
 
+def _throughout(name: str) -> Curriculum:
+    """A strategy that is a curriculum too: itself at every step."""
+    prototype: Any = STRATEGIES.get(name)
+
+    @dataclass(frozen=True)
+    class Throughout(type(prototype), _KeepsHistory):  # type: ignore[misc]
+        def strategies(self) -> tuple[str, ...]:
+            return (name,)
+
+        def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
+            return name, replace(prototype, **_values(self))
+
+    return Throughout(**_values(prototype))
+
+
+def _values(prototype: Any) -> dict[str, Any]:
+    return {field.name: getattr(prototype, field.name) for field in fields(prototype)}
+
+
 @CURRICULA.register("fixed")
 @dataclass(frozen=True)
 class Fixed(_KeepsHistory):
-    """One strategy from the first step to the last; a config may name the strategy itself instead."""
+    """One strategy as it is from the first step to the last; a config may name the strategy itself instead."""
 
     masking: str = "random_span"
 
@@ -107,29 +127,6 @@ class Fixed(_KeepsHistory):
 
     def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
         return _named(self.masking)
-
-
-@CURRICULA.register("uniform_rate")
-@dataclass(frozen=True)
-class UniformRateCurriculum(_KeepsHistory):
-    """`uniform_rate` masking from the first step to the last, with its options.
-
-    Attributes:
-        lowest: The least rate drawn for a sequence.
-        highest: The greatest.
-    """
-
-    lowest: float = 0.0
-    highest: float = 1.0
-
-    def __post_init__(self) -> None:
-        UniformRate(self.lowest, self.highest)
-
-    def strategies(self) -> tuple[str, ...]:
-        return ("uniform_rate",)
-
-    def strategy(self, step: int, steps: int, state: CurriculumState, seed: int) -> tuple[str, Strategy]:
-        return "uniform_rate", UniformRate(self.lowest, self.highest)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def test_round_trip(contigs: list[str], slice_bases: int, make_store: MakeStore)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_module, "SLICE_BASES", slice_bases)
         store = make_store({f"c{i}": contig for i, contig in enumerate(contigs)})
+        store.verify()
     text = "".join(contigs)
     assert store.names == [f"c{i}" for i in range(len(contigs))]
     assert np.diff(store.offsets).tolist() == [len(contig) for contig in contigs]
@@ -56,7 +57,6 @@ def test_round_trip(contigs: list[str], slice_bases: int, make_store: MakeStore)
     assert store.bases == len(text)
     assert store.valid_bases == len(re.sub("[^ACGT]", "", text.upper()))
     assert store.sha256 == hashlib.sha256(store.codes.tobytes()).hexdigest()
-    store.verify()
 
 
 @settings(max_examples=30, deadline=None)
@@ -217,6 +217,29 @@ def test_verify_finds_a_changed_byte(make_store: MakeStore) -> None:
     store = make_store({"a": "ACGTN"})
     (store.folder / "codes.bin").write_bytes(b"\0\0\0\0\0")
     with pytest.raises(DataError, match="checksum"):
+        GenomeStore.open(store.folder).verify()
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"run_starts": [1, 6], "ambiguous": {"N": 3}}, "runs"),  # a base fewer in a run, a letter N more
+        ({"run_starts": [0, 5], "run_ends": [4, 8]}, "runs"),  # as many bases, one of them N
+        ({"gc": 3}, "4 bases G and C, index.json says 3"),
+    ],
+)
+def test_verify_finds_an_index_of_other_bases(make_store: MakeStore, changed, why) -> None:
+    store = make_store({"a": "ACGTN", "b": "NACG"})
+    assert (store.runs.tolist(), store.gc) == ([[0, 4], [6, 9]], 4)
+    edit_index(store.folder, **changed)
+    with pytest.raises(DataError, match=why):
+        GenomeStore.open(store.folder).verify()
+
+
+def test_verify_finds_other_soft_masked_stretches(make_store: MakeStore) -> None:
+    store = make_store({"a": "ACgtN"})
+    np.save(store.folder / "soft_masked.npy", np.array([[1, 4]]))
+    with pytest.raises(DataError, match=r"checksum of soft_masked\.npy"):
         GenomeStore.open(store.folder).verify()
 
 

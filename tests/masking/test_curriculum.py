@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.config import Component, load_config
-from cmgems.errors import CmgemsError
+from cmgems.errors import CmgemsError, ConfigError
 from cmgems.masking import (
     CURRICULA,
     Annealed,
@@ -19,6 +19,8 @@ from cmgems.masking import (
     MaskedBatch,
     Masker,
     MaskingConfig,
+    PMISpans,
+    RandomSpan,
     UniformRate,
 )
 from cmgems.masking.curriculum import AnnealedCurriculum
@@ -101,7 +103,9 @@ def test_what_is_not_finite_is_not_flat(unit):
 
 
 def test_a_strategy_is_the_curriculum_that_masks_with_it_throughout():
-    assert CURRICULA.get("genemask") == CURRICULA.build("fixed", masking="genemask")
+    named, fixed = CURRICULA.get("genemask"), CURRICULA.build("fixed", masking="genemask")
+    assert named.strategies() == fixed.strategies()
+    assert named.strategy(0, 1, START, 0) == fixed.strategy(0, 1, START, 0)
     assert isinstance(CURRICULA.get("annealed"), AnnealedCurriculum)  # a curriculum's own name comes first
     assert {"cm_gems", "global_pmi"} <= set(CURRICULA.names())
     with pytest.raises(CmgemsError, match="unknown curriculum 'genemsk'; did you mean 'genemask'"):
@@ -127,11 +131,25 @@ def test_fixed_never_changes():
     assert run_through(curriculum, [3.0, 3.0, 3.0])[1] == ["genemask"] * 3
 
 
-def test_uniform_rate_has_the_options_of_its_strategy():
-    config = load_config(MaskingConfig, None, ["curriculum=uniform_rate", "curriculum.highest=0.3"])
-    curriculum = config.curriculum.build(CURRICULA)
-    assert run_through(curriculum, [3.0, 3.0])[1] == ["uniform_rate"] * 2
-    assert curriculum.strategy(0, 1, START, 0)[1] == UniformRate(0.0, 0.3)
+@pytest.mark.parametrize(
+    ("options", "strategy"),
+    [
+        (["curriculum=uniform_rate", "curriculum.highest=0.3"], UniformRate(0.0, 0.3)),
+        (["curriculum=random_span", "curriculum.wider=4"], RandomSpan(4)),
+        (["curriculum=pmi_spans", "curriculum.longest=3"], PMISpans(longest=3)),
+    ],
+)
+def test_a_strategy_throughout_has_its_options(options, strategy):
+    curriculum = load_config(MaskingConfig, None, options).curriculum.build(CURRICULA)
+    assert run_through(curriculum, [3.0, 3.0])[1] == list(curriculum.strategies()) * 2
+    assert curriculum.strategy(0, 1, START, 0)[1] == strategy
+
+
+def test_a_refused_option_of_a_strategy_throughout():
+    with pytest.raises(ConfigError, match="`longest` must be 1 or more"):
+        load_config(MaskingConfig, None, ["curriculum=pmi_spans", "curriculum.longest=0"])
+    with pytest.raises(ConfigError, match="unknown key 'wide'"):
+        load_config(MaskingConfig, None, ["curriculum=random_span", "curriculum.wide=2"])
 
 
 def test_loss_weighted_masks_by_the_running_losses_of_the_tenths():
