@@ -25,7 +25,7 @@ evaluate() { # folder, then the recipe's arguments
   cmgems run evaluate data.dir="$data/gue/GUE" compute.threads=1 "${@:2}" -o "$1"
 }
 # A learning rate that suits so small a model, and an end for the large sets; both the same for both kinds of weights.
-gue=(--config gue seeds=3 finetune.optim.lr=3e-4 finetune.max_steps=1000)
+gue=(--config gue seeds=3 finetune.optim.lr=3e-4 finetune.max_steps=600)
 probe=(--config probe "datasets=[*]" yardsticks=false)
 evaluate probe_pretrained "${probe[@]}" model=pretrained
 evaluate probe_random "${probe[@]}" model=logo_small seeds=3
