@@ -53,6 +53,12 @@ def variants(
         str | None,
         typer.Option("--by", metavar="KEY", help="Rank the values of this key apart too: INFO/MC."),
     ] = None,
+    swapped: Annotated[
+        bool,
+        typer.Option(
+            "--swapped", help="Score records whose REF and ALT are swapped in the genome, as they are."
+        ),
+    ] = False,
     aliases: Aliases = None,
     skip_invalid: SkipInvalid = False,
     batch_tokens: BatchTokens = None,
@@ -84,7 +90,13 @@ def variants(
         plugins=plugin,
     ) as (loaded, invalid):
         alleles = loaded.iter_variants(
-            calls, store, both_strands=both_strands, aliases=aliases, skip_invalid=invalid, progress=True
+            calls,
+            store,
+            both_strands=both_strands,
+            swapped=swapped,
+            aliases=aliases,
+            skip_invalid=invalid,
+            progress=True,
         )
         against = LabelledVariants.of(wanted, store, aliases) if wanted and loaded.world.is_main else None
         said = write_once(loaded, alleles, lambda: write_variants(out, alleles, against).text())

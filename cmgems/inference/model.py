@@ -195,6 +195,7 @@ class Model(ReadyEngine):
         store: Store,
         *,
         both_strands: bool = False,
+        swapped: bool = False,
         aliases: str | Path | None = None,
         skip_invalid: bool | Invalid = False,
         progress: bool = False,
@@ -205,6 +206,8 @@ class Model(ReadyEngine):
             variants: A VCF file or table of variants (``read_variants``), or its records.
             store: Genome store the variants were called on.
             both_strands: The mean of the scores of both strands; twice the work.
+            swapped: Score records whose only alternative is the store's base, and not the reference, as they are
+                written.
             aliases: As in ``Reading``.
             skip_invalid: As in ``Reading``, of records.
             progress: Show it.
@@ -213,7 +216,8 @@ class Model(ReadyEngine):
             In the order of the records. Alleles that are not one changed base have no score, and say why.
         """
         return list(self.iter_variants(
-            variants, store, both_strands=both_strands, aliases=aliases, skip_invalid=skip_invalid, progress=progress
+            variants, store, both_strands=both_strands, swapped=swapped, aliases=aliases, skip_invalid=skip_invalid,
+            progress=progress,
         ))  # fmt: skip
 
     def iter_variants(
@@ -222,6 +226,7 @@ class Model(ReadyEngine):
         store: Store,
         *,
         both_strands: bool = False,
+        swapped: bool = False,
         aliases: str | Path | None = None,
         skip_invalid: bool | Invalid = False,
         progress: bool = False,
@@ -229,7 +234,8 @@ class Model(ReadyEngine):
         """As ``variants``, one by one."""
         self._check_masked_lm()
         contigs = Contigs.of(store, aliases)
-        alleles = checked_alleles(variants, contigs, skip_invalid, progress and self.world.is_main)
+        shown = progress and self.world.is_main
+        alleles = checked_alleles(variants, contigs, skip_invalid, shown, swapped=swapped)
         return self._shown(
             "scoring",
             alleles,

@@ -138,6 +138,8 @@ def checked_alleles(
     contigs: Contigs,
     skip_invalid: bool | Invalid,
     show: bool = False,
+    *,
+    swapped: bool = False,
 ) -> Checked[Allele]:
     """The alleles of variants that agree with the genome.
 
@@ -146,6 +148,7 @@ def checked_alleles(
         contigs: The genome.
         skip_invalid: As in ``Reading``, of records.
         show: Show progress.
+        swapped: As for ``check_variants``.
 
     Raises:
         DataError: as ``checked``; or for a file that cannot be read.
@@ -155,7 +158,7 @@ def checked_alleles(
 
     def read(invalid: Invalid, quiet: bool) -> Iterator[Allele]:
         records = read_variants(Path(variants), invalid) if isinstance(variants, str | Path) else variants
-        return check_variants(records, contigs, invalid)
+        return check_variants(records, contigs, invalid, swapped=swapped)
 
     return checked(read, lambda _: 1, skip_invalid, "variants", variants if is_file else "", show)
 

@@ -44,8 +44,8 @@ class Allele:
         alt: The alternative allele; "." if the record has none.
         skipped: Why it has no score, in two words; empty if it has one.
         offset: Where in the alleles the one changed base is (bp).
-        swapped: Whether the genome has the alternative and not the reference. The score asks for both bases at a hidden
-            place, so it is that of the record all the same.
+        swapped: Whether the genome has the alternative and not the reference, and that is allowed. The score asks for
+            both bases at a hidden place, so it is that of the record all the same.
         score: log p(alt) - log p(ref) (nats), NaN if skipped.
     """
 
@@ -62,7 +62,7 @@ class Allele:
 
 
 def check_variants(
-    variants: Iterable[Variant], contigs: Contigs, invalid: Invalid | None = None
+    variants: Iterable[Variant], contigs: Contigs, invalid: Invalid | None = None, *, swapped: bool = False
 ) -> Iterator[Allele]:
     """Compare the records with the genome, and sort out what cannot be scored.
 
@@ -70,14 +70,15 @@ def check_variants(
         variants: The records, any number.
         contigs: The genome.
         invalid: What to do about a record that cannot be used; None to stop there.
+        swapped: Use a record if the store has its only alternative in place of its reference.
 
     Raises:
         RecordError: if a contig is not in the store, a position is beyond its end, a letter is no nucleotide code, or a
-            reference base is not the store's, nor the only alternative.
+            reference base is not the store's.
     """
     invalid = invalid or Invalid()
     for variant in variants:
-        yield from invalid.judge(_alleles, variant, contigs) or []
+        yield from invalid.judge(_alleles, variant, contigs, swapped) or []
 
 
 def score_alleles(
@@ -159,12 +160,20 @@ def write_variants(
     return totals
 
 
-def _alleles(variant: Variant, contigs: Contigs) -> list[Allele]:
+def _alleles(variant: Variant, contigs: Contigs, may_be_swapped: bool) -> list[Allele]:
     """The alleles of a record that agrees with the genome."""
     _check_letters(variant)
     swapped = _is_swapped(variant, contigs.find(variant.contig, variant.where))
+    if swapped and not may_be_swapped:
+        raise RecordError(
+            "REF and ALT are swapped",
+            where=variant.where,
+            why=f"{variant.contig}:{variant.position} is {variant.alts[0][:SHOWN_BP]} in the store, not "
+            f"{variant.ref[:SHOWN_BP]}",
+            fix="score it as it is written (--swapped), or give the genome the variants were called on",
+        )
     alleles = [_sort_out(variant, alt) for alt in variant.alts or (".",)]
-    return [replace(allele, swapped=True) for allele in alleles] if swapped else alleles
+    return [replace(allele, swapped=swapped) for allele in alleles]
 
 
 def _check_letters(variant: Variant) -> None:

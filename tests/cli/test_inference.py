@@ -130,7 +130,7 @@ def test_variants_against_labels(model, tmp_path, small_genome, capsys):
     (tmp_path / "v.csv").write_text("\n".join(lines) + "\n")
     out = tmp_path / "s.csv"
     command = ["variants", model, str(tmp_path / "v.csv"), "--store", str(small_genome.store), "-o"]
-    assert run([*command, str(out), "--labels", "label=P:B", "--by", "effect"]) == 0
+    assert run([*command, str(out), "--labels", "label=P:B", "--by", "effect", "--swapped"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"{out}: 60 of 60 alleles scored; REF and ALT of 1 are swapped in the genome\n")
     assert "20 positive, 20 negative; by chance AUROC is 0.500, AUPRC 0.500" in said
@@ -142,11 +142,17 @@ def test_variants_against_labels(model, tmp_path, small_genome, capsys):
     assert [found["groups"][name]["positives"] for name in "ab"] == [10, 10]
     assert {row["label"] for row in rows(out)} == {"0", "1", ""}
 
-    assert run([*command, "/dev/stdout", "--labels", "label=P:B"]) == 0
+    assert run([*command, str(tmp_path / "none.csv")]) == 2
+    assert "REF and ALT are swapped" in capsys.readouterr().err
+    assert run([*command, str(tmp_path / "left.csv"), "--skip-invalid"]) == 0
+    assert len(rows(tmp_path / "left.csv")) == 59
+    assert "REF and ALT are swapped" in (tmp_path / "left.skipped.csv").read_text()
+    capsys.readouterr()
+    assert run([*command, "/dev/stdout", "--labels", "label=P:B", "--swapped"]) == 0
     told = capsys.readouterr()
     assert "20 positive" in told.err
     assert "20 positive" not in told.out
-    assert run([*command, str(tmp_path / "new.csv"), "--labels", "label=P:Q"]) == 2
+    assert run([*command, str(tmp_path / "new.csv"), "--labels", "label=P:Q", "--swapped"]) == 2
     assert "error: one class only in" in capsys.readouterr().err
     assert not (tmp_path / "new.csv").exists()
 

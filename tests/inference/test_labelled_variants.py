@@ -39,7 +39,7 @@ def variant(position, ref, alt, contig="small", **fields):
 
 
 def alleles(store, *variants, invalid=None):
-    return list(check_variants(variants, Contigs.of(store), invalid))
+    return list(check_variants(variants, Contigs.of(store), invalid, swapped=True))
 
 
 def test_sites_by_hand(store):

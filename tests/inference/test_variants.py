@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmgems.errors import DataError
+from cmgems.errors import DataError, RecordError
 from cmgems.genome import Contigs, GenomeStore
 from cmgems.inference import (
     Cutter,
@@ -31,9 +31,9 @@ def variant(position, ref, *alts, contig="chr1"):
     return Variant(contig, position, "", ref, alts, f"calls.vcf:{position}")
 
 
-def scores(variants, contigs, scorer, both_strands=False):
+def scores(variants, contigs, scorer, both_strands=False, swapped=False):
     done = []
-    checked = check_variants(variants, contigs)
+    checked = check_variants(variants, contigs, swapped=swapped)
     alleles = list(score_alleles(scorer, checked, contigs, both_strands=both_strands, advance=done.append))
     assert sum(done) == len(alleles)
     return alleles
@@ -76,12 +76,16 @@ def test_one_changed_base_of_a_longer_allele(contigs, scorer):
 
 
 def test_ref_and_alt_swapped_in_the_genome_are_noticed_and_scored_as_written(contigs, scorer, tmp_path):
+    with pytest.raises(
+        RecordError, match=r"REF and ALT are swapped in .*: .*:5 is T in the store, not C; .*--swapped"
+    ):
+        scores([variant(5, "C", "T")], contigs, scorer)
     (right,), (swapped,) = (
-        scores([v], contigs, scorer) for v in (variant(5, "T", "C"), variant(5, "C", "T"))
+        scores([v], contigs, scorer, swapped=True) for v in (variant(5, "T", "C"), variant(5, "C", "T"))
     )
     assert (right.swapped, swapped.swapped) == (False, True)
     assert swapped.score == pytest.approx(-right.score)
-    (long,) = scores([variant(4, "TCG", "TTG")], contigs, scorer)
+    (long,) = scores([variant(4, "TCG", "TTG")], contigs, scorer, swapped=True)
     assert (long.swapped, long.score) == (True, pytest.approx(-right.score))
     totals = write_variants(tmp_path / "out.csv", [right, swapped, long]).text()
     assert totals == "3 of 3 alleles scored; REF and ALT of 2 are swapped in the genome"
