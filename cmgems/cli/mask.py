@@ -29,7 +29,14 @@ Strategies = Annotated[
     ),
 ]
 Table = Annotated[Path | None, typer.Option("--table", help="PMI table that ranks the k-mers.")]
-K = Annotated[int, typer.Option("--k", help="Length of the k-mers (bp), 3 to 6; 1 masks single bases.")]
+K = Annotated[
+    int | None,
+    typer.Option("--k", help="Length of the k-mers (bp), 3 to 6; 1 masks single bases [default: 6]."),
+]
+Tokens = Annotated[
+    str | None,
+    typer.Option("--tokenizer", help="Other tokens than k-mers: nt_v1, nt_v2, or a BPE tokenizer.json."),
+]
 Rate = Annotated[float | None, typer.Option("--rate", help="Nominal rate, as in the papers (0.15).")]
 TargetRate = Annotated[
     float | None, typer.Option("--target-rate", help="Real share of masked tokens, instead of --rate.")
@@ -63,7 +70,8 @@ def preview(
     fasta: Annotated[Path, typer.Argument(help="FASTA file.")],
     strategy: Strategies = None,
     table: Table = None,
-    k: K = 6,
+    k: K = None,
+    tokenizer: Tokens = None,
     rate: Rate = None,
     target_rate: TargetRate = None,
     seed: Seed = 0,
@@ -93,6 +101,7 @@ def preview(
         table,
         strategy,
         k=k,
+        tokenizer=tokenizer,
         rate=rate,
         target_rate=target_rate,
         seed=seed,
@@ -110,7 +119,8 @@ def stats(
     source: Annotated[Path, typer.Argument(metavar="STORE_or_FASTA", help="Genome store or FASTA file.")],
     strategy: Strategies = None,
     table: Table = None,
-    k: K = 6,
+    k: K = None,
+    tokenizer: Tokens = None,
     rate: Rate = None,
     target_rate: TargetRate = None,
     seed: Seed = 0,
@@ -129,7 +139,15 @@ def stats(
 
     load_plugins(plugin or [])
     rows = strategy_stats(
-        source, table, strategy, k=k, rate=rate, target_rate=target_rate, seed=seed, count=sequences
+        source,
+        table,
+        strategy,
+        k=k,
+        tokenizer=tokenizer,
+        rate=rate,
+        target_rate=target_rate,
+        seed=seed,
+        count=sequences,
     )
     if csv is not None:
         write_text(csv, stats_csv(rows))

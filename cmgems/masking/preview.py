@@ -12,10 +12,11 @@ import numpy.typing as npt
 from cmgems.genome.alphabet import decode
 from cmgems.genome.pieces import NamedCodes, first_pieces, named_codes
 from cmgems.masking.ranks import RankBy
-from cmgems.masking.stats import HIDDEN, PARTLY, base_states
+from cmgems.masking.stats import HIDDEN, PARTLY, states_of
 from cmgems.masking.strategies import needs_ranks
-from cmgems.masking.trial import Trial, base_name
+from cmgems.masking.trial import Trial, base_name, chosen_tokenizer
 from cmgems.pmi import PMITable
+from cmgems.tokenization import TokenMap
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class MaskedSequence:
         name: What it is called.
         bases: Its letters.
         states: uint8, a state (VISIBLE, PARTLY or HIDDEN of ``cmgems.masking.stats``) for each base.
-        tenths: The tenth of the NPMI ranking, 0 = most tightly bound, of the k-mer that starts at each base, as a
-            digit; " " where there is none; "" without a table.
+        tenths: The tenth of the NPMI ranking, 0 = most tightly bound, of the token, or k-mer of single bases, that
+            starts at each base, as a digit; " " where there is none; "" without a table.
     """
 
     name: str
@@ -73,7 +74,8 @@ def mask_preview(
     table: PMITable | Path | None = None,
     strategies: Sequence[str] | None = None,
     *,
-    k: int = 6,
+    k: int | None = None,
+    tokenizer: str | Path | None = None,
     rate: float | None = None,
     target_rate: float | None = None,
     seed: int = 0,
@@ -89,7 +91,9 @@ def mask_preview(
         table: PMI table that ranks the k-mers, or its path.
         strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
             ours, without a table those that need none, with a rate those that have none of their own.
-        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table; None
+            for 6.
+        tokenizer: Other tokens: the name of a tokenizer, or a BPE ``tokenizer.json``.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Another seed, another mask.
@@ -102,7 +106,8 @@ def mask_preview(
         DataError: if there is no sequence.
     """
     source = sequences if isinstance(sequences, Path) else named_codes(sequences)
-    trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
+    tokens = chosen_tokenizer(k, tokenizer)
+    trial = Trial(source, table, strategies, tokenizer=tokens, rate=rate, target_rate=target_rate, seed=seed)
     named = first_pieces(source, max_bp, count) if isinstance(source, Path) else source
     return [_preview(trial, name, named, rank_by) for name in trial.strategies]
 
@@ -110,7 +115,7 @@ def mask_preview(
 def _preview(trial: Trial, name: str, named: Sequence[NamedCodes], rank_by: RankBy) -> MaskPreview:
     batch = trial.batch([codes for _, codes in named], name, rank_by)
     mask_BS = trial.strategies[name].select(batch)
-    states_BL = base_states(mask_BS, batch.maskable_BS, batch.k, trial.tokenizer.stride)
+    states_BL = states_of(batch, mask_BS)
     sequences = tuple(
         MaskedSequence(title, decode(codes), states_L[: len(codes)], _tenths(trial, ids_S, len(codes)))
         for (title, codes), states_L, ids_S in zip(named, states_BL, batch.ids_BS, strict=True)
@@ -123,6 +128,10 @@ def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
     """A digit for each base of a sequence; see ``MaskedSequence``."""
     if not trial.ranked:
         return ""
-    ranks_S = trial.ranks.look_up(ids_S[None])[0, 1 : bases + 1]
-    known_S, digits_S = ranks_S <= trial.ranks.worst, trial.ranks.tenths(ranks_S)
-    return "".join(str(d) if ok else " " for d, ok in zip(digits_S, known_S, strict=True)).ljust(bases)
+    tokens = TokenMap(trial.tokenizer)
+    body_T = tokens.body(ids_S)
+    ranks_T = trial.ranks.look_up(ids_S[None])[0, body_T]
+    known_T = trial.ranks.maskable(ids_S[body_T]) & (ranks_T <= trial.ranks.worst)
+    digits_L = np.full(bases, " ")
+    digits_L[tokens.spans(ids_S[body_T])[known_T, 0]] = trial.ranks.tenths(ranks_T[known_T]).astype(str)
+    return "".join(digits_L)

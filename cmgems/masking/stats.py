@@ -14,8 +14,9 @@ from cmgems.genome.pieces import NamedCodes, named_codes
 from cmgems.masking.batch import Strategy, TokenBatch
 from cmgems.masking.ranks import TENTHS, RankBy
 from cmgems.masking.strategies import needs_ranks
-from cmgems.masking.trial import Trial, base_name
+from cmgems.masking.trial import Trial, base_name, chosen_tokenizer
 from cmgems.pmi import PMITable
+from cmgems.tokenization import TokenMap, overlapping
 
 # States of a base.
 VISIBLE, PARTLY, HIDDEN = 0, 1, 2
@@ -77,12 +78,31 @@ def base_states(
     return states_BL
 
 
+def states_of(batch: TokenBatch, mask_BS: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """As ``base_states``, of a batch of any tokens; VISIBLE beyond the end of a shorter row.
+
+    A base of tokens that share none is hidden with its token.
+    """
+    tokens = TokenMap(batch.ranks.tokenizer)
+    if tokens.overlapping:
+        return base_states(mask_BS, batch.maskable_BS, batch.k, tokens.tokenizer.stride)
+    rows = []
+    for ids_S, mask_S in zip(batch.ids_BS, mask_BS, strict=True):
+        body_T = tokens.body(ids_S)
+        rows.append(np.repeat(np.where(mask_S[body_T], HIDDEN, VISIBLE), tokens.lengths[ids_S[body_T]]))
+    states_BL = np.full((len(rows), max(map(len, rows))), VISIBLE, np.uint8)
+    for states_L, row_L in zip(states_BL, rows, strict=True):
+        states_L[: len(row_L)] = row_L
+    return states_BL
+
+
 def strategy_stats(
     sequences: str | Path | Sequence[str | NamedCodes],
     table: PMITable | Path | None = None,
     strategies: Sequence[str] | None = None,
     *,
-    k: int = 6,
+    k: int | None = None,
+    tokenizer: str | Path | None = None,
     rate: float | None = None,
     target_rate: float | None = None,
     seed: int = 0,
@@ -96,7 +116,9 @@ def strategy_stats(
         table: PMI table that ranks the k-mers, or its path.
         strategies: Names of strategies, with options of theirs after a ``+`` (`random_span+wider=4`); None for all of
             ours, without a table those that need none, with a rate those that have none of their own.
-        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
+        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table; None
+            for 6.
+        tokenizer: Other tokens: the name of a tokenizer, or a BPE ``tokenizer.json``.
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``sequences``.
         seed: Decides the windows and the masks.
@@ -107,12 +129,13 @@ def strategy_stats(
         DataError: if there is no window.
     """
     source = sequences if isinstance(sequences, Path) else named_codes(sequences)
-    trial = Trial(source, table, strategies, k=k, rate=rate, target_rate=target_rate, seed=seed)
+    tokens = chosen_tokenizer(k, tokenizer)
+    trial = Trial(source, table, strategies, tokenizer=tokens, rate=rate, target_rate=target_rate, seed=seed)
     windows = trial.windows(count)
     rows = []
     for name, strategy in trial.strategies.items():
         ranks = needs_ranks(base_name(name))
-        for rank_by in get_args(RankBy) if ranks and k > 1 else ("token",):
+        for rank_by in get_args(RankBy) if ranks and overlapping(tokens) else ("token",):
             rows.append(
                 mask_stats(trial.batch(windows, name, rank_by), name, strategy, rank_by if ranks else None)
             )
@@ -131,9 +154,8 @@ def mask_stats(batch: TokenBatch, name: str, strategy: Strategy, rank_by: RankBy
     mask_BS = strategy.select(batch)
     masked = int(np.count_nonzero(mask_BS))
     every_BS = batch.maskable_BS
-    stride = batch.ranks.tokenizer.stride
-    hidden = np.count_nonzero(base_states(mask_BS, every_BS, batch.k, stride) == HIDDEN)
-    known = np.count_nonzero(base_states(every_BS, every_BS, batch.k, stride) == HIDDEN)
+    hidden = np.count_nonzero(states_of(batch, mask_BS) == HIDDEN)
+    known = np.count_nonzero(states_of(batch, every_BS) == HIDDEN)
     mean_rank, histogram = None, None
     if batch.worst_rank and masked:
         ranks_M = batch.ranks.look_up(batch.ids_BS)[mask_BS]

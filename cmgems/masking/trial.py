@@ -27,7 +27,15 @@ from cmgems.masking.strategies import (
     own_rate_error,
 )
 from cmgems.pmi import PMITable
-from cmgems.tokenization import BaseTokenizer, KmerTokenizer, Tokenizer
+from cmgems.tokenization import (
+    TOKENIZERS,
+    BaseTokenizer,
+    BpeTokenizer,
+    KmerTokenizer,
+    Tokenizer,
+    TokenMap,
+    overlapping,
+)
 
 EASY_TO_HARD = ("uniform", "random_span", "uniform_rate", "pmi_spans", "genemask", "annealed", "global_pmi")
 WINDOW_BP = 510
@@ -42,7 +50,7 @@ class Trial:
         table: Ranks the k-mers; a table, its path, or None.
         strategies: Each as for ``strategy_of``; None for all of ours, without a table those that need none, with a
             rate those that have none of their own.
-        k: Length of the tokens (bp): k-mers, 3 to 6, or 1 for single bases, whose k-mers are those of the table.
+        tokenizer: Of the tokens to mask (``chosen_tokenizer``).
         rate: Nominal rate, as in the papers; None for 0.15.
         target_rate: Share of tokens to mask in fact, instead of ``rate``; solved for on windows of ``source``.
         seed: Of the masks.
@@ -57,7 +65,7 @@ class Trial:
         table: PMITable | Path | None,
         strategies: Sequence[str] | None,
         *,
-        k: int,
+        tokenizer: Tokenizer,
         rate: float | None,
         target_rate: float | None,
         seed: int,
@@ -66,13 +74,14 @@ class Trial:
             raise CmgemsError("`rate` and `target_rate` are both set", fix="give one of them")
         config = MaskingConfig(target_rate=target_rate) if rate is None else MaskingConfig(rate=rate)
         self.seed, self._rate, self._target_rate = seed, config.rate, target_rate
-        self.tokenizer: Tokenizer = BaseTokenizer() if k == 1 else KmerTokenizer(k)
+        self.tokenizer = tokenizer
         self.ranked = table is not None
         given = "rate" if rate is not None else "target_rate" if target_rate is not None else ""
         usable = [
             name
             for name in EASY_TO_HARD
-            if (self.ranked or not needs_ranks(name)) and (k == 1 or not is_side_by_side(name))
+            if (self.ranked or not needs_ranks(name))
+            and not (overlapping(tokenizer) and is_side_by_side(name))
         ]
         names = strategies or [name for name in usable if not (given and has_own_rate(name))]
         self.strategies = {name: strategy_of(name) for name in names}
@@ -89,8 +98,8 @@ class Trial:
 
     def windows(self, count: int) -> list[Codes]:
         """``count`` windows of the source of up to 510 bp without N, or all it has; uint8[L] codes each."""
-        k = self.tokenizer.k
-        return random_windows(self._source, count, min_bp=k, max_bp=WINDOW_BP, seed=self.seed)
+        least = TokenMap(self.tokenizer).least_bases
+        return random_windows(self._source, count, min_bp=least, max_bp=WINDOW_BP, seed=self.seed)
 
     def batch(self, sequences: Sequence[Codes], name: str, rank_by: RankBy) -> TokenBatch:
         """The unmasked tokens of sequences (uint8[L] codes each) at the nominal rate of the strategy ``name``."""
@@ -125,6 +134,25 @@ class Trial:
 @dataclass(frozen=True)
 class _Chosen:
     strategy: Component = component(STRATEGIES, "random_span")
+
+
+def chosen_tokenizer(k: int | None, tokenizer: str | Path | None) -> Tokenizer:
+    """The tokenizer that a user asks for.
+
+    Args:
+        k: Length of k-mers (bp), 3 to 6, or 1 for single bases; None for 6.
+        tokenizer: In its place the name of a registered one, or the path of a BPE ``tokenizer.json``.
+
+    Raises:
+        CmgemsError: if both are given, k is out of range, or there is no such tokenizer or file.
+    """
+    if tokenizer is None:
+        return BaseTokenizer() if k == 1 else KmerTokenizer(6 if k is None else k)
+    if k is not None:
+        raise CmgemsError("`k` and `tokenizer` are both set", fix="give one of them")
+    named = str(tokenizer)
+    is_file = "/" in named or named.endswith(".json")
+    return BpeTokenizer(Path(named)) if is_file else TOKENIZERS.get(named, "tokenizer (--tokenizer)")
 
 
 def base_name(text: str) -> str:

@@ -10,6 +10,7 @@ from cmgems.genome import encode
 from cmgems.masking.preview import mask_preview
 from cmgems.masking.stats import HIDDEN, VISIBLE, strategy_stats
 from cmgems.pmi import PMITable
+from cmgems.tokenization import BpeTokenizer
 
 
 @pytest.fixture
@@ -50,6 +51,44 @@ def test_single_bases_have_the_tenths_of_the_6_mers_there(small_genome, sequence
     assert figures.hidden_share == figures.token_share > 0
     assert figures.histogram is not None
     assert sum(figures.histogram) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["uniform", "pmi_spans", "global_pmi"])
+def test_pieces_are_hidden_whole(small_genome, small_bpe, sequences, name):
+    (hidden,) = mask_preview(sequences, small_genome.table, [name], tokenizer=small_bpe, rate=0.4)
+    tokenizer = BpeTokenizer(small_bpe)
+    vocabulary, ranks_V = tokenizer.vocabulary(), PMITable.load(small_genome.table).token_ranks(tokenizer)
+    masked = pieces = 0
+    for one in hidden.sequences:
+        ids = tokenizer.encode(one.bases)[1:-1]
+        starts = np.cumsum([0, *(len(vocabulary[i]) for i in ids)])
+        for token, start, end in zip(ids, starts[:-1], starts[1:], strict=True):
+            states = set(one.states[start:end].tolist())
+            assert states in ({HIDDEN}, {VISIBLE})
+            tenth = min((ranks_V[token] - 1) * 10 // ranks_V[tokenizer.special_count :].max(), 9)
+            assert one.tenths[start:end] == str(tenth).ljust(end - start)
+            masked, pieces = masked + (states == {HIDDEN}), pieces + 1
+    assert hidden.share == masked / pieces > 0
+    (figures,) = strategy_stats(sequences, small_genome.table, [name], tokenizer=small_bpe)
+    assert 0 < figures.token_share < 0.5
+    assert figures.hidden_share > 0
+
+
+def test_tokens_side_by_side_hide_six_bases_or_one(small_genome, sequences):
+    sequence = sequences[0][:60] + "N" + sequences[0][60:100]
+    (hidden,) = mask_preview([sequence], small_genome.table, ["uniform"], tokenizer="nt_v2", rate=0.5, seed=2)
+    (one,) = hidden.sequences
+    assert one.states[60] == VISIBLE  # N is not masked
+    for start in range(0, 60, 6):
+        assert len(set(one.states[start : start + 6])) == 1
+    assert one.tenths[60] == " "
+
+
+def test_tokens_are_asked_for_once(small_bpe):
+    with pytest.raises(CmgemsError, match="`k` and `tokenizer` are both set"):
+        mask_preview("ACGTACGT", k=6, tokenizer=small_bpe)
+    with pytest.raises(CmgemsError, match="did you mean 'nt_v2'"):
+        mask_preview("ACGTACGT", tokenizer="nt_v3")
 
 
 def test_single_bases_have_no_rank_by_position(small_genome, sequences):
