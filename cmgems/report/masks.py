@@ -22,7 +22,9 @@ STYLES = {VISIBLE: "", PARTLY: "black on #56B4E9", HIDDEN: "bold black on #E69F0
 MARKS = {VISIBLE: " ", PARTLY: "-", HIDDEN: "#"}
 CLASSES = {VISIBLE: "", PARTLY: "p", HIDDEN: "h"}
 BARS = " ▁▂▃▄▅▆▇█"
-RANK_NOTE = "Digits: tenth of the NPMI ranking of the k-mer or piece that starts there, 0 = most tightly bound, 9 = least."
+RANK_NOTE = (
+    "Digits: tenth of the NPMI ranking of the k-mer or piece that starts there, 0 = most tightly bound."
+)
 
 
 def preview_text(blocks: Sequence[MaskPreview], width: int = 80) -> str:
