@@ -20,6 +20,7 @@ from cmgems.files import write_text
 from cmgems.progress import progress
 
 Seconds = dict[str, list[float]]
+ROUNDS = 11
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,7 +34,7 @@ def arguments(description: str, page: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=11, help="rounds (11)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds ({ROUNDS})")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: only to see that it runs")
     parser.add_argument("--output", type=Path, help=f"page to write [docs/results/{page}; none if --quick]")
     parser.set_defaults(page=page)
@@ -137,9 +138,10 @@ def report(
     options: argparse.Namespace, title: str, script: str, rounds: int, packages: list[str], *parts: str
 ) -> None:
     """Write and print a page: title, command, machine, and the parts."""
+    given = "" if options.rounds == ROUNDS else f" --rounds {options.rounds}"
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     how = (
-        f"Command: `python benchmarks/{script}`\n\n"
+        f"Command: `python benchmarks/{script}{given}`\n\n"
         f"{processor()}; Python {platform.python_version()}, {versions}. One thread "
         f"(`torch.set_num_threads(1)`), {rounds} rounds in random order; ratios are medians of the rounds' ratios."
     )

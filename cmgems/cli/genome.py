@@ -50,7 +50,7 @@ def build(
 @app.command()
 def info(
     folder: Annotated[Path, typer.Argument(metavar="STORE", help="A genome store.")],
-    verify: Annotated[bool, typer.Option("--verify", help="Check the checksum of every byte too.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Compare every byte and the index too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a genome store holds.

@@ -162,9 +162,8 @@ class GenomeStore:
             DataError: if a file has changed since it was built.
         """
         checksums = {"codes.bin": self.sha256}
-        if kept := _read_index(self.folder).get(
-            "soft_masked_sha256"
-        ):  # none of a store made before version 0.3
+        kept = _read_index(self.folder).get("soft_masked_sha256")
+        if kept is not None:  # stores made before version 0.3 have none
             checksums[SOFT_MASKED] = kept
         for name, checksum in checksums.items():
             if sha256_of(self.folder / name) != checksum:
@@ -172,8 +171,10 @@ class GenomeStore:
         parts, gc = [], 0
         for start in range(0, len(self.codes), SLICE_BASES):
             codes_L = self.codes[start : start + SLICE_BASES]
-            inside = self.offsets[(self.offsets > start) & (self.offsets < start + len(codes_L))]
-            parts.append(maximal_runs(codes_L != AMBIGUOUS, inside - start) + start)
+            first = np.searchsorted(self.offsets, start, "right")
+            last = np.searchsorted(self.offsets, start + len(codes_L), "left")
+            breaks = self.offsets[first:last] - start
+            parts.append(maximal_runs(codes_L != AMBIGUOUS, breaks) + start)
             gc += count_gc(codes_L)
         if not np.array_equal(joined(parts, self.offsets[1:]), self.runs):
             raise self._damaged("the runs of A, C, G and T in codes.bin are not those of index.json")

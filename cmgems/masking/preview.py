@@ -16,7 +16,6 @@ from cmgems.masking.stats import HIDDEN, PARTLY, states_of
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name, chosen_tokenizer
 from cmgems.pmi import PMITable
-from cmgems.tokenization import TokenMap
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def _tenths(trial: Trial, ids_S: npt.NDArray[np.int32], bases: int) -> str:
     """A digit for each base of a sequence; see ``MaskedSequence``."""
     if not trial.ranked:
         return ""
-    tokens = TokenMap(trial.tokenizer)
+    tokens = trial.ranks.tokens
     body_T = tokens.body(ids_S)
     ranks_T = trial.ranks.look_up(ids_S[None])[0, body_T]
     known_T = trial.ranks.maskable(ids_S[body_T]) & (ranks_T <= trial.ranks.worst)

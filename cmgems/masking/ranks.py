@@ -19,7 +19,7 @@ from cmgems.errors import CmgemsError
 from cmgems.genome import BASES
 from cmgems.masking import kernels
 from cmgems.pmi import PMITable
-from cmgems.tokenization import Tokenizer, overlapping
+from cmgems.tokenization import Tokenizer, TokenMap, overlapping
 
 RankBy = Literal["token", "position"]
 TENTHS = 10
@@ -79,15 +79,13 @@ class Ranks:
 
     def maskable(self, ids_BS: np.ndarray) -> npt.NDArray[np.bool_]:
         """Whether each token may be masked: not special ones, padding, and those with an ambiguous base."""
-        known_ids = self.tokenizer.known_ids
-        maskable_BS: npt.NDArray[np.bool_] = (ids_BS >= known_ids.start) & (ids_BS < known_ids.stop)
-        return maskable_BS
+        return self.tokens.known(ids_BS)
 
     def words(self, ids_BS: np.ndarray) -> npt.NDArray[np.int32]:
         """The word at each position, int32 (B, S): where in ``of_words`` its rank is."""
         if self.tokenizer.k != 1:
             return ids_BS
-        words_BS: npt.NDArray[np.int32] = kernels.kmers_from(ids_BS, self.spelled[0][:, 0], self.k)
+        words_BS: npt.NDArray[np.int32] = kernels.kmers_from(ids_BS, self.codes[:, 0], self.k)
         return words_BS
 
     def look_up(self, ids_BS: np.ndarray, rank_by: RankBy = "token") -> npt.NDArray[np.int32]:
@@ -104,17 +102,18 @@ class Ranks:
         return self.of_words.take(self.words(ids_BS))
 
     @cached_property
-    def spelled(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-        """Codes of the bases of each token id, -1 where unknown or beyond its end, and how many it has.
+    def tokens(self) -> TokenMap:
+        """The bases behind the ids of the rows."""
+        return TokenMap(self.tokenizer)
 
-        What is not made of A, C, G and T counts as one unknown base.
-        """
-        tokens = self.tokenizer.vocabulary()
-        known = [token if set(token) <= set(BASES) else "?" for token in tokens]
-        codes_VL = np.full((len(tokens), max(map(len, known))), -1, np.int8)
-        for codes_L, token in zip(codes_VL, known, strict=True):
-            codes_L[: len(token)] = [BASES.find(base) for base in token]
-        return codes_VL, np.array([len(token) for token in known])
+    @cached_property
+    def codes(self) -> npt.NDArray[np.int8]:
+        """Codes of the bases of each token id, int8 (V, L), below 0 where unknown or beyond its end."""
+        codes_VL = np.full((len(self.tokens.lengths), self.tokens.lengths.max()), -1, np.int8)
+        for token in range(self.tokenizer.special_count, len(codes_VL)):
+            word = self.tokens.vocabulary[token]
+            codes_VL[token, : len(word)] = [BASES.find(base) for base in word]
+        return codes_VL
 
 
 def check_rank_by(rank_by: RankBy, tokenizer: Tokenizer, where: str) -> None:

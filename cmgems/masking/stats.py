@@ -16,7 +16,7 @@ from cmgems.masking.ranks import TENTHS, RankBy
 from cmgems.masking.strategies import needs_ranks
 from cmgems.masking.trial import Trial, base_name, chosen_tokenizer
 from cmgems.pmi import PMITable
-from cmgems.tokenization import TokenMap, overlapping
+from cmgems.tokenization import overlapping
 
 # States of a base.
 VISIBLE, PARTLY, HIDDEN = 0, 1, 2
@@ -83,7 +83,7 @@ def states_of(batch: TokenBatch, mask_BS: npt.NDArray[np.bool_]) -> npt.NDArray[
 
     A base of tokens that share none is hidden with its token.
     """
-    tokens = TokenMap(batch.ranks.tokenizer)
+    tokens = batch.ranks.tokens
     if tokens.overlapping:
         return base_states(mask_BS, batch.maskable_BS, batch.k, tokens.tokenizer.stride)
     rows = []

@@ -202,7 +202,8 @@ class PMISpans:
         mask_BS: np.ndarray = kernels.bound_spans(
             batch.ids_BS,
             batch.maskable_BS,
-            *batch.ranks.spelled,
+            batch.ranks.codes,
+            batch.ranks.tokens.lengths,
             batch.ranks.of_kmers,
             batch.ranks.k,
             np.uint64(batch.seed),

@@ -33,7 +33,6 @@ from cmgems.tokenization import (
     BpeTokenizer,
     KmerTokenizer,
     Tokenizer,
-    TokenMap,
     overlapping,
 )
 
@@ -98,7 +97,7 @@ class Trial:
 
     def windows(self, count: int) -> list[Codes]:
         """``count`` windows of the source of up to 510 bp without N, or all it has; uint8[L] codes each."""
-        least = TokenMap(self.tokenizer).least_bases
+        least = self.ranks.tokens.least_bases
         return random_windows(self._source, count, min_bp=least, max_bp=WINDOW_BP, seed=self.seed)
 
     def batch(self, sequences: Sequence[Codes], name: str, rank_by: RankBy) -> TokenBatch:

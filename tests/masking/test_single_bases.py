@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,12 +30,7 @@ from cmgems.masking.stats import mask_stats
 from cmgems.pmi import PMITable
 from cmgems.pmi.definitions import rank
 from cmgems.tokenization import BaseTokenizer, KmerTokenizer
-
-_spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
+from tests.masking import reference
 
 BASES, KMERS = BaseTokenizer(), KmerTokenizer(6)
 SPANS = ["random_span", "genemask", "global_pmi", "annealed", "loss_weighted"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,13 +13,8 @@ from cmgems.errors import ConfigError
 from cmgems.masking import STRATEGIES, MaskingConfig, kernels, mask_batch
 from cmgems.masking.random import STREAM_SOFT_MASK, uniform
 from cmgems.tokenization import KmerTokenizer
+from tests.masking import reference
 from tests.masking.common import random_ranks
-
-_spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 TOKENIZER = KmerTokenizer(6)
 RANKS = random_ranks(6, 0)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +21,8 @@ from cmgems.masking import (
 )
 from cmgems.masking.random import STREAM_CENTRES, STREAM_GUMBEL, STREAM_RATE
 from cmgems.tokenization import TOKENIZERS, KmerTokenizer
+from tests.masking import reference
 from tests.masking.common import random_ranks
-
-_spec = importlib.util.spec_from_file_location("masking_reference", Path(__file__).with_name("reference.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 FOLLOWING_RATE = ["uniform", "random_span", "genemask", "global_pmi", "annealed", "loss_weighted"]
 SHIPPED = [*FOLLOWING_RATE, "uniform_rate"]
