@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# The figures of docs/results/curriculum.md, "Nine rivals": curricula at equal steps and an equal share of masked tokens, 5 seeds.
+# Parts, each with the hours of one CPU core:
+#
+#   kmers      small LOGO on 6-mers from a warm start: eleven runs a seed, frozen probes       2.5 h
+#   scratch    from random weights: random spans, and rates from U(0, 1); probes on the way   1 h
+#   few_shot   the models of both, fine-tuned on few-shot tasks                               0.7 h
+#   bases      single-base tokens                                                             0.7 h
+#
+#   benchmarks/rivals.sh DATA OUT [PART ...]          DATA holds genomes/, fewshot/ and gue/
+#
+# Without a part: all, and the tables. Once the warm starts are there, start it again in a second terminal to use another
+# core.
+set -euo pipefail
+here=$(realpath "$(dirname "$0")")
+data=$(realpath "$1")
+mkdir -p "$2"
+cd "$2"
+shift 2
+
+[[ -d store ]] || cmgems genome build "$data"/genomes/{human_fragments,human_chr17_1mb}.fa.gz -o store
+[[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
+
+shared=(data.store=store masking.table=pmi.safetensors data.split.by=contig data.sampler.max_bp=101 data.sampler.min_bp=40
+  compute.threads=1)
+curricula=(
+  random_span
+  genemask
+  # More of the single tokens of the warm start, then GeneMask.
+  cm_gems+curriculum.easy=uniform+curriculum.hard=genemask+curriculum.unit=percent+curriculum.threshold=10
+  cm_gems+curriculum.unit=percent+curriculum.threshold=6+curriculum.patience=2
+  annealed
+  random_mask
+  loss_weighted
+  # From 20 to 10 %, and from 0 to 30 %: both mask 15 % of all tokens of a run.
+  random_span+target_rate=0.1+rate_schedule=linear+rate_schedule.start=0.2
+  uniform_rate+target_rate=null+curriculum.highest=0.3
+  # As published, with the larger share that this masks.
+  random_span+target_rate=null+rate_schedule=linear
+  uniform_rate+target_rate=null
+)
+
+recipe=(--config logo_small "${shared[@]}" masking.target_rate=0.15 validation.sequences=256)
+short=(--seeds 5 --steps 1000 optim.lr=1e-3 optim.warmup=100 validation.every=100 checkpoint.every=250 checkpoint.keep=4)
+long=(--seeds 3 --steps 3500 validation.every=250 checkpoint.every=500 checkpoint.keep=7)
+probe=(--data "$data" --finetune recipe=probe --finetune compute.threads=1)
+few_shot=(--data "$data" --finetune compute.threads=1 --datasets Prom-core@100,Silencer@10)
+scratch=random_span,uniform_rate+target_rate=null,none
+
+warm_starts() {
+  for seed in 0 1 2 3 4; do
+    [[ -f warm/seed$seed/summary.json ]] ||
+      cmgems run pretrain --config logo_small "${shared[@]}" steps=2500 masking.curriculum=uniform seed=$seed -o warm/seed$seed
+  done
+}
+
+joined() { # by commas
+  local IFS=,
+  echo "$*"
+}
+
+compare() { # OUT STRATEGIES [ARGUMENT ...]
+  cmgems compare --strategies "$2" "${recipe[@]}" "${@:3}" -o "$1"
+}
+
+runs_of() { # OUT FROM: a comparison's folder with the pretraining runs of another
+  mkdir -p "$1"
+  cp "$2/config.yaml" "$1/"
+  ln -sfn "../$2/pretrain" "$1/pretrain"
+}
+
+part() {
+  local from_warm=(model=warm/seed{seed} "${short[@]}") all
+  all=$(joined "${curricula[@]}" none)
+  case $1 in
+    kmers)
+      warm_starts
+      compare kmers "$all" "${from_warm[@]}" "${probe[@]}" --datasets Prom-core@1000,prom_core_tata,mouse/2 ;;
+    few_shot)
+      runs_of few_shot kmers
+      compare few_shot "$all" "${from_warm[@]}" "${few_shot[@]}"
+      runs_of few_shot_scratch scratch
+      compare few_shot_scratch "$scratch" "${long[@]}" "${few_shot[@]}" ;;
+    scratch)
+      compare scratch "$scratch" "${long[@]}" "${probe[@]}" --datasets Prom-core@1000
+      python "$here/rivals_tables.py" probe scratch "$data" Prom-core@1000 ;;
+    bases)
+      compare bases "random_span,genemask,pmi_spans,uniform_rate+target_rate=null,none" "${short[@]}" tokenizer=base \
+        "${probe[@]}" --datasets Prom-core@1000,prom_core_tata ;;
+    tables)
+      for folder in kmers few_shot few_shot_scratch bases; do
+        python "$here/rivals_tables.py" novel $folder > $folder.md
+      done
+      python "$here/rivals_tables.py" time scratch "$data" Prom-core@1000 > scratch.md ;;
+    *) echo "no such part: $1" >&2; exit 2 ;;
+  esac
+}
+
+[[ $# -gt 0 ]] || set -- kmers scratch few_shot bases tables
+for name in "$@"; do
+  part "$name"
+done
