@@ -45,7 +45,7 @@ short=(--seeds 5 --steps 1000 optim.lr=1e-3 optim.warmup=100 validation.every=10
 long=(--seeds 3 --steps 3500 validation.every=250 checkpoint.every=500 checkpoint.keep=7)
 probe=(--data "$data" --finetune recipe=probe --finetune compute.threads=1)
 few_shot=(--data "$data" --finetune compute.threads=1 --datasets Prom-core@100,Silencer@10)
-scratch=random_span,uniform_rate+target_rate=null,none
+scratch=random_span,genemask,annealed,uniform_rate+target_rate=null,none
 
 warm_starts() {
   for seed in 0 1 2 3 4; do

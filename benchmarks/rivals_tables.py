@@ -102,7 +102,7 @@ class Curve:
 
 
 def curves(comparison: Comparison, probing: Evaluation) -> dict[str, Curve]:
-    """The curve of each strategy, from what it starts from to the last step."""
+    """The curve of each strategy that has all probes of the baseline, from what it starts from to the last step."""
     titles = {dataset.title for dataset in probing.datasets}
     last = max(step for run in comparison.pretrained for step, _ in run.curve)
     # Strategy, step, seed and record of every probe.
@@ -115,18 +115,17 @@ def curves(comparison: Comparison, probing: Evaluation) -> dict[str, Curve]:
     for run in comparison.finetuned:
         of = [(name, 0) for name in trained] if run.strategy == START else [(run.strategy, last)]
         found += [(name, step, run.seed, run.record) for name, step in of if run.record.title in titles]
-    scores: dict[str, dict[int, dict[int, list[float]]]] = {}
+    scores: dict[str, dict[tuple[int, int], list[float]]] = {}
     for strategy, step, seed, record in found:
-        by_seed = scores.setdefault(strategy, {}).setdefault(step, {})
-        by_seed.setdefault(seed, []).append(100 * record.score(METRIC))
+        scores.setdefault(strategy, {}).setdefault((step, seed), []).append(100 * record.score(METRIC))
+    wanted = scores[comparison.baseline].keys()
+    steps, seeds = (sorted(set(values)) for values in zip(*wanted, strict=True))
     return {
         strategy: Curve(
-            np.array(sorted(by_step)),
-            np.array(
-                [[np.mean(by_step[step][seed]) for seed in sorted(by_step[step])] for step in sorted(by_step)]
-            ),
+            np.array(steps), np.array([[np.mean(of[step, seed]) for seed in seeds] for step in steps])
         )
-        for strategy, by_step in scores.items()
+        for strategy, of in scores.items()
+        if of.keys() >= wanted
     }
 
 
@@ -166,7 +165,7 @@ def novel_table(comparison: Comparison) -> str:
             row.strategy: row.values for row in rows(of_dataset, comparison.strategies, comparison.baseline)
         }
         for strategy, line in zip(comparison.strategies, body, strict=True):
-            line.append(mean_text(found[strategy]))
+            line.append(mean_text(found[strategy]) if strategy in found else "")
     meant = {title: of_dataset for title, of_dataset in scores.items() if rows_of[title] >= ENOUGH}
     for strategy, line in zip(comparison.strategies, body, strict=True):
         against = None if strategy == comparison.baseline else overall(meant, strategy, comparison.baseline)
