@@ -3,8 +3,8 @@
 # Parts, each with the hours of one CPU core:
 #
 #   kmers      small LOGO on 6-mers from a warm start: eleven runs a seed, frozen probes       2.5 h
-#   scratch    from random weights: random spans, and rates from U(0, 1); probes on the way   1 h
-#   few_shot   the models of both, fine-tuned on few-shot tasks                               0.7 h
+#   scratch    four of them from random weights, 3 seeds; probes on the way                   2 h
+#   few_shot   the models of both, fine-tuned on few-shot tasks                               0.8 h
 #   bases      single-base tokens                                                             0.7 h
 #
 #   benchmarks/rivals.sh DATA OUT [PART ...]          DATA holds genomes/, fewshot/ and gue/
