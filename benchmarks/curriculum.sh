@@ -10,16 +10,9 @@
 #
 # Without a part: few_shot. Once a part's warm starts are there, start it again in a second terminal to use another core.
 set -euo pipefail
-data=$(realpath "$1")
-mkdir -p "$2"
-cd "$2"
+source "$(dirname "$0")/human_fragments.sh" "$1" "$2"
 shift 2
 
-[[ -d store ]] || cmgems genome build "$data"/genomes/{human_fragments,human_chr17_1mb}.fa.gz -o store
-[[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
-
-shared=(data.store=store masking.table=pmi.safetensors data.split.by=contig data.sampler.max_bp=101 data.sampler.min_bp=40
-  compute.threads=1)
 switching=cm_gems+curriculum.threshold=30
 by_position=$switching+rank_by=position
 

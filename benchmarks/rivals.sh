@@ -13,16 +13,9 @@
 # core.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
-data=$(realpath "$1")
-mkdir -p "$2"
-cd "$2"
+source "$here/human_fragments.sh" "$1" "$2"
 shift 2
 
-[[ -d store ]] || cmgems genome build "$data"/genomes/{human_fragments,human_chr17_1mb}.fa.gz -o store
-[[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
-
-shared=(data.store=store masking.table=pmi.safetensors data.split.by=contig data.sampler.max_bp=101 data.sampler.min_bp=40
-  compute.threads=1)
 curricula=(
   random_span
   genemask
