@@ -3,7 +3,7 @@
 # Parts, each with the hours of one CPU core:
 #
 #   kmers      small LOGO on 6-mers from a warm start: eleven runs a seed, frozen probes       2.5 h
-#   scratch    four of them from random weights, 3 seeds; probes on the way                   2 h
+#   scratch    ten from random weights, 3.5 times the steps; probes on the way                6 h
 #   few_shot   the models of both, fine-tuned on few-shot tasks                               0.8 h
 #   bases      single-base tokens                                                             0.7 h
 #
@@ -16,11 +16,8 @@ here=$(realpath "$(dirname "$0")")
 source "$here/human_fragments.sh" "$1" "$2"
 shift 2
 
-curricula=(
-  random_span
-  genemask
-  # More of the single tokens of the warm start, then GeneMask.
-  cm_gems+curriculum.easy=uniform+curriculum.hard=genemask+curriculum.unit=percent+curriculum.threshold=10
+single_tokens_first=cm_gems+curriculum.easy=uniform+curriculum.hard=genemask
+others=(
   cm_gems+curriculum.unit=percent+curriculum.threshold=6+curriculum.patience=2
   annealed
   random_mask
@@ -28,17 +25,22 @@ curricula=(
   # From 20 to 10 %, and from 0 to 30 %: both mask 15 % of all tokens of a run.
   random_span+target_rate=0.1+rate_schedule=linear+rate_schedule.start=0.2
   uniform_rate+target_rate=null+curriculum.highest=0.3
-  # As published, with the larger share that this masks.
-  random_span+target_rate=null+rate_schedule=linear
-  uniform_rate+target_rate=null
 )
+# As published, with the larger share that these mask.
+falling_rate=random_span+target_rate=null+rate_schedule=linear
+any_rate=uniform_rate+target_rate=null
+
+# More of the single tokens of the warm start, then GeneMask.
+from_warm=(random_span genemask $single_tokens_first+curriculum.unit=percent+curriculum.threshold=10 "${others[@]}"
+  $falling_rate $any_rate none)
+# From random weights a change of 10 percent is flat on the first plateau already.
+from_random=(random_span genemask $single_tokens_first+curriculum.threshold=30 "${others[@]}" $any_rate none)
 
 recipe=(--config logo_small "${shared[@]}" masking.target_rate=0.15 validation.sequences=256)
 short=(--seeds 5 --steps 1000 optim.lr=1e-3 optim.warmup=100 validation.every=100 checkpoint.every=250 checkpoint.keep=4)
-long=(--seeds 3 --steps 3500 validation.every=250 checkpoint.every=500 checkpoint.keep=7)
+long=(--seeds 5 --steps 3500 validation.every=250 checkpoint.every=500 checkpoint.keep=7)
 probe=(--data "$data" --finetune recipe=probe --finetune compute.threads=1)
 few_shot=(--data "$data" --finetune compute.threads=1 --datasets Prom-core@100,Silencer@10)
-scratch=random_span,genemask,annealed,uniform_rate+target_rate=null,none
 
 warm_starts() {
   for seed in 0 1 2 3 4; do
@@ -52,7 +54,7 @@ joined() { # by commas
   echo "$*"
 }
 
-compare() { # OUT STRATEGIES [ARGUMENT ...]
+compare() { # OUT STRATEGIES [ARGUMENT ...], strategies separated by commas
   cmgems compare --strategies "$2" "${recipe[@]}" "${@:3}" -o "$1"
 }
 
@@ -63,19 +65,19 @@ runs_of() { # OUT FROM: a comparison's folder with the pretraining runs of anoth
 }
 
 part() {
-  local from_warm=(model=warm/seed{seed} "${short[@]}") all
-  all=$(joined "${curricula[@]}" none)
+  local warm random
+  warm=$(joined "${from_warm[@]}") random=$(joined "${from_random[@]}")
   case $1 in
     kmers)
       warm_starts
-      compare kmers "$all" "${from_warm[@]}" "${probe[@]}" --datasets Prom-core@1000,prom_core_tata,mouse/2 ;;
+      compare kmers "$warm" model=warm/seed{seed} "${short[@]}" "${probe[@]}" --datasets Prom-core@1000,prom_core_tata,mouse/2 ;;
     few_shot)
       runs_of few_shot kmers
-      compare few_shot "$all" "${from_warm[@]}" "${few_shot[@]}"
+      compare few_shot "$warm" model=warm/seed{seed} "${short[@]}" "${few_shot[@]}"
       runs_of few_shot_scratch scratch
-      compare few_shot_scratch "$scratch" "${long[@]}" "${few_shot[@]}" ;;
+      compare few_shot_scratch "$random" "${long[@]}" "${few_shot[@]}" ;;
     scratch)
-      compare scratch "$scratch" "${long[@]}" "${probe[@]}" --datasets Prom-core@1000
+      compare scratch "$random" "${long[@]}" "${probe[@]}" --datasets Prom-core@1000
       python "$here/rivals_tables.py" probe scratch "$data" Prom-core@1000 ;;
     bases)
       compare bases "random_span,genemask,pmi_spans,uniform_rate+target_rate=null,none" "${short[@]}" tokenizer=base \

@@ -1,4 +1,4 @@
-"""Whether a pretraining run has learnt anything: its fixed-mask validation beside guesses made without a model.
+"""What a pretraining run has learnt: its fixed-mask validation beside guesses made without a model.
 
 The guesses are values of the run's folder, made once by ``cmgems.pretraining.baselines``; here they are read and put
 into words.
@@ -101,7 +101,7 @@ class Health:
         passed = self.passed
         ahead = [key for key, found in self.baselines.items() if found and key not in passed]
         if not passed:
-            return f"Not yet as good as {_listed(ahead)}: the model has not learnt to use the context."
+            return f"Not yet as good as {_listed(ahead)}: under this mask the model makes no use of the context."
         if not ahead:
             return f"Better than {_listed(passed)}."
         return f"Better than {_listed(passed)}; not yet as good as {_listed(ahead)}."

@@ -39,10 +39,10 @@ def test_words(loss, baselines, passed, ahead):
     assert Health.of(loss, 0.2, baselines).in_words() == words
 
 
-def test_a_model_that_has_learnt_nothing():
+def test_a_model_that_passes_nothing():
     words = Health.of(8.3, 0.0, ALL).in_words()
     assert words.startswith(f"Not yet as good as {BLIND}, Markov chains")
-    assert words.endswith(f"{READ}: the model has not learnt to use the context.")
+    assert words.endswith(f"{READ}: under this mask the model makes no use of the context.")
 
 
 @pytest.mark.parametrize(
