@@ -12,9 +12,11 @@ cd "$2"
 [[ -d store ]] || cmgems genome build "$data/genomes/human_fragments.fa.gz" -o store
 cmgems pmi build store -o pmi.safetensors
 
+# The curriculum of logo_cpu at the time: single tokens until the perplexity has flattened, then GeneMask.
+curriculum=(masking.curriculum{=cm_gems,.easy=uniform,.hard=genemask,.threshold=30})
 pretrain() { # run, then what differs from logo_cpu
   cmgems run pretrain --config logo_cpu data.store=store masking.table=pmi.safetensors data.split.by=contig \
-    compute.threads=1 "${@:2}" -o "runs/$1"
+    compute.threads=1 "${curriculum[@]}" "${@:2}" -o "runs/$1"
 }
 pretrain logo_small
 logo=(model=logo sequences=16 optim.lr=1e-3)

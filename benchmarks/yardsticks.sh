@@ -18,8 +18,10 @@ done
 
 [[ -d store ]] || cmgems genome build "$data/genomes/human_fragments.fa.gz" -o store
 [[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
+# The curriculum of logo_cpu at the time: single tokens until the perplexity has flattened, then GeneMask.
+curriculum=(masking.curriculum{=cm_gems,.easy=uniform,.hard=genemask,.threshold=30})
 cmgems run pretrain --config logo_cpu data.store=store masking.table=pmi.safetensors data.split.by=contig \
-  compute.threads=1 -o pretrained
+  compute.threads=1 "${curriculum[@]}" -o pretrained
 
 evaluate() { # folder, then the recipe's arguments
   cmgems run evaluate data.dir="$data/gue/GUE" compute.threads=1 "${@:2}" -o "$1"

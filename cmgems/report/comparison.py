@@ -73,7 +73,7 @@ def comparison_parts(
 
 def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], path: Path) -> None:
     """Draw the fixed-mask validation loss of each strategy, mean over seeds, of a few strategies the range too."""
-    figure = Figure(figsize=(8, 5 + 0.15 * len(strategies)), layout="constrained")
+    figure = Figure(figsize=(8, 5 + 0.25 * len(strategies)), layout="constrained")
     axes = figure.add_subplot()
     for number, strategy in enumerate(strategies):
         steps, losses_RS = _curves([p for p in pretrainings if p.strategy == strategy])
@@ -87,7 +87,8 @@ def plot_curves(pretrainings: Sequence[Pretraining], strategies: Sequence[str], 
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("validation loss, one fixed mask (nats per masked token)")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    # A strategy's options make its name long: one column.
+    figure.legend(loc="outside lower left", fontsize="small", frameon=False)
     save_png(figure, path)
 
 

@@ -12,10 +12,11 @@ from cmgems.evaluation.runs import Evaluation
 from cmgems.files import write_json
 from cmgems.masking import CURRICULA
 
-PRETRAIN = RecipeSettings("pretrain", "logo_cpu", {"data": {"store": "store"}})
+# Its curriculum has an option of its own.
+PRETRAIN = RecipeSettings("pretrain", "demo", {"data": {"store": "store"}})
 
 
-def masking(strategy, base="logo_cpu"):
+def masking(strategy, base="demo"):
     """The section `masking` of a config whose own curriculum has options."""
     return pretrain_config(RecipeSettings("pretrain", base, PRETRAIN.values), strategy, 0).masking
 
