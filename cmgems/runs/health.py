@@ -101,7 +101,7 @@ class Health:
         passed = self.passed
         ahead = [key for key, found in self.baselines.items() if found and key not in passed]
         if not passed:
-            return f"Not yet as good as {_listed(ahead)}: under this mask the model makes no use of the context."
+            return f"Not yet as good as {_listed(ahead)}: under this mask it makes no use of the context."
         if not ahead:
             return f"Better than {_listed(passed)}."
         return f"Better than {_listed(passed)}; not yet as good as {_listed(ahead)}."

@@ -42,7 +42,7 @@ def test_words(loss, baselines, passed, ahead):
 def test_a_model_that_passes_nothing():
     words = Health.of(8.3, 0.0, ALL).in_words()
     assert words.startswith(f"Not yet as good as {BLIND}, Markov chains")
-    assert words.endswith(f"{READ}: under this mask the model makes no use of the context.")
+    assert words.endswith(f"{READ}: under this mask it makes no use of the context.")
 
 
 @pytest.mark.parametrize(
