@@ -102,7 +102,7 @@ class Curve:
 
 
 def curves(comparison: Comparison, probing: Evaluation) -> dict[str, Curve]:
-    """The curve of each strategy that has all probes of the baseline, from what it starts from to the last step."""
+    """The curve of each strategy that has the baseline's seeds, at the steps that all of these have."""
     titles = {dataset.title for dataset in probing.datasets}
     last = max(step for run in comparison.pretrained for step, _ in run.curve)
     # Strategy, step, seed and record of every probe.
@@ -118,15 +118,15 @@ def curves(comparison: Comparison, probing: Evaluation) -> dict[str, Curve]:
     scores: dict[str, dict[tuple[int, int], list[float]]] = {}
     for strategy, step, seed, record in found:
         scores.setdefault(strategy, {}).setdefault((step, seed), []).append(100 * record.score(METRIC))
-    wanted = scores[comparison.baseline].keys()
-    steps, seeds = (sorted(set(values)) for values in zip(*wanted, strict=True))
-    return {
-        strategy: Curve(
-            np.array(steps), np.array([[np.mean(of[step, seed]) for seed in seeds] for step in steps])
-        )
-        for strategy, of in scores.items()
-        if of.keys() >= wanted
-    }
+    steps, seeds = (sorted(set(values)) for values in zip(*scores[comparison.baseline], strict=True))
+    found_curves = {}
+    for strategy, of in scores.items():
+        # A run that was stopped has one checkpoint more, and may have lost its first.
+        shared = [step for step in steps if all((step, seed) in of for seed in seeds)]
+        if steps[-1] in shared:
+            scores_SN = np.array([[np.mean(of[step, seed]) for seed in seeds] for step in shared])
+            found_curves[strategy] = Curve(np.array(shared), scores_SN)
+    return found_curves
 
 
 def time_table(of_strategies: Mapping[str, Curve], baseline: str) -> str:
@@ -139,14 +139,18 @@ def time_table(of_strategies: Mapping[str, Curve], baseline: str) -> str:
     drawn_RN = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
     body = []
     for strategy, curve in of_strategies.items():
-        scores = [MeanSD.of(list(scores_N)) for scores_N in curve.scores_SN]
+        scores = {
+            step: mean_text(MeanSD.of(list(scores_N)))
+            for step, scores_N in zip(curve.steps_S, curve.scores_SN, strict=True)
+        }
         times_R = (
             np.sort([curve.reaches(goal_N[seeds_N].mean(), seeds_N) for seeds_N in drawn_RN]) / steps_S[-1]
         )
         tail = round(RESAMPLES * (1 - CONFIDENCE) / 2)
         time = curve.reaches(goal_N.mean(), np.arange(seeds)) / steps_S[-1]
         ends = f"{ratio_text(times_R[tail])} to {ratio_text(times_R[-1 - tail])}"
-        body.append([f"`{strategy}`", *map(mean_text, scores), ratio_text(time), ends])
+        cells = [scores.get(step, "") for step in steps_S]
+        body.append([f"`{strategy}`", *cells, ratio_text(time), ends])
     return table(["strategy", *map(str, steps_S), "time", "95 %"], body)
 
 
