@@ -45,6 +45,13 @@ def test_times_are_those_of_the_mean_over_seeds(benchmark):
     assert "| 30.0 ± 14.1 |" in lines[2]
 
 
+def test_a_step_that_a_strategy_lacks_is_left_empty(benchmark):
+    found = {"random_span": curve(benchmark, [0, 0], [10, 20], [20, 40])}
+    found["stopped"] = benchmark.Curve(np.array([0, 200]), np.array([[0.0, 0.0], [20.0, 40.0]]))
+    line = benchmark.time_table(found, "random_span").splitlines()[3]
+    assert line == "| `stopped` | 0.0 ± 0.0 |  | 30.0 ± 14.1 | 1.00 | 1.00 to 1.00 |"
+
+
 def probed(strategy, seed, dataset, novel, rows):
     summary = {"test_sequences": 1000, "test_sequences_novel": rows, "test_mcc": 0, "novel_test_mcc": novel}
     return FineTuned(strategy, seed, Record(dataset, None, None, seed, "mcc", summary))
