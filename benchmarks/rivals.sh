@@ -4,7 +4,7 @@
 #
 #   kmers      small LOGO on 6-mers from a warm start: eleven runs a seed, frozen probes       2.5 h
 #   scratch    ten from random weights, 3.5 times the steps; probes on the way                6 h
-#   few_shot   the models of both, fine-tuned on few-shot tasks                               0.8 h
+#   few_shot   the models of both, fine-tuned on few-shot tasks                               1.2 h
 #   bases      single-base tokens                                                             0.7 h
 #
 #   benchmarks/rivals.sh DATA OUT [PART ...]          DATA holds genomes/, fewshot/ and gue/
