@@ -58,12 +58,6 @@ compare() { # OUT STRATEGIES [ARGUMENT ...], strategies separated by commas
   cmgems compare --strategies "$2" "${recipe[@]}" "${@:3}" -o "$1"
 }
 
-runs_of() { # OUT FROM: a comparison's folder with the pretraining runs of another
-  mkdir -p "$1"
-  cp "$2/config.yaml" "$1/"
-  ln -sfn "../$2/pretrain" "$1/pretrain"
-}
-
 part() {
   local warm random
   warm=$(joined "${from_warm[@]}") random=$(joined "${from_random[@]}")
@@ -72,10 +66,8 @@ part() {
       warm_starts
       compare kmers "$warm" model=warm/seed{seed} "${short[@]}" "${probe[@]}" --datasets Prom-core@1000,prom_core_tata,mouse/2 ;;
     few_shot)
-      runs_of few_shot kmers
-      compare few_shot "$warm" model=warm/seed{seed} "${short[@]}" "${few_shot[@]}"
-      runs_of few_shot_scratch scratch
-      compare few_shot_scratch "$random" "${long[@]}" "${few_shot[@]}" ;;
+      compare few_shot "$warm" model=warm/seed{seed} "${short[@]}" --pretrained kmers "${few_shot[@]}"
+      compare few_shot_scratch "$random" "${long[@]}" --pretrained scratch "${few_shot[@]}" ;;
     scratch)
       compare scratch "$random" "${long[@]}" "${probe[@]}" --datasets Prom-core@1000
       python "$here/rivals_tables.py" probe scratch "$data" Prom-core@1000 ;;

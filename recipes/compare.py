@@ -18,7 +18,7 @@ from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.models import plan_models
 from cmgems.evaluation.runs import Evaluation
 from cmgems.report.comparison import write_comparison
-from cmgems.runs import RunBusyError, share_folder
+from cmgems.runs import RunBusyError, RunReader, share_folder
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Config:
         seeds: Pretraining runs of each strategy, with seeds from 0.
         pretrain: The recipe of all pretraining runs, its config, and values of it (`steps: 1000`). The strategies
             replace the config's curriculum, and `{seed}` in a value stands for the run's seed.
+        pretrained: Another comparison's folder, whose pretraining runs are evaluated; those it lacks are made there.
+            Null for runs of its own.
         evaluate: How every model is evaluated; null for pretraining only. `seeds` and `draws` are those of each
             pretraining run: pretraining runs of different seeds share none, strategies share all.
     """
@@ -40,6 +42,7 @@ class Config:
     baseline: str = "random_span"
     seeds: int = 3
     pretrain: RecipeSettings = field(default_factory=lambda: RecipeSettings("pretrain", "logo"))
+    pretrained: Path | None = None
     evaluate: EvaluationConfig | None = None
 
     def __post_init__(self) -> None:
@@ -58,10 +61,14 @@ class Config:
 
 def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and no other process is working on, and report what is there."""
+    if config.pretrained is not None and RunReader(config.pretrained).recipe != "compare":
+        raise CmgemsError(
+            "no comparison", where=config.pretrained, fix="`pretrained` is the folder of another"
+        )
     share_folder(out, config, "compare")
     pretrain = config.pretrain.load()
     evaluation = Evaluation(config.evaluate)
-    models = plan_models(config.pretrain, config.strategies, config.seeds, evaluation, out)
+    models = plan_models(config.pretrain, config.strategies, config.seeds, evaluation, out, config.pretrained)
     # Every config before the first run: a mistake in the last of them should not cost a night.
     for model in models:
         evaluation.check(model.runs, model.untrained(), stand_in=model.is_trained)

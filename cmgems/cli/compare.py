@@ -46,6 +46,14 @@ def compare(
         list[str] | None,
         typer.Option("--finetune", metavar="KEY=VALUE", help="Values of the fine-tuning config."),
     ] = None,
+    pretrained: Annotated[
+        Path | None,
+        typer.Option(
+            "--pretrained",
+            metavar="FOLDER",
+            help="The -o of another comparison, whose pretraining runs are evaluated.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything.")] = Path("runs/compare"),
     plugin: Plugins = None,
 ) -> None:
@@ -71,6 +79,7 @@ def compare(
     ]
     values += [f"pretrain.{text}" for text in [f"config={config}", *(overrides or [])]]
     values += [f"pretrain.steps={steps}"] if steps is not None else []
+    values += [f"pretrained={pretrained}"] if pretrained is not None else []
     if datasets:
         evaluate = [f"data.dir={data}", f"datasets=[{datasets}]", f"draws={draws}"]
         evaluate += [f"finetune.{text}" for text in finetune or []]

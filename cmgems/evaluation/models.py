@@ -63,7 +63,12 @@ class Model:
 
 
 def plan_models(
-    pretrain: RecipeSettings, strategies: Sequence[str], seeds: int, evaluation: Evaluation, out: Path
+    pretrain: RecipeSettings,
+    strategies: Sequence[str],
+    seeds: int,
+    evaluation: Evaluation,
+    out: Path,
+    pretrained: Path | None = None,
 ) -> list[Model]:
     """Every strategy with every seed, seed by seed.
 
@@ -73,17 +78,19 @@ def plan_models(
         seeds: Seeds from 0.
         evaluation: How each model is evaluated.
         out: The folder of the comparison.
+        pretrained: The folder of the comparison that has the pretraining runs; None for ``out``.
 
     Raises:
         CmgemsError: if there is no such strategy.
         ConfigError: if the pretrain recipe refuses a value.
     """
+    pretraining_runs = (pretrained or out) / "pretrain"
     models = []
     for seed in range(seeds):
         for strategy in strategies:
             config, name = pretrain_config(pretrain, strategy, seed), f"{strategy}-seed{seed}"
             runs = tuple(evaluation.runs(out / "finetune" / name, seed))
-            models.append(Model(strategy, seed, config, out / "pretrain" / name, runs))
+            models.append(Model(strategy, seed, config, pretraining_runs / name, runs))
     return models
 
 

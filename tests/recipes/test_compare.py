@@ -74,6 +74,29 @@ def test_the_same_command_again_repeats_nothing(finished, small_genome, small_la
     assert (finished / "report.md").read_text() == report
 
 
+def test_the_models_of_another_comparison_are_evaluated_anew(
+    finished, small_genome, small_labelled, tmp_path
+):
+    before, out = summaries(finished), tmp_path / "longer"
+    more = ["--finetune", "epochs=2", "--pretrained", str(finished)]
+    assert run(command(small_genome, small_labelled, out, *more)) == 0
+    assert summaries(finished) == before
+    assert not (out / "pretrain").exists()
+    there, here = read_comparison(finished), read_comparison(out)
+    assert here.pretrained == there.pretrained
+    assert len(here.finetuned) == len(there.finetuned)
+    assert here.finetuned != there.finetuned
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "random_span-seed0"])
+def test_models_are_taken_from_a_comparison_alone(finished, small_genome, tmp_path, capsys, folder):
+    out, there = tmp_path / "out", finished / "pretrain" / folder
+    arguments = ["--config", "tiny", *small_genome.overrides(), "--pretrained", str(there), "-o", str(out)]
+    assert run(["compare", *arguments]) == 2
+    assert f"no comparison in {there}; `pretrained` is" in capsys.readouterr().err
+    assert not out.exists()
+
+
 @pytest.mark.slow
 def test_one_more_seed_runs_only_that(finished, small_genome, small_labelled):
     before = summaries(finished)
