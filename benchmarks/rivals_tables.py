@@ -1,4 +1,4 @@
-"""What benchmarks/rivals.sh finds beyond the report of `cmgems compare`: novel rows, and how soon a probe gets as far.
+"""What rivals.sh and logo_cpu.sh find beyond the report of `cmgems compare`: novel rows, how soon a probe is as good.
 
 python benchmarks/rivals_tables.py novel COMPARISON                               scores on novel rows, in markdown
 python benchmarks/rivals_tables.py probe COMPARISON DATA DATASET [DATASET ...]    probe the checkpoints of all runs
