@@ -5,7 +5,7 @@
 #   kmers      small LOGO on 6-mers from a warm start: eleven runs a seed, frozen probes       2.5 h
 #   scratch    ten from random weights, 3.5 times the steps; probes on the way                6 h
 #   few_shot   the models of both, fine-tuned on few-shot tasks                               1.2 h
-#   bases      single-base tokens                                                             0.7 h
+#   bases      single-base tokens                                                             0.9 h
 #
 #   benchmarks/rivals.sh DATA OUT [PART ...]          DATA holds genomes/, fewshot/ and gue/
 #
@@ -72,7 +72,7 @@ part() {
       compare scratch "$random" "${long[@]}" "${probe[@]}" --datasets Prom-core@1000
       python "$here/rivals_tables.py" probe scratch "$data" Prom-core@1000 ;;
     bases)
-      compare bases "random_span,genemask,pmi_spans,uniform_rate+target_rate=null,none" "${short[@]}" tokenizer=base \
+      compare bases "random_span,genemask,random_mask,pmi_spans,uniform_rate+target_rate=null,none" "${short[@]}" tokenizer=base \
         "${probe[@]}" --datasets Prom-core@1000,prom_core_tata ;;
     tables)
       for folder in kmers few_shot few_shot_scratch bases; do
