@@ -4,13 +4,8 @@
 #
 #   benchmarks/first_run.sh DATA OUT      DATA holds genomes/human_fragments.fa.gz and gue/GUE/prom/
 set -euo pipefail
-data=$(realpath "$1")
-mkdir -p "$2"
-top=$(cd "$(dirname "$0")/.." && pwd)
-cd "$2"
-
-[[ -d store ]] || cmgems genome build "$data/genomes/human_fragments.fa.gz" -o store
-cmgems pmi build store -o pmi.safetensors
+here=$(realpath "$(dirname "$0")")
+source "$here/store_and_table.sh" "$1" "$2" human_fragments.fa.gz
 
 # The curriculum of logo_cpu at the time: single tokens until the perplexity has flattened, then GeneMask.
 curriculum=(masking.curriculum{=cm_gems,.easy=uniform,.hard=genemask,.threshold=30})
@@ -46,4 +41,4 @@ for seed in 0 1 2; do
     finetune core100 logo_small $weights $seed "${core100[@]}"
   done
 done
-python "$top/benchmarks/runs_table.py" runs/ft
+python "$here/runs_table.py" runs/ft

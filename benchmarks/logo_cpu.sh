@@ -6,13 +6,8 @@
 #
 # Once the PMI table is there, start it again in a second terminal to use another core.
 set -euo pipefail
-data=$(realpath "$1")
-mkdir -p "$2"
-top=$(cd "$(dirname "$0")/.." && pwd)
-cd "$2"
-
-[[ -d store ]] || cmgems genome build "$data/genomes/human_fragments.fa.gz" -o store
-[[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
+here=$(realpath "$(dirname "$0")")
+source "$here/store_and_table.sh" "$1" "$2" human_fragments.fa.gz
 
 # Single tokens until the perplexity has flattened, then GeneMask.
 before=cm_gems+curriculum.easy=uniform+curriculum.hard=genemask+curriculum.threshold=30
@@ -25,5 +20,5 @@ compare few_shot --datasets Prom-core@100,Silencer@10
 compare whole --pretrained few_shot --datasets prom_core_tata --finetune optim.lr=3e-4 --finetune epochs=5
 
 for folder in few_shot whole; do
-  python "$top/benchmarks/rivals_tables.py" novel $folder > $folder.md
+  python "$here/rivals_tables.py" novel $folder > $folder.md
 done

@@ -6,18 +6,14 @@
 #
 # Once the model is pretrained, start it again in a second terminal to use another core.
 set -euo pipefail
-data=$(realpath "$1")
-mkdir -p "$2"
-top=$(cd "$(dirname "$0")/.." && pwd)
-cd "$2"
+here=$(realpath "$(dirname "$0")")
+source "$here/store_and_table.sh" "$1" "$2" human_fragments.fa.gz
 
 for set in "$data"/gue/GUE/*/*/; do
   name=$(basename "$(dirname "$set")")_$(basename "$set").json
   [[ -f $name ]] || cmgems labels audit "$set" -o "$name"
 done
 
-[[ -d store ]] || cmgems genome build "$data/genomes/human_fragments.fa.gz" -o store
-[[ -f pmi.safetensors ]] || cmgems pmi build store -o pmi.safetensors
 # The curriculum of logo_cpu at the time: single tokens until the perplexity has flattened, then GeneMask.
 curriculum=(masking.curriculum{=cm_gems,.easy=uniform,.hard=genemask,.threshold=30})
 cmgems run pretrain --config logo_cpu data.store=store masking.table=pmi.safetensors data.split.by=contig \
@@ -34,4 +30,4 @@ evaluate probe_random "${probe[@]}" model=logo_small seeds=3
 evaluate finetuned_pretrained "${gue[@]}" model=pretrained
 evaluate finetuned_random "${gue[@]}" model=logo_small yardsticks=false
 
-python "$top/benchmarks/yardsticks_table.py" .
+python "$here/yardsticks_table.py" .
