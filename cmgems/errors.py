@@ -39,7 +39,7 @@ class CmgemsError(Exception):
             text += f": {self.why}"
         if self.fix:
             text += f"; {self.fix}"
-        return " ".join(text.split())
+        return " ".join(line.strip() for line in text.splitlines())
 
 
 class ConfigError(CmgemsError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -22,7 +26,13 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 class _Cache(FunctionCache):
-    """A cache that may fail: all it saves is time."""
+    """A cache that may fail: all it saves is time. It knows the files of the functions that a kernel calls, where numba
+    looks at the kernel's own alone."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        called = sorted(set(_files(self._py_func)))
+        digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in called)).hexdigest()
+        return *super()._index_key(sig, codegen), digest
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         with suppress(Exception):  # a file that was cut short, say
@@ -32,3 +42,12 @@ class _Cache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(Exception):
             super().save_overload(sig, data)
+
+
+def _files(function: Any) -> Iterator[str]:
+    """The files of a function and of the compiled ones that it calls."""
+    yield inspect.getfile(function)
+    for name in function.__code__.co_names:
+        called = function.__globals__.get(name)
+        if isinstance(called, Dispatcher):
+            yield from _files(called.py_func)

@@ -16,6 +16,7 @@ from cmgems.errors import CmgemsError, ConfigError, DataError, DiskError, disk_e
         (CmgemsError("bad", where="x.fa"), "bad in x.fa"),
         (CmgemsError("bad", why="it is 5"), "bad: it is 5"),
         (DataError("bad", where="x.fa:3", why="a\n  b", fix="cut it"), "bad in x.fa:3: a b; cut it"),
+        (CmgemsError("bad", why="'a b' and 'a  b'"), "bad: 'a b' and 'a  b'"),
     ],
 )
 def test_one_line(error: CmgemsError, line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,9 +15,9 @@ from numba.core import caching
 SOURCE = "from cmgems.jit import kernel\n@kernel\ndef double(x):\n    return 2 * x\n"
 
 
-def installed(folder: Path) -> ModuleType:
+def installed(folder: Path, source: str = SOURCE) -> ModuleType:
     """A module with a kernel, imported anew."""
-    (folder / "loops.py").write_text(SOURCE)
+    (folder / "loops.py").write_text(source)
     os.utime(folder / "loops.py", (1e9, 1e9))
     spec = importlib.util.spec_from_file_location("loops", folder / "loops.py")
     assert spec is not None
@@ -31,6 +32,17 @@ def test_a_kernel_is_kept_for_the_next_process(tmp_path: Path) -> None:
     again = installed(tmp_path).double
     assert again(3) == 6
     assert sum(again.stats.cache_hits.values()) == 1
+
+
+def test_what_a_kernel_calls_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = "import numba\nFACTOR = 3\n@numba.njit\ndef times(x):\n    return FACTOR * x\n"
+    source = "from cmgems.jit import kernel\nfrom called import times\n@kernel\ndef double(x):\n    return times(x)\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    for factor in (3, 5):
+        (tmp_path / "called.py").write_text(called.replace("3", str(factor)))
+        sys.modules.pop("called", None)
+        importlib.invalidate_caches()
+        assert installed(tmp_path, source).double(2) == 2 * factor
 
 
 def test_no_folder_to_keep_it_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,11 @@ class BedTable:
         if len(cells) < len(self.header):
             why = f"{len(cells)} columns, the first line has {len(self.header)}"
             raise RecordError("fewer columns", where=line.where, why=why, fix="separate them by tabs")
+        if len(self.header) < len(BED_COLUMNS) <= len(cells):
+            why = f"{len(cells)} columns, so it has a strand; the first line has {len(self.header)} and none"
+            raise RecordError(
+                "a strand from here on", where=line.where, why=why, fix="give all lines a strand"
+            )
         return cells
 
 

@@ -270,7 +270,8 @@ def labelled_batches(
     turned_N = np.zeros(len(labelled), np.bool_)
     if shuffle is not None:
         seed, epoch = shuffle
-        order = np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(order)
+        key_2 = np.array(shuffle, np.uint64)
+        order = np.random.Generator(np.random.Philox(key=key_2)).permutation(order)
         if labelled.other is not None:
             samples_N = np.arange(len(order), dtype=np.uint64) + np.uint64(epoch * len(order))
             turned_N = turned_rows(seed, samples_N, labelled.other.share)

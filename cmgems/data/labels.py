@@ -236,7 +236,8 @@ def are_measured(labels: Collection[str]) -> bool:
     given = [label for label in labels if label.lower() not in MISSING]
     if len(given) < 3 or not all(map(NUMBER.fullmatch, given)):
         return False
-    return sum(Decimal(label) % 1 != 0 for label in given) > len(given) / 2
+    numbers = [Decimal(label) for label in given]
+    return sum(number != number.to_integral_value() for number in numbers) > len(numbers) / 2
 
 
 def _value(label: str) -> Hashable:

@@ -88,7 +88,7 @@ def _without_comments(block: bytes) -> bytes:
 
 
 def _without_whitespace(text: bytes, path: Path) -> bytes:
-    if b" " in text:
+    if b" " in text or b"\t" in text:
         _refuse_kmers(text, path)
     # Much faster than translate(None, ...): replace() looks for the next match with memchr.
     for space in WHITESPACE:

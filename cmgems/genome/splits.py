@@ -57,8 +57,12 @@ def split_runs(store: GenomeStore, split: Split) -> tuple[Positions, Positions]:
         they cover every valid base. A run is cut only at a border between training and validation.
 
     Raises:
-        DataError: if either side would be empty, or a named contig is not in the store.
+        DataError: if the genome has no base, either side would be empty, or a named contig is not in the store.
     """
+    if not len(store.runs):
+        raise DataError(
+            "no bases", where=store.folder, why="the genome has no A, C, G or T", fix="build it from others"
+        )
     if split.by == "block":
         blocks = _block_starts(store, split.block_bp)
         held_out = _drawn(store, blocks, split)

@@ -86,7 +86,9 @@ def _columns(
     ``rows`` are those of the file with their line numbers.
     """
     name_column, *value_columns = types
-    line, first = rows[0] if rows else (2, [])
+    if not rows:
+        raise DataError("no k-mers", where=path, why="the header is all there is", fix=REBUILD)
+    line, first = rows[0]
     k = len(first[index[name_column]]) if len(first) > index[name_column] else 0
     check_k(k, where=f"{path}:{line}")
     columns = {name: np.zeros(4**k, types[name]) for name in value_columns}

@@ -120,7 +120,7 @@ class PMITable:
 
         Raises:
             CmgemsError: if ``k``, ``definition``, ``min_count`` or ``workers`` is wrong.
-            DataError: if no k-mer was counted.
+            DataError: if no k-mer was counted, or none ``min_count`` times.
         """
         _check_options(k, definition, min_count)  # before the minutes of counting
         counts = count_ngrams(store, k, workers=workers, world=world)
@@ -152,7 +152,7 @@ class PMITable:
 
         Raises:
             CmgemsError: if ``k``, ``definition`` or ``min_count`` is wrong.
-            DataError: if no k-mer was counted.
+            DataError: if no k-mer was counted, or none ``min_count`` times.
         """
         _check_options(k, definition, min_count)
         if not counts[k].any():
@@ -162,6 +162,12 @@ class PMITable:
         if canonical:
             counts = both_strands(counts)
         count = counts[k]
+        if count.max() < min_count:
+            raise DataError(
+                "no k-mer gets a score",
+                why=f"the most frequent {k}-mer is there {count.max():,} times, `min_count` is {min_count:,}",
+                fix="lower `min_count`",
+            )
         pmi = np.where(count >= min_count, DEFINITIONS[definition](counts, k), -np.inf)
         npmi = normalize(pmi, count)
         totals = {str(n): int(counts[n].sum()) for n in sorted(counts)}

@@ -116,7 +116,7 @@ class PretrainingData:
         seed: Decides the split's and the windows' order.
 
     Raises:
-        CmgemsError: if windows are longer than the model's positions.
+        CmgemsError: if windows are longer than the model's positions, or shorter than a k-mer.
         DataError: if a split has too few windows.
     """
 
@@ -132,6 +132,13 @@ class PretrainingData:
                 where="data.sampler.max_bp",
                 why=f"the model has {max_positions} positions",
                 fix=f"set data.sampler.max_bp={tokenizer.bases_for(max_positions)} or less",
+            )
+        if self.sampler.max_bp < tokenizer.k:
+            raise CmgemsError(
+                f"windows of {self.sampler.max_bp} bp hold no token",
+                where="data.sampler.max_bp",
+                why=f"the tokenizer makes {tokenizer.k}-mers",
+                fix=f"set data.sampler.max_bp={tokenizer.k} or more",
             )
         self.store = GenomeStore.open(config.store)
         self.train_runs, self.validation_runs = split_runs(self.store, config.split)
@@ -170,7 +177,7 @@ class PretrainingData:
         usable = lengths_N >= self.tokenizer.k
         if not usable.any():
             raise DataError(
-                f"no {part} window", where=self.config.store, fix="use a larger genome or shorter windows"
+                f"no {part} window", where=self.config.store, fix="use a larger genome or other windows"
             )
         return starts_N[usable], lengths_N[usable]
 

@@ -73,7 +73,8 @@ class SpeciesWeights:
             epoch: From 0.
         """
         weights_N = self._weights_C[np.searchsorted(self._offsets, starts_N, side="right") - 1]
-        rng = np.random.Generator(np.random.Philox(key=[KEY, seed], counter=[0, 0, 0, epoch]))
+        key_2 = np.array([KEY, seed], np.uint64)
+        rng = np.random.Generator(np.random.Philox(key=key_2, counter=[0, 0, 0, epoch]))
         times_N = np.floor(weights_N + rng.random(len(weights_N))).astype(np.int64)
         order = rng.permutation(np.repeat(np.arange(len(starts_N)), times_N))
         return starts_N[order], lengths_N[order]

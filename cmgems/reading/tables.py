@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -189,14 +190,12 @@ class ParquetTable:
         return cls(path, list(_parquet(path).schema_arrow.names))
 
     def records(self, columns: Sequence[int], invalid: Invalid) -> Iterator[Record]:
-        names, number = [self.header[index] for index in columns], 0
-        for batch in _parquet(self.path).iter_batches(columns=names):
-            for values in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
-                number += 1
-                where = f"{self.path}, row {number}"
-                cells = invalid.judge(_texts, values, where)
-                if cells is not None:
-                    yield Record(where, cells, number)
+        rows = _parquet_rows(self.path, [self.header[index] for index in columns])
+        for number, values in enumerate(rows, start=1):
+            where = f"{self.path}, row {number}"
+            cells = invalid.judge(_texts, values, where)
+            if cells is not None:
+                yield Record(where, cells, number)
 
 
 TABLE_FORMATS: dict[str, type[TextTable] | type[JsonTable] | type[ParquetTable]] = {
@@ -248,15 +247,44 @@ def _texts(values: Sequence[Any], where: str) -> list[str]:
                 why=f"found {str(value)[:40]}",
                 fix="write it as text",
             )
-    return ["" if value is None else str(value).strip() for value in values]
+    return [_text(value, where) for value in values]
+
+
+def _text(value: object, where: str) -> str:
+    if isinstance(value, bytes):  # a Parquet column of binary values
+        try:
+            value = value.decode()
+        except UnicodeDecodeError as error:
+            found = f"found {str(value)[:40]}"
+            raise RecordError("not UTF-8 text", where=where, why=found, fix="write it as text") from error
+    return "" if value is None else str(value).strip()
 
 
 def _parquet(path: Path) -> Any:
     parquet = optional("pyarrow.parquet", extra="parquet", needed_for="Parquet files")
+    with _readable(path):
+        return parquet.ParquetFile(path)
+
+
+def _parquet_rows(path: Path, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of every row in the columns ``names``."""
+    batches = _parquet(path).iter_batches(columns=names)
+    while True:
+        with _readable(path):
+            batch = next(batches, None)
+            if batch is None:
+                return
+            rows = list(zip(*(batch.column(name).to_pylist() for name in names), strict=True))
+        yield from rows
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tell of a Parquet file that pyarrow refuses."""
     arrow = optional("pyarrow", extra="parquet", needed_for="Parquet files")
     try:
-        return parquet.ParquetFile(path)
-    except (OSError, arrow.ArrowException) as error:
+        yield
+    except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         raise DataError(
             "cannot read Parquet", where=path, why=str(error), fix="fetch the file again"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmgems.data.encoder import RowEncoder
@@ -24,6 +24,7 @@ def encoder_of(name, small_bpe, tokens=512):
 
 
 @pytest.mark.parametrize("name", ["base", "kmer3", "kmer6", "nt_v1", "nt_v2", "bpe"])
+@settings(deadline=None)  # kernels are compiled when first called
 @given(sequences=st.lists(LETTERS, min_size=1, max_size=4), tokens=st.integers(3, 40), data=st.data())
 def test_turned_twice_is_the_row_itself(small_bpe, name, sequences, tokens, data):
     encoder, cut = encoder_of(name, small_bpe, tokens), data.draw(st.sampled_from(ENDS))

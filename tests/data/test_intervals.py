@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmgems.data import LabelledConfig, read_splits
-from cmgems.data.intervals import Intervals
+from cmgems.data.intervals import Intervals, open_rows
 from cmgems.data.label_files import labels_content
 from cmgems.errors import CmgemsError, DataError, RecordError
 from cmgems.genome import Contigs, alphabet, reverse_complement
+from cmgems.reading import Invalid
 from cmgems.tokenization import TOKENIZERS
 
 KMER6 = TOKENIZERS.get("kmer6")
@@ -199,6 +200,12 @@ def test_a_folder_of_parts_is_not_taken_for_classes(tmp_path):
         DataError, match=r"a folder of tables with labels .* join them to one table train.csv"
     ):
         read_splits(LabelledConfig(tmp_path), KMER6, 512)
+
+
+def test_every_line_of_a_bed_file_has_a_strand_or_none(tmp_path):
+    (tmp_path / "t.bed").write_text("chr0\t10\t60\tpos\nchr1\t20\t70\tneg\t0\t-\n")
+    with pytest.raises(RecordError, match=r"a strand from here on in .*t.bed:2: 6 columns, .* has 4"):
+        list(open_rows(tmp_path / "t.bed").records([0], Invalid()))
 
 
 @pytest.mark.parametrize("options", [{"window": 100}, {"window": 0, "store": "store"}, {"aliases": "a.txt"}])

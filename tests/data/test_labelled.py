@@ -157,6 +157,14 @@ def test_batches_cover_every_row_once(small_labelled):
     assert not np.array_equal(batches[0][0], other[0][0])
 
 
+def test_large_seeds_differ(small_labelled):
+    train = read(small_labelled)["train"]
+    first, second = (
+        next(labelled_batches(train, 32, TOKENIZER, 512, shuffle=(2**64 - n, 0)))[0] for n in (1, 2)
+    )
+    assert not np.array_equal(first, second)
+
+
 def turned(ids_S):
     return TOKENIZER.encode(decode(reverse_complement(encode(TOKENIZER.decode(ids_S).encode()))))
 

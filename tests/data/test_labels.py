@@ -204,6 +204,8 @@ def test_classes_of_bases_may_differ_in_case():
         (("0.5", "1.5"), False),
         (("0.1", "0.2", "0.3", "x"), False),
         (("1", "2", "3"), False),
+        (("1" * 40, "1" + "0" * 39, "1e30"), False),
+        (("1" * 40 + ".5", "1" * 40 + ".25", "3"), True),
     ],
 )
 def test_quantities_have_decimals(labels, measured):

@@ -36,6 +36,10 @@ BAD_FILES = {
         b">a\nACGTAC CGTACG GTACGT\n",
         "overlapping k-mers in FASTA in {path}: ACGTAC is followed by CGTACG",
     ),
+    "k-mers between tabs": (
+        b">a\nACG\tCGT\tGTA\n",
+        "overlapping k-mers in FASTA in {path}: ACG is followed by CGT",
+    ),
     "masked with X": (b">a\nACXXT\n", "masked with X in {path}, contig a, position 3"),
     "files joined without a line end": (b">a\nACGT>b\nACGT\n", "header inside a line in {path}, contig a"),
     "FASTQ": (b"@r1\nACGT\n+\nFFFF\n", "no FASTA header in {path}: it is FASTQ"),

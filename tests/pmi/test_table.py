@@ -120,6 +120,10 @@ def test_wrong_options() -> None:
         PMITable.from_counts(counts, 2)
     with pytest.raises(DataError, match="no 3-mer"):
         PMITable.from_counts({n: table * 0 for n, table in counts.items()}, 3)
+    most = int(counts[3].max())
+    assert np.isfinite(PMITable.from_counts(counts, 3, min_count=most).npmi).any()
+    with pytest.raises(DataError, match=f"no k-mer gets a score: .* `min_count` is {most + 1:,}; lower"):
+        PMITable.from_counts(counts, 3, min_count=most + 1)
 
 
 def edit_rows(edit: Callable[[list[list[str]]], object]) -> Callable[[str], str]:
@@ -141,7 +145,7 @@ def set_cell(row: int, column: int, value: str) -> Callable[[str], str]:
         (lambda text: "", "empty file"),
         (lambda text: "\n\n", "no column"),
         (set_cell(2, 0, '"ACG'), "stray quote .*pmi.csv:3"),
-        (lambda text: text.splitlines()[0], "k is 0"),
+        (lambda text: text.splitlines()[0], "no k-mers in .*pmi.csv: the header is all there is"),
         (lambda text: text.replace("npmi", "other"), "no column npmi"),
         (edit_rows(lambda rows: rows.pop(7)), "k-mers missing"),
         (edit_rows(lambda rows: rows.append(rows[3])), "twice"),

@@ -291,6 +291,15 @@ def test_fixed_validation_is_fixed(small_genome):
 
 
 def test_bad_settings(small_genome):
+    with pytest.raises(
+        CmgemsError, match=r"windows of 5 bp hold no token .* makes 6-mers; .*max_bp=6 or more"
+    ):
+        PretrainingData(
+            GenomeData(store=small_genome.store, sampler=Component("tiled", {"max_bp": 5}), split=SPLIT),
+            TOKENIZER,
+            512,
+            seed=0,
+        )
     with pytest.raises(CmgemsError, match=r"data.sampler.max_bp=515"):
         PretrainingData(
             GenomeData(store=small_genome.store, sampler=Component("tiled", {"max_bp": 600}), split=SPLIT),

@@ -90,6 +90,14 @@ def test_bad_weights(store, options, message):
         data_of(store, **options)
 
 
+def test_large_seeds_differ(store):
+    species = SpeciesWeights(store, BOTH["prefixes"], (1.0, 1.0))
+    starts_N = np.arange(0, 30_000, 100)
+    windows = starts_N, np.full(len(starts_N), 100, np.int32)
+    first, second = (species.read(*windows, seed=2**64 - n, epoch=0)[0] for n in (1, 2))
+    assert first.tolist() != second.tolist()
+
+
 def test_weights_that_leave_no_window(store):
     data = data_of(store, **BOTH, weights=(1e-9, 0.0))
     with pytest.raises(DataError, match=r"no training window is read in data.weights"):

@@ -57,6 +57,28 @@ def test_parquet(tmp_path):
         next(table.records([3], Invalid()))
 
 
+def test_parquet_of_binary_values(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = arrow.array([b"ACGT ", b"A\xff"], arrow.binary())
+    parquet.write_table(arrow.table({"a": values}), tmp_path / "t.parquet")
+    records = open_table(tmp_path / "t.parquet").records([0], Invalid())
+    assert next(records).cells == ["ACGT"]
+    with pytest.raises(RecordError, match="not UTF-8 text in .*t.parquet, row 2: found b'A"):
+        next(records)
+
+
+def test_parquet_with_damaged_rows(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    values = [f"{n * 7919 % 10007}" for n in range(5000)]
+    parquet.write_table(arrow.table({"a": values}), path, use_dictionary=False, compression="snappy")
+    damaged = bytearray(path.read_bytes())
+    damaged[200:4000] = b"\xaa" * 3800
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match="cannot read Parquet in .*t.parquet: "):
+        list(open_table(path).records([0], Invalid()))
+
+
 @pytest.mark.parametrize("row", ["1", "1,2,3", '"1,2'])
 def test_rows_that_cannot_be_read_are_left_out_by_number(tmp_path, row):
     (tmp_path / "t.csv").write_text(f"a,b\n1,2\n{row}\n3,4\n")
