@@ -164,7 +164,7 @@ class Taken:
 
     step: int
     lr: float
-    loss: LateCopy
+    loss_and_norm: LateCopy
     began: Moment
     over: Moment
 
@@ -195,7 +195,7 @@ class Learner:
     def batches(self, train: LabelledSet, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(ids_BS, labels) of every step after ``start``, epoch after epoch."""
         limit, tokenizer = self.source.config.max_positions, self.source.tokenizer
-        multiple = self.compute.row_multiple(limit)
+        multiple = self.compute.row_multiple(train.longest)
         for epoch in range(start // self.steps_per_epoch, self.config.epochs):
             order = (self.config.seed, epoch)
             of_epoch = labelled_batches(train, self.config.batch_size, tokenizer, limit, order, multiple)
@@ -208,8 +208,8 @@ class Learner:
         height, width = ids_BS.shape
         loss = self._at_once.attempt(partial(self._backward, ids_BS, labels), f"{height} x {width} tokens")
         lr = learning_rate(self.config.optim, step - 1, self.steps)
-        apply_gradients(self.model, self.optimizer, self.config.optim, lr, loss)
-        return Taken(step, lr, LateCopy(loss), began, self._clock.now())
+        norm = apply_gradients(self.model, self.optimizer, self.config.optim, lr, loss)
+        return Taken(step, lr, LateCopy(torch.stack([loss, norm.double()])), began, self._clock.now())
 
     def _backward(self, ids_BS: np.ndarray, labels: np.ndarray, rows: int) -> Tensor:
         """Compute the gradients of a batch, ``rows`` rows at a time; returns the loss of all, a float64 scalar."""
@@ -233,18 +233,20 @@ class Learner:
         return self.world.sum_tensor(total)
 
     def note(self, taken: Taken, log: MetricLog, display: Display) -> None:
-        """Wait for a step's loss, and show and log it; stops the run if it is not finite."""
-        step, loss = taken.step, float(taken.loss.array())
-        if not math.isfinite(loss):
+        """Wait for a step's figures, and show and log them; stops the run if they are not finite."""
+        step, (loss, norm) = taken.step, taken.loss_and_norm.array().tolist()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what, value = ("gradient's norm", norm) if math.isfinite(loss) else ("loss", loss)
             raise CmgemsError(
-                "the loss is not finite",
-                why=f"it is {loss} in step {step}",
+                f"the {what} is not finite",
+                why=f"it is {value} in step {step}",
                 fix="lower optim.lr or set compute.precision=fp32",
             )
         display.step(step, f"epoch {self.epoch(step)}  loss {loss:.4f}")
         if step % self.config.log.every == 0 or step == self.steps:
             seconds = seconds_between(taken.began, taken.over)
-            log.write({"step": step, "loss": loss, "lr": taken.lr, "seconds": seconds})
+            record = {"step": step, "loss": loss, "gradient_norm": norm, "lr": taken.lr}
+            log.write({**record, "seconds": seconds})
 
     def epoch(self, step: int) -> int:
         """The epoch, from 1, of a step."""
@@ -303,14 +305,14 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
         display.note(
             f"{learner.compute.describe()}; {data.size}; {config.task.name} of {outputs}; {run.folder}"
         )
-        # The loss of a step is read once the next one is under way: a GPU never waits for the host.
-        losses = Later(partial(learner.note, log=log, display=display), learner.compute.steps_ahead)
+        # The figures of a step are read once the next one is under way: a GPU never waits for the host.
+        figures = Later(partial(learner.note, log=log, display=display), learner.compute.steps_ahead)
         for step, batch in zip(range(start + 1, steps + 1), learner.batches(data.train, start), strict=False):
-            losses.add(learner.step(*batch, step))
+            figures.add(learner.step(*batch, step))
             profile_step()
             epoch_ends = step == steps or (data.dev is not None and step % learner.steps_per_epoch == 0)
             if epoch_ends:
-                losses.catch_up()
+                figures.catch_up()
                 value = 0.0
                 if data.dev is not None:
                     scores = learner.task.metrics(data.dev.targets, learner.predict(data.dev))
@@ -322,7 +324,7 @@ def train(config: Config, run: Run, learner: Learner, data: Data) -> int:
                     state |= {"best_step": step, "best": value}
             stopping = stop.agreed(world)
             if epoch_ends or stopping or step % config.checkpoint.every == 0:
-                losses.catch_up()
+                figures.catch_up()
                 saver.save(step, {**state, "step": step}, keep=state["best_step"])
             if stopping:
                 saver.wait()

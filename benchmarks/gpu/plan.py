@@ -52,7 +52,7 @@ RUNS = {
     1: [
         KERNELS,
         Part.of("machine", 10, 30),
-        Part.of("agreement", 30, 60),
+        Part.of("agreement", 45, 100),
         Part.of("logo", 60, 90),
         Part.of("huggingface", 100, 140),
         Part.of("dnabert", 150, 220),

@@ -4,7 +4,7 @@ from cmgems.masking.batch import STRATEGIES, Strategy, TokenBatch
 from cmgems.masking.corruption import MaskedBatch, corrupt
 from cmgems.masking.curriculum import CURRICULA, Curriculum, CurriculumState
 from cmgems.masking.masker import Masker, MaskingConfig, mask_batch
-from cmgems.masking.micro_batches import micro_batches
+from cmgems.masking.micro_batches import micro_batches, never_empty
 from cmgems.masking.ranks import RankBy, Ranks
 from cmgems.masking.schedules import RATE_SCHEDULES, RateSchedule
 from cmgems.masking.strategies import (
@@ -49,4 +49,5 @@ __all__ = [
     "mask_batch",
     "micro_batches",
     "needs_ranks",
+    "never_empty",
 ]

@@ -5,6 +5,8 @@ Shape suffixes: B sequences, S tokens in a padded row, M masked positions.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmgems.masking.corruption import MaskedBatch
@@ -15,7 +17,7 @@ def micro_batches(batch: MaskedBatch, parts: int, full: int, multiple: int) -> l
 
     Args:
         batch: Rows padded at their ends, to a multiple of ``multiple``.
-        parts: How many, the same on every rank. Their numbers of rows differ by one at most.
+        parts: How many, the same on every rank. Their numbers of rows differ by one at most; the last may have none.
         full: Tokens of the longest rows there are. A batch of such rows alone is cut to them and needs no mask.
         multiple: Other batches are cut to the longest row, rounded up to a multiple of this many tokens.
     """
@@ -27,9 +29,18 @@ def micro_batches(batch: MaskedBatch, parts: int, full: int, multiple: int) -> l
     ]
 
 
+def never_empty(batch: MaskedBatch) -> MaskedBatch:
+    """``batch``, or if it has no row one row of any tokens, none of them masked: ranks with fewer rows take part in
+    every exchange."""
+    height, width = batch.ids_BS.shape
+    if height:
+        return batch
+    return replace(batch, ids_BS=np.zeros((1, width), np.int32), attention_BS=np.ones((1, width), np.bool_))
+
+
 def _width(lengths_B: np.ndarray, full: int, multiple: int) -> int:
     if not len(lengths_B):
-        return multiple
+        return full
     shortest, longest = int(lengths_B.min()), int(lengths_B.max())
     return full if shortest == full else -(-longest // multiple) * multiple
 

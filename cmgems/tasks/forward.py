@@ -19,7 +19,7 @@ from cmgems.data.labelled import pad_rows
 from cmgems.errors import CmgemsError
 from cmgems.tokenization import Tokenizer
 from cmgems.training import Compute, LateCopy, passes
-from cmgems.training.compute import ROW_MULTIPLE
+from cmgems.training.compute import ROW_MULTIPLE, uncompiled
 from cmgems.training.memory import TooManyRowsError, halved
 from cmgems.training.rows_at_once import CPU_TOKENS
 
@@ -108,7 +108,7 @@ def forward_passes(
 
         def take(chosen: list[int] = chosen) -> LateCopy:
             inputs = padded([rows[i] for i in chosen], tokenizer.pad_id, max_positions, compute)
-            with (arithmetic or compute.autocast)():
+            with uncompiled(), (arithmetic or compute.autocast)():
                 return LateCopy(call(chosen, *inputs))
 
         answer = budget.attempt(take, len(chosen), int(lengths[chosen[-1]]))

@@ -35,7 +35,8 @@ class ComputeConfig:
     Attributes:
         device: `auto` takes the GPU when there is one.
         precision: `auto` is bf16 autocast where the processor has bf16 arithmetic (GPUs since Ampere, CPUs with
-            AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32.
+            AVX512-BF16 or AMX), else fp32: emulated bf16 is slower than fp32. A run that goes on on another machine
+            takes what is right there; set it to keep one.
         compile: `auto` compiles on a GPU only, if there is a C compiler.
         cuda_graphs: Whether a compiled model's kernels are launched as one: faster where they are short, for memory of
             their own. `auto`: for small models, on one GPU.
@@ -47,7 +48,8 @@ class ComputeConfig:
         recompute: Compute each layer again in the backward pass instead of keeping what it made: less memory, a third
             more work.
         micro_batch: Sequences that go through the model at once, on each process; the step stays the same to
-            rounding. None for as many as fit: when memory is short, half as many from there on.
+            rounding, but that dropout is drawn anew. None for as many as fit: when memory is short, half as many from
+            there on.
         threads: CPU threads; None leaves it to PyTorch.
     """
 
@@ -98,9 +100,9 @@ class Compute:
         """Let the encoder keep less for the backward pass, if that is wanted; before ``compile``."""
         model.encoder.recompute = self.recompute
 
-    def row_multiple(self, max_positions: int) -> int:
-        """Widths of fine-tuning rows are multiples of this many tokens: few widths where each is a graph."""
-        return ROW_MULTIPLE * (-(-max_positions // (ROW_MULTIPLE * COMPILED_WIDTHS)) if self.compiled else 1)
+    def row_multiple(self, longest: int) -> int:
+        """Widths of fine-tuning rows, up to ``longest``, are multiples of so many tokens: few where each is a graph."""
+        return ROW_MULTIPLE * (-(-longest // (ROW_MULTIPLE * COMPILED_WIDTHS)) if self.compiled else 1)
 
     def compile(self, model: nn.Module) -> nn.Module:
         """The model to call in training; it shares ``model``'s parameters."""
@@ -120,6 +122,14 @@ class Compute:
         """For the log: 'cpu, fp32, eager'."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}, {'compiled' if self.compiled else 'eager'}"
+
+
+def uncompiled() -> AbstractContextManager[object]:
+    """Around passes whose rows come in more shapes than are worth a graph each: what is compiled runs as it is."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and importing it takes most of a second
+        return nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 def expect_shapes() -> None:

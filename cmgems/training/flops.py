@@ -14,6 +14,7 @@ from torch import nn
 
 from cmgems.masking import MaskedBatch
 from cmgems.models import ModelConfig
+from cmgems.models.lora import LoRALinear
 from cmgems.training.compute import Compute
 
 # Dense bf16 TFLOP/s by NVIDIA's datasheets; the first name that a GPU's own contains counts.
@@ -55,7 +56,8 @@ class TrainingFlops:
 
 
 def training_flops(model: nn.Module, config: ModelConfig) -> TrainingFlops:
-    """FLOPs of training ``model``, read from its linear layers; those outside the encoder run at masked tokens only.
+    """FLOPs of training all of ``model``, read from its linear layers; those outside the encoder run at masked tokens
+    only. LoRA's adapters are not counted.
 
     Args:
         model: A masked language model; a decoder tied to the token embedding is not counted as a layer.
@@ -64,9 +66,9 @@ def training_flops(model: nn.Module, config: ModelConfig) -> TrainingFlops:
     sizes: Any = config
     encoder: Any = model.encoder
     in_encoder = set(encoder.modules())
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    encoder_weights = sum(module.weight.numel() for module in linear if module in in_encoder)
-    head = [module for module in linear if module not in in_encoder]
+    layers = [module for module in encoder.modules() if isinstance(module, nn.Linear | LoRALinear)]
+    encoder_weights = sum(layer.weight.numel() for layer in layers)
+    head = [m for m in model.modules() if isinstance(m, nn.Linear) and m not in in_encoder]
     head_weights = sum(module.weight.numel() for module in head)
     if all(module.out_features != config.vocab_size for module in head):
         head_weights += encoder.word.weight.numel()

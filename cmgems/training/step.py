@@ -17,12 +17,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from cmgems.distributed import World
-from cmgems.masking import MaskedBatch
+from cmgems.masking import MaskedBatch, never_empty
 from cmgems.masking.ranks import TENTHS
 from cmgems.models.base import Layout
 from cmgems.models.packing import Kernel
 from cmgems.tokenization import IGNORE
-from cmgems.training.compute import Compute
+from cmgems.training.compute import Compute, uncompiled
 from cmgems.training.cuda_graphs import begin_pass
 from cmgems.training.inputs import loss_inputs
 from cmgems.training.late import LateCopy
@@ -148,7 +148,7 @@ def train_step(
         for number, batch in enumerate(batches, 1):
             begin_pass(compute, model)
             with exchanging(loss, last=number == len(batches)):
-                share = loss_sum(loss, batch, compute, training=True) / max(masked, 1)
+                share = loss_sum(loss, never_empty(batch), compute, training=True) / max(masked, 1)
                 share.backward()
             total += share.detach()
     mean = world.sum_tensor(total.double())
@@ -212,7 +212,7 @@ def _nats_and_right(
 ) -> torch.Tensor:
     """Summed cross-entropy of the masked tokens of one batch, how many are the first guess, and the sum of each tenth:
     float64 (2,) or (2 + TENTHS,)."""
-    with compute.autocast():
+    with uncompiled(), compute.autocast():
         *inputs, labels_M = loss_inputs(batch, compute, static=False, packed_by=loss.packed_by)
         logits_MV = loss.model(*inputs)
         nats = loss.of_logits(logits_MV, labels_M)

@@ -95,7 +95,7 @@ def test_one_side_empty(make_store: MakeStore) -> None:
         split_runs(make_store({"a": "ACGT"}), Split())
     with pytest.raises(DataError, match="no bases left for validation"):
         split_runs(make_store({"a": "ACGT", "n": "NN"}), Split(by="contig", contigs=("n",)))
-    with pytest.raises(DataError, match="no bases in .*: the genome has no A, C, G or T"):
+    with pytest.raises(DataError, match=r"no bases in .*: the genome has no A, C, G or T"):
         split_runs(make_store({"n": "NN"}), Split())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmgems.masking import MaskedBatch, micro_batches
+from cmgems.masking import MaskedBatch, micro_batches, never_empty
 
 PAD = 0
 
@@ -59,3 +59,14 @@ def test_rows_of_full_length_need_no_mask() -> None:
     assert [part.ids_BS.shape for part in parts] == [(5, 507), (5, 512)]
     assert parts[0].attention_BS.all()
     assert not parts[1].attention_BS.all()
+
+
+def test_a_part_without_rows_gets_one_with_nothing_to_guess() -> None:
+    full, empty = micro_batches(batch_of([40], 64), 2, 40, 8)
+    assert never_empty(full) is full
+    assert empty.ids_BS.shape == (0, 40)
+    filled = never_empty(empty)
+    assert filled.ids_BS.shape == filled.attention_BS.shape == full.ids_BS.shape
+    assert filled.attention_BS.all()
+    assert not len(filled.positions_M)
+    assert not len(filled.labels_M)

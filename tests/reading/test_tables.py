@@ -63,7 +63,7 @@ def test_parquet_of_binary_values(tmp_path):
     parquet.write_table(arrow.table({"a": values}), tmp_path / "t.parquet")
     records = open_table(tmp_path / "t.parquet").records([0], Invalid())
     assert next(records).cells == ["ACGT"]
-    with pytest.raises(RecordError, match="not UTF-8 text in .*t.parquet, row 2: found b'A"):
+    with pytest.raises(RecordError, match=r"not UTF-8 text in .*t.parquet, row 2: found b'A"):
         next(records)
 
 
@@ -75,7 +75,7 @@ def test_parquet_with_damaged_rows(tmp_path):
     damaged = bytearray(path.read_bytes())
     damaged[200:4000] = b"\xaa" * 3800
     path.write_bytes(damaged)
-    with pytest.raises(DataError, match="cannot read Parquet in .*t.parquet: "):
+    with pytest.raises(DataError, match=r"cannot read Parquet in .*t.parquet: "):
         list(open_table(path).records([0], Invalid()))
 
 

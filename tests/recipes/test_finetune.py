@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import shutil
 import signal
@@ -11,6 +12,7 @@ import sys
 import pytest
 import torch
 
+from cmgems import training
 from cmgems.cli.main import run
 from cmgems.config import load_config
 from cmgems.models import load_model
@@ -60,6 +62,21 @@ def test_the_best_dev_epoch_is_the_one_kept(finished):
     ours = load_model(finished).model.state_dict()
     theirs = load_model(finished / "checkpoints" / f"step_{15 * best:08d}").model.state_dict()
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(small_labelled, tmp_path, monkeypatch, capsys):
+    """The loss may well be finite then: the optimizer would leave every step out, and an untrained head be scored."""
+    real, steps = training.apply_gradients, itertools.count(1)
+
+    def broken(model, *arguments):
+        if next(steps) == 3:
+            next(p.grad for p in model.parameters() if p.grad is not None).fill_(torch.nan)
+        return real(model, *arguments)
+
+    monkeypatch.setattr(training, "apply_gradients", broken)
+    assert run(command(small_labelled, tmp_path / "run")) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: the gradient's norm is not finite: it is nan in step 3; lower optim.lr")
 
 
 @pytest.mark.parametrize("every", [4, 1000, 1])

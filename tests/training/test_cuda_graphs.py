@@ -8,6 +8,7 @@ import torch
 from cmgems.distributed import ALONE, World
 from cmgems.errors import CmgemsError
 from cmgems.models import MODELS
+from cmgems.models.lora import LoraConfig, add_lora
 from cmgems.training import Compute, begin_pass, choose_graphs
 
 GPU = Compute(torch.device("cuda"), bf16=True, compiled=True, cuda_graphs="auto")
@@ -25,6 +26,13 @@ def chosen(compute, tokens, world=ALONE):
 )
 def test_graphs_are_for_short_passes(setting, tokens, graphs):
     assert chosen(replace(GPU, cuda_graphs=setting), tokens) == graphs
+
+
+def test_adapters_make_a_pass_no_shorter():
+    config = MODELS.get("logo_tiny")
+    model = config.masked_lm()
+    add_lora(model, LoraConfig())
+    assert choose_graphs(GPU, model, config, MANY).cuda_graphs == "off"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -9,8 +10,11 @@ from torch.distributed.tensor import DTensor
 
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError
+from cmgems.masking import MaskedBatch
 from cmgems.models import MODELS
 from cmgems.runs import CheckpointConfig, Checkpoints
+from cmgems.tasks import predict_logits
+from cmgems.tokenization import TOKENIZERS
 from cmgems.training import (
     ComputeConfig,
     OptimConfig,
@@ -21,6 +25,7 @@ from cmgems.training import (
     parallel,
     prepare_model,
     start_compute,
+    validate,
 )
 from cmgems.training.parallel import (
     AUTO_SHARD_PARAMETERS,
@@ -106,6 +111,23 @@ def test_layers_compiled_before_they_are_sharded_follow_the_eager_model(group):
     shard(split, compute(), ALONE)
     assert train(split)[1] == pytest.approx(train(whole)[1], rel=1e-4)
     assert split.state_dict().keys() == whole.state_dict().keys()
+
+
+def test_answers_of_a_model_of_compiled_layers_make_no_graph():
+    """Each width of a dev set would be one more, until torch.compile refuses."""
+    config = MODELS.get("dnabert_tiny")
+    of_tokens, of_rows = config.masked_lm(), config.classifier(2)
+    rows = [np.arange(5, 5 + length, dtype=np.int32) for length in (9, 20, 40)]
+    torch._dynamo.utils.counters.clear()
+    for model in (of_tokens, of_rows):
+        compile_layers(model)
+    predict_logits(of_rows, rows, TOKENIZERS.get("kmer6"), 512, compute(), batch_tokens=1)
+    batches = [
+        MaskedBatch(row[None], np.ones((1, len(row)), np.bool_), np.array([2]), np.array([7]), "uniform")
+        for row in rows
+    ]
+    validate(of_tokens, batches, compute(), ALONE)
+    assert not torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
 def saver_of(folder, model, optimizer, config=None):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmgems.distributed import World
 from cmgems.errors import CmgemsError
-from cmgems.masking import MaskedBatch
+from cmgems.masking import MaskedBatch, micro_batches
 from cmgems.models import MODELS
 from cmgems.training import (
     ComputeConfig,
@@ -81,6 +82,23 @@ def test_accumulation_equals_one_batch_even_when_masks_are_uneven():
     whole, split = step(one, [batch]), step(two, parts)
     assert split.loss == pytest.approx(whole.loss, rel=1e-6)
     assert split.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-5)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_part_without_rows_changes_nothing(static):
+    """Of ranks that share rows unevenly, one at a time, some have none in the last part."""
+    batch = batch_of(3)
+    parts = micro_batches(batch, 4, 24, 8)
+    assert [len(part.ids_BS) for part in parts] == [1, 1, 1, 0]
+    one, two = model_of().eval(), model_of().eval()
+    results = []
+    for model, cut in ((one, parts[:3]), (two, parts)):
+        compute, optimizer = replace(COMPUTE, compiled=static), build_optimizer(model, CONFIG)
+        loss = MaskedLMLoss(model)
+        results.append(train_step(model, loss, cut, optimizer, CONFIG, 1e-3, compute, World()).result())
+    assert results[0] == results[1]
+    assert results[1].tokens == 3 * 21
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
 def test_a_batch_without_masked_tokens_is_no_trouble():

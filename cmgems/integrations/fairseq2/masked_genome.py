@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy
 from cmgems.config import load_config
 from cmgems.errors import CmgemsError
 from cmgems.integrations.fairseq2.beginning import Beginning
-from cmgems.masking import MaskedBatch, Masker, MaskingConfig, micro_batches
+from cmgems.masking import MaskedBatch, Masker, MaskingConfig, micro_batches, never_empty
 from cmgems.pretraining import FixedValidation, GenomeData, PretrainingData
 from cmgems.runs import perplexity
 from cmgems.tokenization import Tokenizer
@@ -112,13 +112,14 @@ class MaskedTokens(SupportsDeviceTransfer):
     @classmethod
     def of(cls, batch: MaskedBatch, targets: int, first: bool) -> MaskedTokens:
         """The tensors of ``batch``."""
+        tokens, batch = int(batch.attention_BS.sum()), never_empty(batch)
         full = bool(batch.attention_BS.all())
         return cls(
             torch.from_numpy(batch.ids_BS).long(),
             None if full else torch.from_numpy(batch.attention_BS),
             torch.from_numpy(batch.positions_M),
             torch.from_numpy(batch.labels_M),
-            int(batch.attention_BS.sum()),
+            tokens,
             targets,
             first,
         )
