@@ -14,11 +14,10 @@ import safetensors.torch
 from cmgems.errors import CmgemsError
 from cmgems.export.model_card import model_card
 from cmgems.files import atomic_folder, check_new, write_bytes, write_json, write_text
-from cmgems.models import Head, PublishedModel, SavedModel
+from cmgems.models import PublishedModel, SavedModel
+from cmgems.models.published import reads_as_published
 from cmgems.models.saved import state_of
 from cmgems.tokenization import StockTokenizer, write_stock
-
-SEQUENCE_HEADS: tuple[Head, ...] = ("classification", "multi_label", "regression")
 
 
 def export_huggingface(saved: SavedModel, out: Path) -> None:
@@ -44,8 +43,7 @@ def export_huggingface(saved: SavedModel, out: Path) -> None:
             where=f"tokenizer {saved.tokenizer_name!r}",
             fix="load the model folder with cmgems.models.load_model instead",
         )
-    pool, pools = getattr(config, "pool", "cls"), getattr(config, "published_pools", ("cls",))
-    if saved.head in SEQUENCE_HEADS and pool not in pools:
+    if not reads_as_published(config, saved.head):
         raise CmgemsError(
             "no Hugging Face format for the mean of tokens",
             where=saved.folder,

@@ -15,6 +15,7 @@ from cmgems.models.base import Head, ModelConfig
 # Our module -> the module of the Hugging Face class, or several if our weight is theirs stacked along dimension 0.
 # ``N`` stands for the number of the layer. A plain parameter ("head.bias") belongs to the module before its last dot.
 KeyTable = Mapping[str, tuple[str, ...]]
+SEQUENCE_HEADS: tuple[Head, ...] = ("classification", "multi_label", "regression")
 
 
 @runtime_checkable
@@ -53,6 +54,12 @@ class PublishedModel(ModelConfig, Protocol):
     def from_huggingface(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of a published checkpoint under our names."""
         ...
+
+
+def reads_as_published(config: ModelConfig, head: Head) -> bool:
+    """Whether the published class with ``head`` reads the same tokens of a sequence as ours does with ``config``."""
+    pool, pools = getattr(config, "pool", "cls"), getattr(config, "published_pools", ("cls",))
+    return head not in SEQUENCE_HEADS or pool in pools
 
 
 def to_published(table: KeyTable, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ MODEL_FAMILIES = (
     "cmgems_dnabert2",
     "cmgems_nt_v1",
     "cmgems_nt_v2",
+    "cmgems_modernbert",
     "cmgems_plugin",
     "cmgems_classifier",
 )

@@ -30,6 +30,7 @@ from cmgems.models import (
     Head,
     ModelConfig,
     ModelSource,
+    ModernBertConfig,
     NTv1Config,
     NTv2Config,
     PublishedModel,
@@ -38,6 +39,7 @@ from cmgems.models import (
     load_model,
 )
 from cmgems.models.base import UNLABELLED
+from cmgems.models.published import reads_as_published
 from cmgems.registry import did_you_mean
 from cmgems.tokenization import Tokenizer
 
@@ -122,8 +124,11 @@ class ClassifierModel(RegisteredModel):
 
 
 BUILT_IN: dict[str, type[Any]] = {
-    PREFIX + kind.family: kind for kind in (BertConfig, DNABERT2Config, NTv1Config, NTv2Config)
+    PREFIX + kind.family: kind
+    for kind in (BertConfig, DNABERT2Config, NTv1Config, NTv2Config, ModernBertConfig)
 }
+# The configs of transformers that fairseq2 can fill. Those of ModernBERT have other fields in each of its versions.
+CONFIG_CLASSES = {"cmgems_bert": "BertConfig", "cmgems_nt_v1": "EsmConfig"}
 CONFIGS: dict[str, type[Any]] = BUILT_IN | {PLUGIN: RegisteredModel, CLASSIFIER: ClassifierModel}
 
 
@@ -276,11 +281,14 @@ class PublishedConverter(HuggingFaceConverter):
         """The content of ``config.json``.
 
         Raises:
-            NotSupportedError: if transformers has no class for the family; ``cmgems export`` writes it all the same.
+            NotSupportedError: if no class of transformers computes the same.
         """
-        info = dict(self._published(config).huggingface_config(head_of(config)))
-        arch, kind = info.pop("architectures")[0], info.pop("model_type")
-        return HuggingFaceConfig(info, {"bert": "BertConfig", "esm": "EsmConfig"}[kind], arch)
+        own = self._published(config)
+        info = dict(own.huggingface_config(head_of(config)))
+        if isinstance(config, ClassifierModel):  # their names are the data set's
+            info["num_labels"] = config.num_labels
+        arch, _ = info.pop("architectures")[0], info.pop("model_type")
+        return HuggingFaceConfig(info, CONFIG_CLASSES[PREFIX + own.family], arch)
 
     def to_hg_state_dict(self, state_dict: dict[str, object], config: Any) -> dict[str, object]:
         """The tensors under the published names, each with memory of its own: fairseq2 refuses views of one."""
@@ -291,9 +299,17 @@ class PublishedConverter(HuggingFaceConverter):
         if not isinstance(config, tuple(CONFIGS.values())):
             raise TypeError(f"`config` must be of a cmgems family, but is of type `{type(config)}`.")
         own = own_config(config)
-        if not isinstance(own, PublishedModel) or not own.plain_transformers:
+        if not isinstance(own, PublishedModel) or PREFIX + own.family not in CONFIG_CLASSES:
             raise NotSupportedError(
-                f"transformers has no class for {own.family} models. Use `cmgems export` instead."
+                f"fairseq2 cannot fill a class of transformers for {own.family} models. Use `cmgems export` instead."
+            )
+        if not reads_as_published(own, head_of(config)):
+            raise NotSupportedError(
+                "The classes of transformers read the first token only. Use `pool: cls` instead."
+            )
+        if head_of(config) == "regression":
+            raise NotSupportedError(
+                "Quantities were scaled for training, and the data set knows how. Use `cmgems export` instead."
             )
         return own
 

@@ -15,6 +15,7 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import Checkpoi
 from cmgems.errors import CmgemsError
 from cmgems.integrations.fairseq2.models import (
     CONFIGS,
+    ClassifierModel,
     RegisteredModel,
     check_tokenizer,
     create_model,
@@ -30,6 +31,7 @@ TINY = {
     "cmgems_dnabert2": "dnabert2_tiny",
     "cmgems_nt_v1": "nt_tiny",
     "cmgems_nt_v2": "nt_v2_tiny",
+    "cmgems_modernbert": "modernbert_tiny",
 }
 ALL = {**TINY, "cmgems_plugin": "of_a_plugin", "cmgems_classifier": "logo_tiny"}
 
@@ -140,7 +142,44 @@ def test_transformers_loads_what_fairseq2_exports(resolver, family, auto, tmp_pa
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["cmgems_dnabert2", "cmgems_nt_v2", "cmgems_plugin"])
+@pytest.mark.parametrize("arch", ["logo_tiny", "nt_tiny"])
+@pytest.mark.parametrize(
+    ("head", "labels"),
+    [("classification", 2), ("classification", 3), ("multi_label", 4), ("token_classification", 3)],
+)
+def test_transformers_loads_classifiers(resolver, arch, head, labels, tmp_path):
+    import transformers
+
+    config = ClassifierModel(arch, head=head, num_labels=labels)
+    model = create_model(config).eval()
+    converter = resolver.resolve(HuggingFaceConverter, key="cmgems_classifier")
+    state = converter.to_hg_state_dict(dict(model.state_dict()), config)
+    save_hugging_face_model(tmp_path, state, converter.to_hg_config(config))
+    of_what = "Token" if head == "token_classification" else "Sequence"
+    auto = getattr(transformers, f"AutoModelFor{of_what}Classification")
+    theirs, info = auto.from_pretrained(tmp_path, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    ids = torch.arange(5, 25).reshape(2, 10)
+    with torch.no_grad():
+        ours, theirs = model(ids), theirs.eval()(ids).logits
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (ClassifierModel("logo_tiny", {"pool": "mean"}), "pool: cls"),
+        (ClassifierModel("logo_tiny", head="regression", num_labels=1), "cmgems export"),
+    ],
+)
+def test_what_the_published_classes_would_compute_otherwise_is_not_exported(resolver, config, message):
+    converter = resolver.resolve(HuggingFaceConverter, key="cmgems_classifier")
+    with pytest.raises(NotSupportedError, match=message):
+        converter.to_hg_config(config)
+
+
+@pytest.mark.parametrize("family", ["cmgems_dnabert2", "cmgems_nt_v2", "cmgems_modernbert", "cmgems_plugin"])
 def test_what_transformers_has_no_class_for_says_what_to_use(resolver, family):
     converter = resolver.resolve(HuggingFaceConverter, key=family)
     config = resolver.resolve(ModelFamily, key=family).maybe_get_arch_config(ALL[family])
