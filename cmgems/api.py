@@ -25,7 +25,7 @@ def load(
     batch_tokens: int | None = None,
     overlap: int | None = None,
     tokenizer: str | None = None,
-    plugins: Sequence[Path] = (),
+    plugins: Sequence[str | Path] = (),
     world: World = ALONE,
 ) -> Model:
     """A trained model, ready to use.
@@ -71,7 +71,7 @@ def run(
     *,
     out: str | Path,
     overrides: Mapping[str, object] | None = None,
-    plugins: Sequence[Path] = (),
+    plugins: Sequence[str | Path] = (),
 ) -> Path:
     """Run a recipe in this process, as ``cmgems run`` does; the same call again resumes it.
 

@@ -233,8 +233,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all; bytes of a file's name that are none as ``\\udce9``."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

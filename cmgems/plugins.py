@@ -23,7 +23,7 @@ ENTRY_POINT_GROUP = "cmgems.plugins"
 _loaded: set[str] = set()
 
 
-def load_plugins(paths: Sequence[Path] = ()) -> None:
+def load_plugins(paths: Sequence[str | Path] = ()) -> None:
     """Load every installed plugin and the files ``paths``, each once in a process.
 
     An entry point that names a function has it called without arguments; one that names a module is imported.
@@ -48,7 +48,7 @@ def load_plugins(paths: Sequence[Path] = ()) -> None:
                 fix="update or uninstall that package",
             ) from error
         _loaded.add(key)
-    for path in paths:
+    for path in map(Path, paths):
         key = str(path.resolve())
         if key not in _loaded:
             import_file(path, "plugin")

@@ -76,7 +76,9 @@ def progress(label: str, total: float | None, unit: str) -> Iterator[Callable[[f
             return
         last = now
         rate = done / (now - start)
-        share = f"{100 * done / total:.0f} %, {(total - done) / rate:.0f} s left" if total else human(done)
+        share = f"{100 * done / total:.0f} %" if total else human(done)
+        if total and rate > 0:
+            share += f", {(total - done) / rate:.0f} s left"
         print(f"{label}: {share}, {human(rate)} {unit}/s", file=sys.stderr, flush=True)
 
     yield advance

@@ -36,6 +36,11 @@ def fail(*_: object) -> None:
     raise RuntimeError
 
 
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "o", os.fsdecode(b"caf\xe9.tsv:3"))
+    assert (tmp_path / "o").read_text(encoding="utf-8") == r"caf\udce9.tsv:3"
+
+
 def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     files.write_text(target, "old")

@@ -41,7 +41,7 @@ def log(tmp_path: Path) -> Path:
 def test_a_file_is_loaded_once(tmp_path: Path, log: Path) -> None:
     plugin = tmp_path / "my-plugin.py"
     plugin.write_text(counting(log))
-    plugins.load_plugins([plugin])
+    plugins.load_plugins([str(plugin)])
     plugins.load_plugins([plugin, tmp_path / "." / "my-plugin.py"])
     assert log.read_text() == "x"
 

@@ -77,7 +77,7 @@ def embed(
     check_table(out)
     launch.start_again(context, nproc_per_node)
     with opened(
-        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        model, sequences, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         vectors = loaded.iter_embed(

@@ -75,7 +75,7 @@ def explain(
     check_new(out)
     launch.start_again(context, nproc_per_node)
     with opened(
-        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        model, sequences, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         explained = loaded.iter_explain(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cmgems.errors import CmgemsError
 from cmgems.files import is_stdout
 from cmgems.reading import Invalid, skipped_path
 
@@ -94,6 +95,7 @@ PrecisionChoice = Annotated[
 @contextmanager
 def opened(
     model: Path,
+    source: Path,
     out: Path,
     skip_invalid: bool,
     *,
@@ -103,10 +105,16 @@ def opened(
     overlap: int | None = None,
     plugins: Sequence[Path] | None,
 ) -> Iterator[tuple[Model, Invalid]]:
-    """The model of a command that writes ``out``, and what judges its records; see ``judged``."""
+    """The model of a command that reads ``source`` and writes ``out``, and what judges its records; see ``judged``.
+
+    Raises:
+        CmgemsError: if both are the same file; as ``cmgems.load``.
+    """
     from cmgems.api import load
     from cmgems.distributed import open_world
 
+    if source.is_file() and out.is_file() and out.samefile(source):
+        raise CmgemsError("the output is the input", where=out, fix="give another file with -o")
     with open_world() as world:
         loaded = load(
             model,

@@ -95,7 +95,7 @@ def motifs(
     check_new(out)
     check_logos()
     with opened(
-        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        model, positives, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         found = discover_motifs(

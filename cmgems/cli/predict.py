@@ -61,7 +61,7 @@ def predict(
 
     launch.start_again(context, nproc_per_node)
     with opened(
-        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        model, sequences, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         found = loaded.iter_predict(

@@ -55,7 +55,7 @@ def score(
 
     launch.start_again(context, nproc_per_node)
     with opened(
-        model, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
+        model, sequences, out, skip_invalid, device=device, precision=precision, batch_tokens=batch_tokens,
         overlap=overlap, plugins=plugin,
     ) as (loaded, invalid):  # fmt: skip
         scores = loaded.iter_score(

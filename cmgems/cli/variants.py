@@ -82,6 +82,7 @@ def variants(
     wanted = asked_labels(labels, by, calls)
     with opened(
         model,
+        calls,
         out,
         skip_invalid,
         device=device,

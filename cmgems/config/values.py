@@ -11,8 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from cmgems.config.source import Node
 
-_INT = re.compile(r"[-+]?\d[\d_]{0,30}")
-_FLOAT = re.compile(r"[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][-+]?\d{1,9})?")
+_DIGITS = r"\d+(?:_\d+)*"
+_INT = re.compile(rf"(?=.{{1,32}}$)[-+]?{_DIGITS}")
+_FLOAT = re.compile(rf"[-+]?({_DIGITS}(\.({_DIGITS})?)?|\.{_DIGITS})([eE][-+]?\d{{1,9}})?")
 _INFINITE = re.compile(r"([-+]?)\.?inf", re.IGNORECASE)
 
 
@@ -105,7 +106,7 @@ def _read_bool(text: str) -> bool | None:
 
 
 def _read_int(text: str) -> int | None:
-    return int(text) if _INT.fullmatch(text) and not text.endswith("_") else None
+    return int(text) if _INT.fullmatch(text) else None
 
 
 def _read_float(text: str) -> float | None:

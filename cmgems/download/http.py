@@ -143,7 +143,8 @@ def _load_rest(url: str, out: IO[bytes], advance: Callable[[float], None]) -> bo
     with _open(url, {"Range": f"bytes={have}-"} if have else {}) as response:
         if have and response.status == 200:  # the server knows no ranges
             advance(-have)
-            out.truncate(0)
+            out.seek(0)
+            out.truncate()
             have = 0
         if response.status == 416:  # nothing is behind what there is
             return True

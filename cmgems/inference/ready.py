@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack, get_args
 
 import torch
 
@@ -53,6 +53,9 @@ class ReadyEngine(Engine):
         Raises:
             CmgemsError: if there is no such device, or an option is out of range.
         """
+        for name, value, known in (("device", device, Device), ("precision", precision, Precision)):
+            if value not in get_args(known):
+                raise CmgemsError(f"unknown {name} {value!r}", fix=f"use {', '.join(get_args(known))}")
         if batch_tokens is not None and batch_tokens < 1:
             raise CmgemsError(f"`batch_tokens` must be 1 or more, but is {batch_tokens}")
         if device == "cuda" and not torch.cuda.is_available():

@@ -176,7 +176,7 @@ def _records(
 ) -> Iterator[NamedSequence]:
     first = first_line(path)
     is_fasta = first.startswith((">", ";"))
-    is_bed = BED in [suffix.lower() for suffix in path.suffixes] or looks_like_bed(first)
+    is_bed = not is_fasta and (split_name(path)[1] == BED or looks_like_bed(first))
     is_table = split_name(path)[1] in TABLE_FORMATS and not is_bed and not first.startswith("#")
     if (is_bed and contigs is None) or (contigs is not None and (is_fasta or is_table)):
         raise DataError(

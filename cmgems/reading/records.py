@@ -15,6 +15,8 @@ from cmgems.files import write_text
 P = ParamSpec("P")
 T = TypeVar("T")
 
+COLUMNS = ("where", "reason")  # of the file that names the records left out
+
 
 @dataclass
 class Invalid:
@@ -72,11 +74,13 @@ class Invalid:
             CmgemsError: if the file cannot be written.
         """
         if not self.skipped:
-            if path.is_file():  # of an earlier run
+            if path.is_file() and path.read_bytes().startswith(
+                f"{','.join(COLUMNS)}\n".encode()
+            ):  # of an earlier run
                 path.unlink()
             return ""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("where", "reason"), *self.skipped])
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *self.skipped])
         write_text(path, text.getvalue())
         count = len(self.skipped)
         return f"{count:,} {'record' if count == 1 else 'records'} skipped, named in {path}"

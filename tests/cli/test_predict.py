@@ -42,6 +42,19 @@ def predict(tmp_path):
     return predict
 
 
+def test_the_input_is_not_written_over(predict, tmp_path, capsys):
+    predict("classification", BASES)
+    before = (tmp_path / "s.fa").read_text()
+    (tmp_path / "link.fa").symlink_to(tmp_path / "s.fa")
+    for out in ("s.fa", "link.fa"):
+        code = run(
+            ["predict", str(tmp_path / "classification"), str(tmp_path / "s.fa"), "-o", str(tmp_path / out)]
+        )
+        assert code == 2
+        assert f"the output is the input in {tmp_path / out}; give another" in capsys.readouterr().err
+    assert (tmp_path / "s.fa").read_text() == before
+
+
 def outspoken(model):
     """With larger weights than those of a fresh head, for answers that differ."""
     for parameter in model.head.parameters():

@@ -121,6 +121,7 @@ def test_null(tmp_path: Path, text: str) -> None:
     ("line", "error"),
     [
         ("steps: abc", "`steps` must be a whole number, but is 'abc' in my.yaml:2 (steps)"),
+        ("steps: 1__0", "`steps` must be a whole number, but is '1__0' in my.yaml:2 (steps)"),
         ("steps: 1.5", "`steps` must be a whole number, but is '1.5' in my.yaml:2 (steps)"),
         ("steps: true", "`steps` must be a whole number, but is 'true' in my.yaml:2 (steps)"),
         ("steps: 1:30", "`steps` must be a whole number, but is '1:30' in my.yaml:2 (steps)"),

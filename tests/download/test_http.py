@@ -43,6 +43,13 @@ def test_it_goes_on_where_it_broke_off(server, got, tmp_path):
     assert server.asked == [("GET", "/file", "bytes=200000-")]
 
 
+def test_little_of_it_is_there_and_the_server_knows_no_ranges(server, got, tmp_path):
+    (tmp_path / "file.part").write_bytes(CONTENT[:3000])
+    server.ranges = False
+    assert got() == CONTENT
+    assert len(server.asked) == 1
+
+
 def test_all_of_it_may_be_there_already(got, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     assert got() == CONTENT

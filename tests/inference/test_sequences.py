@@ -33,6 +33,13 @@ def test_fasta(tmp_path):
     assert found == [("a", "ACGTNN"), ("b", "GG")]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("peaks.bed.fa", ">1\nACGT\n"), ("peaks.bed.csv", "sequence\nACGT\n")]
+)
+def test_made_from_a_bed_file(tmp_path, name, content):
+    assert read(tmp_path, name, content) == [("1", "ACGT")]
+
+
 def test_csv(tmp_path):
     assert read(tmp_path, "s.csv", "Sequence,label\nACGT,1\nggn,0\n") == [("1", "ACGT"), ("2", "GGN")]
     assert read(tmp_path, "s.csv", "name,sequence\na,ACGT\n,GG\n") == [("a", "ACGT"), ("2", "GG")]

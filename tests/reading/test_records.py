@@ -49,6 +49,13 @@ def test_nothing_left_out_leaves_no_file_of_an_earlier_run(tmp_path):
     assert not out.exists()
 
 
+def test_a_file_of_that_name_that_is_another_stays(tmp_path):
+    out = tmp_path / "o.skipped.csv"
+    out.write_text("mine\n")
+    assert Invalid().report(out) == ""
+    assert out.read_text() == "mine\n"
+
+
 def test_none_left():
     invalid = Invalid("--skip-invalid", skip=True)
     assert "no rows in f; give at least one" in invalid.none_left("rows", "f").line()
