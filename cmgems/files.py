@@ -74,7 +74,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is fsynced and renamed to ``path``.
+    """Yield a temporary path beside ``path``; on success it is fsynced and renamed to ``path``, which is no folder.
 
     A link stays, and what it leads to is replaced. Into a pipe, a device or /dev/stdout the whole file is copied.
 
@@ -88,6 +88,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     target = _followed(path)
     partial = _beside(target)
     try:
+        if target.is_dir():  # before the work, not after it
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if target is path:
             path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -149,6 +151,10 @@ def _beside(path: Path, prefix: str = "") -> Path:
             where=path,
             why="the path does not end in a name",
             fix="give a file or folder by its name",
+        )
+    if path.name == "-":
+        raise CmgemsError(
+            "cannot write", where=path, why="it is no name", fix="give /dev/stdout for standard output"
         )
     return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{prefix}{path.name}")
 

@@ -253,7 +253,7 @@ def train(config: Config, work: Pretraining, run: Run, world: World) -> None:
         stop_signals(display.announce) as stop,
     ):
         at_once = f"{work.at_once.rows} sequences at a time"
-        place = f"{start} of {steps} steps done; {run.folder}"
+        place = f"{work.data.held_out}; {start} of {steps} steps done; {run.folder}"
         display.note(f"{work.compute.describe()}, {at_once}; {place}", work.state)
         # The figures of a step are read once the next one is under way: a GPU never waits for the host.
         figures = Later(partial(work.note, meter=meter, log=log, display=display), work.compute.steps_ahead)

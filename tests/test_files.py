@@ -106,6 +106,11 @@ def test_a_path_must_have_a_name(path: str) -> None:
             pass
 
 
+def test_a_folder_in_the_way_is_found_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(CmgemsError, match=r"cannot write in .*: Is a directory"), files.atomic_path(tmp_path):
+        pytest.fail("the work was begun")
+
+
 def test_errors_of_the_disk(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CmgemsError, match="cannot write"):

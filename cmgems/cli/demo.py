@@ -14,7 +14,7 @@ def demo(
         "cmgems-demo"
     ),
 ) -> None:
-    """Simulate a genome, rank its k-mers, pretrain, fine-tune, predict and export: about a minute on 2 cores.
+    """Simulate a genome, rank its k-mers, pretrain, fine-tune, predict and export: one to two minutes on 2 cores.
 
     Example: cmgems demo -o demo
     """

@@ -53,7 +53,7 @@ def build(
     table.save(out)
     if csv is not None:
         table.to_csv(csv)
-    typer.echo(f"{out}: {len(table.rank)} {k}-mers ranked, {table.count.sum()} counted")
+    typer.echo(f"{out}: {len(table.rank):,} {k}-mers ranked, {table.count.sum():,} counted")
     _print_ends(table, top)
 
 
@@ -74,6 +74,8 @@ def show(table: Table, top: Top = 10) -> None:
         **loaded.provenance,
     }
     for name, value in about.items():
+        if isinstance(value, dict):  # how many n-grams were counted, by their length
+            value = ", ".join(f"{count:,} of {length}" for length, count in value.items())
         typer.echo(f"{name}: {value}")
     _print_ends(loaded, top)
 

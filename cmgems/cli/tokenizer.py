@@ -18,12 +18,14 @@ def build(
         str, typer.Argument(help="Registered tokenizer: base, kmer3, kmer4, kmer5, kmer6, nt_v1 or nt_v2.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Write into an existing folder.")] = False,
 ) -> None:
     """Write a tokenizer as a stock Hugging Face folder (no remote code, no network).
 
     Example: cmgems tokenizer build kmer6 -o tokenizers/dnabert6
     """
     from cmgems.errors import CmgemsError
+    from cmgems.files import check_new
     from cmgems.tokenization import TOKENIZERS, StockTokenizer, write_stock
 
     tokenizer = TOKENIZERS.get(name)
@@ -31,6 +33,7 @@ def build(
         raise CmgemsError(
             "no stock form", where=f"tokenizer {name!r}", fix="choose base, a k-mer tokenizer, nt_v1 or nt_v2"
         )
+    check_new(out, force=force)
     write_stock(tokenizer, out)
     wrote(out, f"{tokenizer.vocab_size} tokens")
 

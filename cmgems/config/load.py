@@ -13,7 +13,7 @@ from cmgems.config.recipe_settings import RecipeName, RecipeSettings, merge, nod
 from cmgems.config.source import COMMAND_LINE, Node, parse_overrides, read_yaml
 from cmgems.config.values import WrongType, optional, read_value
 from cmgems.errors import CmgemsError, ConfigError
-from cmgems.registry import Registry, did_you_mean, near_misses
+from cmgems.registry import Registry, did_you_mean
 
 C = TypeVar("C")
 
@@ -293,7 +293,7 @@ class _Reader:
 
     def _advice(self, name: str, names: list[str]) -> str:
         elsewhere = [key for key in dotted_keys(self.schema) if key.endswith(f".{name}")]
-        if elsewhere and not near_misses(name, names):
+        if elsewhere:
             return f"did you mean {' or '.join(map(repr, elsewhere))}?"
         return did_you_mean(name, names)
 

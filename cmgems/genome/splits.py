@@ -6,6 +6,7 @@ look easier than they are. Held-out stretches are long instead, and no window cr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,8 @@ from cmgems.genome.layout import Positions
 from cmgems.genome.store import GenomeStore
 from cmgems.registry import did_you_mean
 
+MOST = 2.0
+
 
 @dataclass(frozen=True)
 class Split:
@@ -24,7 +27,8 @@ class Split:
 
     Attributes:
         by: "block" cuts every contig into blocks and draws some of them; "contig" holds out whole contigs.
-        fraction: Smallest share of the valid bases to hold out.
+        fraction: Share of the valid bases to hold out: so much or a little more; of whole contigs up to ``MOST`` times
+            it, or all that the smaller ones come to.
         block_bp: Length of a block (bp).
         contigs: With "contig": the ones to hold out; if none, they are drawn until ``fraction`` is reached.
         seed: Of the draw.
@@ -80,7 +84,7 @@ def split_runs(store: GenomeStore, split: Split) -> tuple[Positions, Positions]:
                 f"no bases left for {side}",
                 where=store.folder,
                 why=f"split by {split.by}, {len(blocks):,} in all, {held_out.sum():,} held out",
-                fix="set a smaller `block_bp`"
+                fix="set a smaller `data.split.block_bp`"
                 if split.by == "block"
                 else "split by block, or name other contigs",
             )
@@ -97,13 +101,20 @@ def _block_starts(store: GenomeStore, block_bp: int) -> Positions:
 
 
 def _drawn(store: GenomeStore, blocks: Positions, split: Split) -> npt.NDArray[np.bool_]:
-    """bool, one a block: drawn without replacement until ``fraction`` of the valid bases are held out."""
+    """bool, one a block: drawn without replacement until ``fraction`` of the valid bases are held out.
+
+    Of contigs those are passed over that would bring it above ``MOST`` times that, or the smallest is taken.
+    """
     valid = np.diff(store.valid_before(np.append(blocks, store.bases)))
     order = np.random.Generator(np.random.Philox(split.seed)).permutation(np.flatnonzero(valid))
-    held = np.cumsum(valid[order])
-    enough = int(np.searchsorted(held, split.fraction * valid.sum())) + 1
-    held_out = np.zeros(len(blocks), dtype=np.bool_)
-    held_out[order[:enough]] = True
+    wanted = split.fraction * valid.sum()
+    most = MOST * wanted if split.by == "contig" else math.inf
+    held_out, held = np.zeros(len(blocks), dtype=np.bool_), 0
+    for block, bases in zip(order.tolist(), valid[order].tolist(), strict=True):
+        if held < wanted and held + bases <= most:
+            held_out[block], held = True, held + bases
+    if not held:
+        held_out[order[valid[order].argmin()]] = True
     return held_out
 
 

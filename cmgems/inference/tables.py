@@ -19,7 +19,10 @@ from cmgems.errors import CmgemsError
 from cmgems.extras import optional
 from cmgems.files import atomic_path
 from cmgems.inference.embed import Columns, Vectors
+from cmgems.reading import COMPRESSED_ENDINGS, TABLE_FORMATS
 
+# Of files that a reader would refuse, or read wrongly, if they held CSV.
+OTHER_ENDINGS = {*COMPRESSED_ENDINGS, *TABLE_FORMATS, ".npy", ".json", ".xlsx"} - {".csv", ".txt"}
 WriteRows = Callable[[Iterable[Sequence[object]]], None]
 Add = Callable[[Columns, npt.NDArray[np.float32]], None]
 
@@ -29,8 +32,12 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[WriteRows]:
     """Write a CSV file, whole or not at all; yields ``writerows(rows)``.
 
     Raises:
-        CmgemsError: if the file cannot be written.
+        CmgemsError: if the file cannot be written, or its name says that it is of another format.
     """
+    if path.suffix in OTHER_ENDINGS:
+        raise CmgemsError(
+            "not written in this format", where=path, why="it would be CSV", fix="end the name in .csv"
+        )
     with atomic_path(path) as partial, open(partial, "w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(columns)

@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import cmgems
 from cmgems.config import Component, component, load_config
@@ -209,7 +210,7 @@ def build_with_weights(
     if getattr(config, "layers", 0) > len(state):
         raise CheckpointError("missing tensors", where=where, why="fewer than layers", fix=ANOTHER_MODEL)
     try:
-        with torch.device("meta"):  # before a wrong size takes the machine's memory
+        with torch.device("meta"), _Undrawn():  # before a wrong size takes the machine's memory
             expected = build_model(config, head, num_labels).state_dict()
     except CmgemsError:
         raise
@@ -217,10 +218,26 @@ def build_with_weights(
         why = str(error).partition("\n")[0]
         raise CheckpointError("impossible model", where=where, why=why, fix=ANOTHER_MODEL) from error
     check_state(state, expected, where=where)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _Undrawn():
         model = build_model(config, head, num_labels)
     model.load_state_dict(state)
     return model.eval()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Inside, new weights are not drawn, since those of a file take their place: 100 M of them take a second, and on
+    the meta device importing what draws there another."""
+
+    RANDOM = frozenset(
+        f"{name}_" for name in ("normal", "uniform", "trunc_normal", "kaiming_normal", "kaiming_uniform",
+                                "xavier_normal", "xavier_uniform")
+    )  # fmt: skip
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in self.RANDOM:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def check_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: object) -> None:

@@ -98,7 +98,7 @@ class PMITable:
     @classmethod
     def build(
         cls,
-        store: GenomeStore,
+        store: GenomeStore | str | Path,
         k: int = 6,
         definition: str = "exact",
         *,
@@ -110,7 +110,7 @@ class PMITable:
         """Count the n-grams of a genome, and score and rank its k-mers.
 
         Args:
-            store: The genome.
+            store: The genome, or its folder.
             k: Length of the k-mers (bp).
             definition: As in ``from_counts``.
             canonical: As in ``from_counts``.
@@ -120,9 +120,11 @@ class PMITable:
 
         Raises:
             CmgemsError: if ``k``, ``definition``, ``min_count`` or ``workers`` is wrong.
-            DataError: if no k-mer was counted, or none ``min_count`` times.
+            DataError: if the folder is no store; if no k-mer was counted, or none ``min_count`` times.
         """
         _check_options(k, definition, min_count)  # before the minutes of counting
+        if not isinstance(store, GenomeStore):
+            store = GenomeStore.open(Path(store))
         counts = count_ngrams(store, k, workers=workers, world=world)
         provenance = {"genome_sha256": store.sha256, "bases": store.bases}
         return cls.from_counts(

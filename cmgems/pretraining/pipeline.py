@@ -153,6 +153,12 @@ class PretrainingData:
         return min(-(-tokens // multiple) * multiple, self.max_positions)
 
     @property
+    def held_out(self) -> str:
+        """How much of the genome is held out for validation."""
+        held, rest = (int(np.diff(runs).sum()) for runs in (self.validation_runs, self.train_runs))
+        return f"{held / 1e6:.3g} of {(held + rest) / 1e6:.3g} Mbp held out"
+
+    @property
     def full_tokens(self) -> int:
         """Tokens of the longest windows."""
         return self.tokenizer.token_count(self.sampler.max_bp)

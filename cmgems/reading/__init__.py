@@ -4,10 +4,19 @@ from cmgems.reading.bed import FOR_BROWSERS, bed_lines
 from cmgems.reading.delimited import DELIMITERS, split_cells, whole_number
 from cmgems.reading.kinds import text_kind
 from cmgems.reading.records import Invalid, skipped_path
-from cmgems.reading.tables import TABLE_FORMATS, Record, Table, find_columns, open_table, split_name
+from cmgems.reading.tables import (
+    COMPRESSED_ENDINGS,
+    TABLE_FORMATS,
+    Record,
+    Table,
+    find_columns,
+    open_table,
+    split_name,
+)
 from cmgems.reading.text import Line, compression_of, read_blocks, read_lines
 
 __all__ = [
+    "COMPRESSED_ENDINGS",
     "DELIMITERS",
     "FOR_BROWSERS",
     "TABLE_FORMATS",

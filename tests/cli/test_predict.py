@@ -55,6 +55,18 @@ def test_the_input_is_not_written_over(predict, tmp_path, capsys):
     assert (tmp_path / "s.fa").read_text() == before
 
 
+@pytest.mark.parametrize("name", ["out.csv.gz", "out.tsv", "out.parquet", "-"])
+def test_names_of_what_is_not_written(predict, tmp_path, capsys, name):
+    predict("classification", BASES)
+    assert (
+        run(["predict", str(tmp_path / "classification"), str(tmp_path / "s.fa"), "-o", str(tmp_path / name)])
+        == 2
+    )
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: cannot write" if name == "-" else "error: not written in this format in ")
+    assert not (tmp_path / name).exists()
+
+
 def outspoken(model):
     """With larger weights than those of a fresh head, for answers that differ."""
     for parameter in model.head.parameters():

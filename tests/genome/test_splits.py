@@ -44,12 +44,14 @@ def test_disjoint_covering_and_deterministic(contigs: list[str], split: Split, m
         assume(False)
     in_train, in_validation = covered(train, store.bases), covered(validation, store.bases)
     assert np.array_equal(in_train + in_validation, np.asarray(store.codes) < 4)
-    assert in_validation.sum() >= split.fraction * store.valid_bases
     for runs in (train, validation):
         assert runs.dtype == np.int64
         assert (runs[:, 0] < runs[:, 1]).all()
         assert (runs[1:, 0] >= runs[:-1, 1]).all()
     contig_of = np.searchsorted(store.offsets, np.arange(store.bases), side="right")
+    held, wanted = in_validation.sum(), split.fraction * store.valid_bases
+    left = np.bincount(contig_of, in_train)
+    assert held >= wanted or (split.by == "contig" and (held + left[left > 0] > 2 * wanted).all())
     if split.by == "contig":
         assert not set(contig_of[in_train > 0]) & set(contig_of[in_validation > 0])
     else:
@@ -90,8 +92,26 @@ def test_named_contigs(make_store: MakeStore) -> None:
         split_runs(store, Split(by="contig", contigs=("chr4",)))
 
 
+@pytest.mark.parametrize(
+    ("lengths", "held"),
+    [
+        ((4000, 300, 20), 320),  # all that are small enough, however little
+        ((4000, 600, 500, 500), None),  # one or two of the small ones
+        ((4000, 4000, 3000), 3000),  # all are too large: the smallest
+    ],
+)
+def test_a_contig_that_is_most_of_the_genome_is_not_held_out(
+    lengths: tuple[int, ...], held: int | None, make_store: MakeStore
+) -> None:
+    store = make_store({f"c{n}": "ACGT" * (length // 4) for n, length in enumerate(lengths)})
+    for seed in range(8):
+        validation = split_runs(store, Split(by="contig", fraction=0.15, seed=seed))[1]
+        found = int(np.diff(validation).sum())
+        assert found == held if held else 0.15 <= found / sum(lengths) <= 2 * 0.15
+
+
 def test_one_side_empty(make_store: MakeStore) -> None:
-    with pytest.raises(DataError, match=r"no bases left for training.*smaller `block_bp`"):
+    with pytest.raises(DataError, match=r"no bases left for training.*smaller `data.split.block_bp`"):
         split_runs(make_store({"a": "ACGT"}), Split())
     with pytest.raises(DataError, match="no bases left for validation"):
         split_runs(make_store({"a": "ACGT", "n": "NN"}), Split(by="contig", contigs=("n",)))

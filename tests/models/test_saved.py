@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 
 from cmgems.errors import CheckpointError, CmgemsError
-from cmgems.models import MODELS, find_model_folder, load_model, save_model
+from cmgems.models import MODELS, build_model, find_model_folder, load_model, save_model, saved
 from cmgems.tokenization import TOKENIZERS
 
 TOKENIZER = TOKENIZERS.get("kmer3")
@@ -85,6 +85,16 @@ def test_loading_leaves_the_random_state_alone(tmp_path):
     before = torch.get_rng_state()
     load_model(tmp_path)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_weights_that_a_file_replaces_are_not_drawn():
+    before = torch.get_rng_state()
+    with saved._Undrawn():
+        for name in ("logo_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny", "modernbert_tiny"):
+            build_model(MODELS.get(name), "classification", 3)
+        assert torch.nn.LayerNorm(2).weight.tolist() == [1, 1]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(torch.nn.Linear(2, 2).weight, torch.nn.Linear(2, 2).weight)
 
 
 def test_finds_the_model_of_a_run(tmp_path):
