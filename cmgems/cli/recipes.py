@@ -63,7 +63,7 @@ def validate(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Check a config and print every error in it.
+    """Check a config and print every error in it. The files that it names may be elsewhere: they are not looked for.
 
     Example: cmgems validate my.yaml optim.lr=1e-4
     """

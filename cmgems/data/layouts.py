@@ -99,7 +99,7 @@ def find_layout(folder: Path) -> Layout:
         DataError: if there is no such folder, or a split is there under two names.
     """
     if not folder.is_dir():
-        fix = "set data.dir to a folder with train, dev and test files"
+        fix = "give a folder with train, dev and test files"
         raise DataError("not a folder" if folder.exists() else "no such folder", where=folder, fix=fix)
     here, above = _entries(folder), folder.absolute().parent
     found = {split: entries for split in SPLITS if (entries := _of_split(split, here, folder))}

@@ -60,11 +60,22 @@ def show_summary(title: str, summary: dict[str, Any]) -> None:
     table = Table("figure", "value")
     for key, value in summary.items():
         if key != BASELINES:
-            table.add_row(label(key), f"{value:.4g}" if isinstance(value, float) else str(value))
+            table.add_row(label(key), _shown(value))
     Console().print(table)
     found = (summary.get(key) for key in (VALIDATION_LOSS, VALIDATION_ACCURACY, BASELINES))
     if (health := Health.of(*found)) is not None:
         _show_health(health)
+
+
+def _shown(value: Any) -> str:
+    """A figure for people."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
 
 
 def _show_health(health: Health) -> None:

@@ -62,7 +62,7 @@ def test_a_set_that_cannot_be_used_is_one_line(folder, capsys, split, text, mess
         (["data.shots=1", "data.draw=2"], "no such draw in data.draw: 2 was requested, the training set holds 2 of 1"),
         (["data.shots=3", "data.draw=0"], "not whole draws in the training set: class '0' has 2 rows, 1 x 3 were"),
         (["data.draw=0"], "`draw` must be 0 or more, and needs shots"),
-        (["data.dir=nowhere"], "no such folder in nowhere; set data.dir to a folder with train, dev and test files"),
+        (["data.dir=nowhere"], "no such folder in nowhere; give a folder with train, dev and test files"),
     ],
 )  # fmt: skip
 def test_draws_that_cannot_be(folder, capsys, overrides, message):
