@@ -154,7 +154,10 @@ def show_steps(label: str, start: int, total: int, every: int, visible: bool = T
         return
     with Live(get_renderable=display.panel, console=console, refresh_per_second=4) as live:
         display._live = live
-        yield display
+        try:
+            yield display
+        finally:
+            display._notice = ""  # the last panel stays on the screen
 
 
 def step_text(record: Mapping[str, Any]) -> str:
