@@ -143,7 +143,10 @@ def test_the_panel_works_without_figures(terminal):
 def test_the_panel_says_that_a_signal_has_come(terminal):
     with show_steps("pretrain", 0, 40, 10) as shown, stop_signals(shown.announce):
         signal.raise_signal(signal.SIGTERM)
-    assert "SIGTERM: stopping after this step" in terminal.getvalue()
+        shown._live.refresh()
+        assert "SIGTERM: stopping after this step" in terminal.getvalue()
+    text = terminal.getvalue()
+    assert "SIGTERM" not in text[text.rindex("pretrain") :]  # the last panel stays when the run has stopped
 
 
 def test_a_signal_in_plain_mode(pipe, capfd):
