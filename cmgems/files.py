@@ -153,9 +153,7 @@ def _beside(path: Path, prefix: str = "") -> Path:
             fix="give a file or folder by its name",
         )
     if path.name == "-":
-        raise CmgemsError(
-            "cannot write", where=path, why="it is no name", fix="give /dev/stdout for standard output"
-        )
+        raise CmgemsError("cannot write", where=path, why="it is no name", fix="give one, or /dev/stdout")
     return path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{prefix}{path.name}")
 
 

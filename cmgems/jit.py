@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ class _Cache(FunctionCache):
     looks at the kernel's own alone."""
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        called = sorted(set(_files(self._py_func)))
-        digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in called)).hexdigest()
+        files = sorted({inspect.getfile(function) for function in _called(self._py_func, set())})
+        digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
         return *super()._index_key(sig, codegen), digest
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -44,10 +44,11 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def _files(function: Any) -> Iterator[str]:
-    """The files of a function and of the compiled ones that it calls."""
-    yield inspect.getfile(function)
-    for name in function.__code__.co_names:
-        called = function.__globals__.get(name)
-        if isinstance(called, Dispatcher):
-            yield from _files(called.py_func)
+def _called(function: Any, found: set[Any]) -> set[Any]:
+    """``found``, with a function and the compiled ones that it calls, directly or not."""
+    if function not in found:
+        found.add(function)
+        for name in function.__code__.co_names:
+            if isinstance(called := function.__globals__.get(name), Dispatcher):
+                _called(called.py_func, found)
+    return found

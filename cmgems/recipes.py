@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cmgems.errors import CmgemsError
+from cmgems.files import sha256_of
 from cmgems.plugins import import_file
 from cmgems.registry import did_you_mean
 
@@ -36,6 +37,11 @@ class Recipe:
     path: Path
     config_schema: type[Any]
     main: Callable[[Any, Path], None]
+
+    @property
+    def content(self) -> str:
+        """What tells one recipe from another: its name if it is a shipped one, else the file's sha256."""
+        return self.name if self.path in shipped_recipes().values() else sha256_of(self.path)
 
     def check_label(self, label: str | None, config: Path) -> None:
         """Check that a shipped recipe's config is not used for another one; a copied recipe may have any name.

@@ -40,13 +40,13 @@ class Config(EvaluationConfig):
 
 def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and no other process is working on, and write the table."""
-    share_folder(out, config, "evaluate")
     start_compute(config.compute, 0)  # refuses at once what this machine lacks
     model = starting_values(config.model, config.tokenizer)
     evaluation = Evaluation(config)
     runs = evaluation.runs(out)
     # Every config before the first run: a wrong setting, or an old run in the way, is reported at once.
     evaluation.check(runs, model)
+    share_folder(out, config, "evaluate", {"finetune.recipe": config.finetune.load()})
     counts = f"{len(evaluation.datasets)} found, {len(evaluation.absent)} not"
     print(f"{len(runs)} runs; datasets: {counts}; {out}", file=sys.stderr)
 

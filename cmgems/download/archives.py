@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def _load_zip(url: str, target: Path, size: int | None) -> None:
     try:
         with zipfile.ZipFile(archive) as packed, atomic_folder(target) as partial:
             packed.extractall(partial)  # which checks the checksums inside, and keeps names inside the folder
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         archive.unlink()
         fix = f"fetch it by hand from {url}"
         raise DataError("not a whole zip archive", where=archive, why=str(error), fix=fix) from error

@@ -11,7 +11,7 @@ from typing import Any
 
 from cmgems.errors import DataError
 from cmgems.evaluation.models import Model
-from cmgems.evaluation.results import METRICS, Record
+from cmgems.evaluation.results import Record
 from cmgems.evaluation.runs import Evaluation
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.files import read_json, without_nan, write_json
@@ -20,6 +20,7 @@ from cmgems.runs.health import Health
 from cmgems.runs.summary import SWITCHED_AT, TOKENS, TOKENS_PER_SECOND, VALIDATION_ACCURACY
 
 FILE = "comparison.json"
+Pair = tuple[float, float]  # figures of a strategy and of the baseline
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,14 @@ class Comparison:
 
     def metrics(self) -> list[str]:
         """The metrics reported for the datasets, and AUC."""
-        found = dict.fromkeys([*(run.record.metric for run in self.finetuned), "auc"])
-        return [metric for metric in found if metric in METRICS]
+        return list(dict.fromkeys([*(run.record.shown_metric for run in self.finetuned), "auc"]))
 
     def scores(self, metric: str) -> dict[str, list[Score]]:
         """The defined test scores by the titles of the datasets for which the metric is reported; AUC is for all."""
         found: dict[str, list[Score]] = {}
         for run in self.finetuned:
             value = run.record.score(metric, "clean" if self.exclude_leaks else "all")
-            if metric in (run.record.metric, "auc") and not math.isnan(value):
+            if metric in (run.record.shown_metric, "auc") and not math.isnan(value):
                 score = Score(run.strategy, run.seed, run.record.repeat, value)
                 found.setdefault(run.record.title, []).append(score)
         return found
@@ -244,7 +244,7 @@ def rows(scores: Sequence[Score], strategies: Iterable[str], baseline: str) -> l
     found = []
     for strategy in strategies:
         mine = _values(scores, strategy)
-        pairs = {} if strategy == baseline else _pairs([scores], strategy, baseline)
+        pairs = {} if strategy == baseline else _pairs(scores, strategy, baseline)
         if mine:
             difference = _difference_of_seeds(pairs) if pairs else None
             found.append(Row(strategy, MeanSD.of(list(mine.values())), difference))
@@ -253,31 +253,36 @@ def rows(scores: Sequence[Score], strategies: Iterable[str], baseline: str) -> l
 
 def overall(datasets: Mapping[str, Sequence[Score]], strategy: str, baseline: str) -> Overall | None:
     """``strategy`` compared with ``baseline`` over all datasets; None if no run of both is a pair."""
-    by_seed = _pairs(datasets.values(), strategy, baseline)
-    if not by_seed:
+    of_datasets = [_pairs(scores, strategy, baseline) for scores in datasets.values()]
+    means: dict[int, list[Pair]] = {}  # of each dataset, however many runs it has
+    for by_seed in of_datasets:
+        for seed, pairs in by_seed.items():
+            means.setdefault(seed, []).append(_mean(pairs))
+    if not means:
         return None
-    pairs = [pair for of_seed in by_seed.values() for pair in of_seed]
-    better = sum(ours > theirs for ours, theirs in pairs)
-    return Overall(_difference_of_seeds(by_seed), better, len(pairs))
+    runs = [pair for by_seed in of_datasets for pairs in by_seed.values() for pair in pairs]
+    better = sum(ours > theirs for ours, theirs in runs)
+    return Overall(_difference_of_seeds(means), better, len(runs))
 
 
-def _pairs(
-    datasets: Iterable[Sequence[Score]], strategy: str, baseline: str
-) -> dict[int, list[tuple[float, float]]]:
-    """(of ``strategy``, of ``baseline``) of the runs that are pairs, by pretraining seed."""
-    found: dict[int, list[tuple[float, float]]] = {}
-    for scores in datasets:
-        mine, theirs = _values(scores, strategy), _values(scores, baseline)
-        for run in mine:
-            if run in theirs:
-                found.setdefault(run[0], []).append((mine[run], theirs[run]))
+def _pairs(scores: Sequence[Score], strategy: str, baseline: str) -> dict[int, list[Pair]]:
+    """The runs on a dataset that are pairs, by pretraining seed."""
+    found: dict[int, list[Pair]] = {}
+    mine, theirs = _values(scores, strategy), _values(scores, baseline)
+    for run in mine:
+        if run in theirs:
+            found.setdefault(run[0], []).append((mine[run], theirs[run]))
     return found
 
 
-def _difference_of_seeds(pairs: Mapping[int, Sequence[tuple[float, float]]]) -> Difference:
+def _difference_of_seeds(pairs: Mapping[int, Sequence[Pair]]) -> Difference:
     """One pair a pretraining seed: fine-tuning runs from the same weights are not independent."""
-    means = [(fmean(ours), fmean(theirs)) for ours, theirs in (zip(*p, strict=True) for p in pairs.values())]
+    means = [_mean(of_seed) for of_seed in pairs.values()]
     return paired_difference([ours for ours, _ in means], [theirs for _, theirs in means])
+
+
+def _mean(pairs: Sequence[Pair]) -> Pair:
+    return fmean(ours for ours, _ in pairs), fmean(theirs for _, theirs in pairs)
 
 
 def _values(scores: Sequence[Score], strategy: str) -> dict[tuple[int, str], float]:

@@ -65,6 +65,11 @@ class Record:
         return Repeat(self.seed, self.draw).name
 
     @property
+    def shown_metric(self) -> str:
+        """The metric that tables have: Pearson's r in place of the mean squared error, which is in no percent."""
+        return self.metric if self.metric in METRICS else "pearson"
+
+    @property
     def training_set(self) -> str:
         """See ``Repeat.training_set``."""
         return Repeat(self.seed, self.draw).training_set(self.shots)
@@ -135,7 +140,7 @@ class Line:
 
     @property
     def metric(self) -> str:
-        return self.records[0].metric
+        return self.records[0].shown_metric
 
     def score(self, metric: str, part: Part = "all") -> MeanSD:
         """Over the runs, in percent; undefined scores are left out."""

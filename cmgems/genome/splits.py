@@ -27,10 +27,10 @@ class Split:
 
     Attributes:
         by: "block" cuts every contig into blocks and draws some of them; "contig" holds out whole contigs.
-        fraction: Share of the valid bases to hold out: so much or a little more; of whole contigs up to ``MOST`` times
-            it, or all that the smaller ones come to.
+        fraction: Share of the valid bases to hold out: so much or a little more; of whole contigs as their sizes allow,
+            seldom more than ``MOST`` times it.
         block_bp: Length of a block (bp).
-        contigs: With "contig": the ones to hold out; if none, they are drawn until ``fraction`` is reached.
+        contigs: With "contig": the ones to hold out; if none, they are drawn.
         seed: Of the draw.
     """
 
@@ -103,7 +103,8 @@ def _block_starts(store: GenomeStore, block_bp: int) -> Positions:
 def _drawn(store: GenomeStore, blocks: Positions, split: Split) -> npt.NDArray[np.bool_]:
     """bool, one a block: drawn without replacement until ``fraction`` of the valid bases are held out.
 
-    Of contigs those are passed over that would bring it above ``MOST`` times that, or the smallest is taken.
+    Contigs that would bring it above ``MOST`` times that are passed over. If the others come to little, the smallest of
+    those is taken after all, unless it is most of the genome.
     """
     valid = np.diff(store.valid_before(np.append(blocks, store.bases)))
     order = np.random.Generator(np.random.Philox(split.seed)).permutation(np.flatnonzero(valid))
@@ -113,8 +114,10 @@ def _drawn(store: GenomeStore, blocks: Positions, split: Split) -> npt.NDArray[n
     for block, bases in zip(order.tolist(), valid[order].tolist(), strict=True):
         if held < wanted and held + bases <= most:
             held_out[block], held = True, held + bases
-    if not held:
-        held_out[order[valid[order].argmin()]] = True
+    left = order[~held_out[order]]
+    if held < wanted / MOST and len(left):
+        smallest = left[valid[left].argmin()]
+        held_out[smallest] = valid[smallest] <= valid.sum() / 2
     return held_out
 
 

@@ -34,7 +34,7 @@ def open_csv(path: Path, columns: Sequence[str]) -> Iterator[WriteRows]:
     Raises:
         CmgemsError: if the file cannot be written, or its name says that it is of another format.
     """
-    if path.suffix in OTHER_ENDINGS:
+    if path.suffix.lower() in OTHER_ENDINGS:
         raise CmgemsError(
             "not written in this format", where=path, why="it would be CSV", fix="end the name in .csv"
         )

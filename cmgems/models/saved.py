@@ -225,8 +225,8 @@ def build_with_weights(
 
 
 class _Undrawn(TorchFunctionMode):
-    """Inside, new weights are not drawn, since those of a file take their place: 100 M of them take a second, and on
-    the meta device importing what draws there another."""
+    """Inside, new parameters are not drawn, since those of a file take their place: 100 M of them take a second, and on
+    the meta device importing what draws there another. Buffers are: a file may not hold them."""
 
     RANDOM = frozenset(
         f"{name}_" for name in ("normal", "uniform", "trunc_normal", "kaiming_normal", "kaiming_uniform",
@@ -235,8 +235,9 @@ class _Undrawn(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in self.RANDOM:
-            return args[0] if args else kwargs["tensor"]
+        drawn = args[0] if args else kwargs.get("tensor")
+        if isinstance(drawn, nn.Parameter) and getattr(func, "__name__", "") in self.RANDOM:
+            return drawn
         return func(*args, **kwargs)
 
 

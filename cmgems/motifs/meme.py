@@ -24,6 +24,8 @@ def meme_text(motifs: Sequence[Motif], background: Sequence[Codes], both_strands
     """
     order = [BASES.index(base) for base in MEME_ORDER]
     counts_4 = sum((np.bincount(codes[codes < 4], minlength=4) for codes in background), np.zeros(4))
+    if not counts_4.any():  # nothing is known of it
+        counts_4 = np.ones(4)
     shares_4 = (counts_4 / counts_4.sum())[order]
     composition = " ".join(f"{b} {p:.4f}" for b, p in zip(MEME_ORDER, shares_4, strict=True))
     lines = [

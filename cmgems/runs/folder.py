@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from cmgems.config import Content, changed_inputs, config_difference, contents, 
 from cmgems.distributed import World
 from cmgems.errors import CheckpointError, CmgemsError, disk_error
 from cmgems.files import PARTIAL_PREFIX, atomic_folder, is_there, write_json, write_text
+from cmgems.recipes import Recipe
 from cmgems.runs.health import Health
 from cmgems.runs.layout import CONFIG, INFO_FILE, INPUTS, LOCK, METRIC_LOG, SUMMARY, WEIGHTS_FILE
 from cmgems.runs.reader import RunReader
@@ -71,11 +72,9 @@ def _shown(value: Any) -> str:
     """A figure for people."""
     if value is None:
         return "-"
-    if isinstance(value, int):
-        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value)
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _show_health(health: Health) -> None:
@@ -111,13 +110,7 @@ def check_same(out: Path, config: object, recipe: str | None = None) -> dict[str
     if not is_there(out / CONFIG) or not (there.checkpoints.all() or is_there(out / SUMMARY)):
         return now
     before = there.inputs  # none of a run made before version 0.3
-    if changed := changed_inputs(before, now):
-        raise CheckpointError(
-            "inputs have changed",
-            where=out,
-            why=f"this run began with other contents of {' and '.join(changed)}",
-            fix="bring those back, or choose another -o",
-        )
+    _check_inputs(out, before, now)
     settings = {key: value for key, value in there.config.items() if key != "recipe"}
     difference = config_difference(config, settings, before.keys() & now.keys())
     if recipe not in (None, there.recipe):
@@ -132,12 +125,30 @@ def check_same(out: Path, config: object, recipe: str | None = None) -> dict[str
     return before | now
 
 
-def share_folder(out: Path, config: object, recipe: str) -> None:
+def _check_inputs(out: Path, before: Mapping[str, Content], now: Mapping[str, Content]) -> None:
+    if changed := changed_inputs(before, now):
+        raise CheckpointError(
+            "inputs have changed",
+            where=out,
+            why=f"this run began with other contents of {' and '.join(changed)}",
+            fix="bring those back, or choose another -o",
+        )
+
+
+def share_folder(out: Path, config: object, recipe: str, recipes: Mapping[str, Recipe] | None = None) -> None:
     """Make ``out`` a folder of many runs, for any number of processes at once; each run below is opened by itself.
 
-    The config may change from call to call (more seeds, say): every run below checks its own.
+    The config may change from call to call (more seeds, say): every run below checks its own. The recipes may not, for
+    nothing else tells whose scores are there.
+
+    Args:
+        out: The folder.
+        config: Of the recipe that has the runs made.
+        recipe: The name of that.
+        recipes: Those of the runs, by the keys that name them; None if there are none to compare.
 
     Raises:
+        CheckpointError: if the runs in ``out`` are of other recipes.
         CmgemsError: if ``out`` holds something else, or cannot be written.
     """
     try:
@@ -146,8 +157,12 @@ def share_folder(out: Path, config: object, recipe: str) -> None:
             raise _in_use(out)
     except OSError as error:
         raise disk_error(error, out) from error
-    if (there := RunReader(out).recipe) not in (None, recipe):
-        raise _in_use(out, f"it holds a run of the recipe {there}")
+    there = RunReader(out)
+    if there.recipe not in (None, recipe):
+        raise _in_use(out, f"it holds a run of the recipe {there.recipe}")
+    inputs = {key: made_by.content for key, made_by in (recipes or {}).items()}
+    _check_inputs(out, there.inputs, inputs)
+    write_json(out / INPUTS, there.inputs | inputs)
     write_text(out / CONFIG, dump_config(config, recipe))
 
 

@@ -108,7 +108,7 @@ def forward_passes(
 
         def take(chosen: list[int] = chosen) -> LateCopy:
             inputs = padded([rows[i] for i in chosen], tokenizer.pad_id, max_positions, compute)
-            with uncompiled(), (arithmetic or compute.autocast)():
+            with uncompiled(compute), (arithmetic or compute.autocast)():
                 return LateCopy(call(chosen, *inputs))
 
         answer = budget.attempt(take, len(chosen), int(lengths[chosen[-1]]))

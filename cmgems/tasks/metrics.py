@@ -78,12 +78,16 @@ def quantity_metrics(targets_NC: np.ndarray, predicted_NC: np.ndarray) -> Metric
 
 
 def _pearson(a_N: np.ndarray, b_N: np.ndarray) -> float:
+    if not (np.ptp(a_N) and np.ptp(b_N)):  # a mean need not be the constant exactly
+        return float("nan")
     a_N, b_N = a_N - a_N.mean(), b_N - b_N.mean()
     size = np.sqrt((a_N**2).sum() * (b_N**2).sum())
     return float((a_N * b_N).sum() / size) if size > 0 else float("nan")
 
 
 def _r2(targets_N: np.ndarray, predicted_N: np.ndarray) -> float:
+    if not np.ptp(targets_N):
+        return float("nan")
     total = ((targets_N - targets_N.mean()) ** 2).sum()
     return float(1 - ((targets_N - predicted_N) ** 2).sum() / total) if total > 0 else float("nan")
 

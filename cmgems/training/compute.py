@@ -124,9 +124,9 @@ class Compute:
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}, {'compiled' if self.compiled else 'eager'}"
 
 
-def uncompiled() -> AbstractContextManager[object]:
+def uncompiled(compute: Compute) -> AbstractContextManager[object]:
     """Around passes whose rows come in more shapes than are worth a graph each: what is compiled runs as it is."""
-    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and importing it takes most of a second
+    if not compute.compiled:  # the stance is that of all threads, and importing it takes most of a second
         return nullcontext()
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance

@@ -212,7 +212,7 @@ def _nats_and_right(
 ) -> torch.Tensor:
     """Summed cross-entropy of the masked tokens of one batch, how many are the first guess, and the sum of each tenth:
     float64 (2,) or (2 + TENTHS,)."""
-    with uncompiled(), compute.autocast():
+    with uncompiled(compute), compute.autocast():
         *inputs, labels_M = loss_inputs(batch, compute, static=False, packed_by=loss.packed_by)
         logits_MV = loss.model(*inputs)
         nats = loss.of_logits(logits_MV, labels_M)

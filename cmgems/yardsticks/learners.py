@@ -64,6 +64,8 @@ class Linear:
             "multi_label": OneVsRestClassifier(logistic),
             "regression": Ridge(alpha=self.strength),
         }[self.head]
+        if self.head == "multi_label" and self.outputs == 1:
+            labels = labels.repeat(2, 1)  # scikit-learn takes a single label for two classes
         fitted = make_pipeline(StandardScaler(with_mean=isinstance(inputs, np.ndarray)), model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a slow fit is scored like any other
@@ -72,7 +74,7 @@ class Linear:
         if self.head == "classification":
             return lambda others: self._of_all_classes(fitted.predict_proba(others), model.classes_)
         if self.head == "multi_label":
-            return lambda others: np.asarray(fitted.predict_proba(others))
+            return lambda others: np.asarray(fitted.predict_proba(others))[:, : self.outputs]
         return lambda others: fitted.predict(others).reshape(-1, self.outputs)
 
     def _of_all_classes(self, probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:

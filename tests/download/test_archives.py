@@ -91,6 +91,18 @@ def test_what_is_no_whole_archive(gue, tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_zip_archive_with_damage_inside(gue, tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("GUE/tf/0/train.csv", "sequence,label\n" + "ACGT,1\n" * 100)
+    damaged = bytearray(packed.getvalue())
+    damaged[50:58] = b"\xff" * 8
+    gue.files["/gue.zip"] = bytes(damaged)
+    with pytest.raises(DataError, match=r"not a whole zip archive .* fetch it by hand"):
+        find("gue", tmp_path).load()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_such_name(tmp_path):
     with pytest.raises(DataError, match=r"no archive 'hg83' .* did you mean 'hg38'"):
         find("hg83", tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cmgems.config import load_config
@@ -36,7 +38,7 @@ def test_the_28_sets_of_gue_and_their_settings():
     marks = ["H3", "H3K14ac", "H3K36me3", "H3K4me1", "H3K4me2", "H3K4me3", "H3K79me3", "H3K9ac", "H4", "H4ac"]
     assert found == {
         **{f"EMP/{mark}": (512, 3, 50, None) for mark in marks},
-        **{f"mouse/{i}": (110, 5, 30, 1000) for i in range(5)},
+        **{f"mouse/{i}": (110, 20, 30, 1000) for i in range(5)},
         **{f"tf/{i}": (110, 3, 30, None) for i in range(5)},
         "prom/prom_core_all": (80, 4, 50, None),
         "prom/prom_core_notata": (80, 4, 50, None),
@@ -127,6 +129,14 @@ def test_published_draws_belong_to_the_set_above(tmp_path):
     found, absent = find_datasets(tmp_path)
     assert [d.title for d in found] == ["whole"]
     assert absent == ["Splice-40 whole (there are draws of it: Splice-40@10, Splice-40@100)"]
+
+
+@pytest.mark.parametrize("folder", [".", "sets", "./sets/Splice-40"])
+def test_published_draws_are_found_wherever_one_stands(tmp_path, monkeypatch, folder):
+    make(tmp_path / "sets", "Splice-40/10/train.tsv", "Splice-40/test.tsv")
+    monkeypatch.chdir(tmp_path)
+    (found,), absent = find_datasets(Path(folder), ["*@10"])
+    assert (found.folder, found.drawn, absent) == (Path("sets/Splice-40/10"), True, [])
 
 
 def test_our_draws_come_from_any_set(tmp_path):

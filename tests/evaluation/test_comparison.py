@@ -148,3 +148,13 @@ def test_over_all_datasets_a_pretraining_seed_counts_once():
     assert found.difference.mean == pytest.approx((0.04 + 0.04 + 0.1) / 3)
     assert (found.better, found.pairs) == (3, 5)
     assert overall(datasets, "absent", "a") is None
+
+
+def test_over_all_datasets_a_dataset_counts_once_however_many_draws_it_has():
+    datasets = {
+        "whole": [Score("a", 0, "", 0.5), Score("b", 0, "", 0.9)],
+        "few": [Score(s, 0, f"draw{n}", 0.3) for s in "ab" for n in range(10)],
+    }
+    found = overall(datasets, "b", "a")
+    assert found.difference.mean == pytest.approx(0.2)
+    assert (found.better, found.pairs) == (1, 11)

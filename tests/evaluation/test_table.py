@@ -98,6 +98,22 @@ def test_published_columns_are_those_of_the_same_sets(results):
     assert rows[2][2] == "35.0"
 
 
+def test_published_figures_stand_beside_the_same_metric(results):
+    """Whatever chose the epoch."""
+    changed = []
+    for one in results.records:
+        scores = {key: 0.9 if key == "test_accuracy" else value for key, value in one.summary.items()}
+        changed.append(replace(one, metric="accuracy", summary=scores))
+    assert published_table(replace(results, records=tuple(changed))) == published_table(results)
+
+
+def test_the_mean_squared_error_is_in_no_percent():
+    summary = {"test_pearson": 0.5, "test_mse": 9.0}
+    results = Results("x", records=(Record("a", None, None, 0, "mse", summary),))
+    (line,) = results.lines()
+    assert (line.metric, line.score(line.metric).mean) == ("pearson", 50)
+
+
 def test_other_sets_and_few_shot_have_no_published_columns():
     assert published_table(Results("x", records=(record("tf/0", 0, 0.5),))) == ([], [])
     assert published_table(Results("x", gue=True, records=(record("tf/0", 0, 0.5, shots=10),))) == ([], [])

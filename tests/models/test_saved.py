@@ -93,6 +93,10 @@ def test_weights_that_a_file_replaces_are_not_drawn():
         for name in ("logo_tiny", "dnabert2_tiny", "nt_tiny", "nt_v2_tiny", "modernbert_tiny"):
             build_model(MODELS.get(name), "classification", 3)
         assert torch.nn.LayerNorm(2).weight.tolist() == [1, 1]
+        fixed = torch.empty(5).normal_(
+            generator=torch.Generator().manual_seed(1)
+        )  # such as a buffer, not saved
+    assert torch.equal(fixed, torch.empty(5).normal_(generator=torch.Generator().manual_seed(1)))
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(torch.nn.Linear(2, 2).weight, torch.nn.Linear(2, 2).weight)
 

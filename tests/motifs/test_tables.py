@@ -38,6 +38,12 @@ def test_meme(motif):
     assert rows.sum(1) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_background_of_unknown_bases_is_even(motif):
+    assert "\nA 0.2500 C 0.2500 G 0.2500 T 0.2500\n" in meme_text(
+        [motif], [encode(b"NNN")], both_strands=False
+    )
+
+
 def test_no_motif_is_a_header_only():
     assert "MOTIF" not in meme_text([], [encode(b"ACGT")], both_strands=False)
     assert motif_table([]).count("\n") == 1

@@ -12,7 +12,7 @@ import pytest
 
 from cmgems.cli.main import run
 from cmgems.config import load_config
-from cmgems.recipes import load_recipe, shipped_configs
+from cmgems.recipes import load_recipe, shipped_configs, shipped_recipes
 from cmgems.runs import open_run, share_folder
 from cmgems.yardsticks import read_audit
 from cmgems.yardsticks.baselines import best_title
@@ -213,6 +213,26 @@ def test_other_settings_do_not_mix_with_old_runs(evaluated, gue, capsys):
     )
     assert "choose another -o" in error
     assert (evaluated / "results.json").read_bytes() == before
+
+
+def test_scores_of_another_recipe_do_not_mix(gue, tmp_path, capsys):
+    """Nor does a command that is refused change what the folder says of itself."""
+    out, copy = tmp_path / "run", tmp_path / "my_finetune.py"
+    copy.write_text(shipped_recipes()["finetune"].read_text())
+    mine = command(gue, out, "datasets=[tf/0]", f"finetune.recipe={copy}")
+    assert run(mine) == 0
+    before = (out / "config.yaml").read_bytes()
+    assert run(mine) == 0
+    for refused in (command(gue, out, "datasets=[tf/0]"), [*mine, "finetune.optim.lr=1e-3"]):
+        assert run(refused) == 2
+        assert (out / "config.yaml").read_bytes() == before
+    copy.write_text(copy.read_text() + "\n")
+    capsys.readouterr()
+    assert run(mine) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(
+        f"error: inputs have changed in {out}: this run began with other contents of finetune.recipe"
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

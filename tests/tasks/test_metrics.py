@@ -56,6 +56,15 @@ def test_a_correlation_with_a_constant_is_undefined():
     assert one_row["mse"] == 0
 
 
+@pytest.mark.parametrize("rows", [3, 6, 20, 333])
+def test_a_constant_whose_mean_is_rounded_is_one(rows):
+    constant, rising = np.full((rows, 1), 0.1), np.arange(rows, dtype=float)[:, None]
+    scores = quantity_metrics(constant, rising)
+    assert math.isnan(scores["pearson"])
+    assert math.isnan(scores["r2"])
+    assert math.isnan(quantity_metrics(rising, constant)["pearson"])
+
+
 def test_undefined_quantities_are_left_out_of_the_mean():
     targets_NC = np.array([[0.0, 7], [1, 7], [2, 7]])
     scores = quantity_metrics(targets_NC, np.array([[0.0, 1], [1, 2], [2, 3]]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,12 +122,13 @@ def test_answers_of_a_model_of_compiled_layers_make_no_graph():
     torch._dynamo.utils.counters.clear()
     for model in (of_tokens, of_rows):
         compile_layers(model)
-    predict_logits(of_rows, rows, TOKENIZERS.get("kmer6"), 512, compute(), batch_tokens=1)
+    compiled = replace(compute(), compiled=True)
+    predict_logits(of_rows, rows, TOKENIZERS.get("kmer6"), 512, compiled, batch_tokens=1)
     batches = [
         MaskedBatch(row[None], np.ones((1, len(row)), np.bool_), np.array([2]), np.array([7]), "uniform")
         for row in rows
     ]
-    validate(of_tokens, batches, compute(), ALONE)
+    validate(of_tokens, batches, compiled, ALONE)
     assert not torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 

@@ -74,6 +74,13 @@ def test_linear_models_learn_what_is_linear(head):
         assert (guessed == labels[150:]).mean() > 0.9
 
 
+@pytest.mark.parametrize("labels", [[0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]])
+def test_a_single_label_has_one_probability(labels):
+    found = Linear("multi_label", 1, 0.1).fit(np.eye(4), np.array(labels)[:, None])(np.eye(4))
+    assert found.shape == (4, 1)
+    assert ((found[:, 0] > 0.5) == np.array(labels)).all()
+
+
 def test_a_class_that_train_lacks_has_probability_0():
     found = Linear("classification", 3, 1.0).fit(np.eye(4), np.array([0, 2, 0, 2]))(np.eye(4))
     assert found.shape == (4, 3)

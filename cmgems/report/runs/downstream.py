@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmgems.evaluation.comparison import read_comparison
 from cmgems.evaluation.results import read_results
-from cmgems.evaluation.table import caption, notes, published_table, score_table
+from cmgems.evaluation.table import caption, notes, published_table, score_table, yardstick_table
 from cmgems.report.comparison import comparison_parts
 from cmgems.report.records import BulletList, Grid, Group, Paragraph, Part, Section, Table
 from cmgems.report.runs.charts import Chart, Line, lines_of
@@ -108,6 +108,7 @@ def evaluation_section(folder: Path, name: str) -> Section:
         parts = comparison_parts(found, found.baseline, found.skipped, name)
         return Section(name, f"Comparison of masking strategies: {called}", parts)
     results, title = read_results(folder), f"Evaluation: {called}"
-    tables = [Table(*table, title) for table in (score_table(results), published_table(results)) if table[1]]
+    written = score_table(results), yardstick_table(results), published_table(results)
+    tables = [Table(*table, title) for table in written if table[1]]
     remarks = [BulletList(lines)] if (lines := notes(results)) else []
     return Section(name, title, [Paragraph(caption(results)), *tables, *remarks])
