@@ -42,6 +42,17 @@ def check_new(path: Path, *, force: bool | None = None, file: bool = False) -> N
     raise CmgemsError("output exists", where=path, fix=fix)
 
 
+def check_file(path: Path) -> None:
+    """Refuse, before the work, an output path that is or can be no file.
+
+    Raises:
+        CmgemsError: if it is a folder, or does not end in a name.
+    """
+    if path.is_dir():
+        raise CmgemsError("not a file", where=path, why="it is a folder", fix="name a file")
+    _beside(path)
+
+
 def is_there(path: Path) -> bool:
     """Whether there is a file or folder of this name.
 

@@ -38,11 +38,14 @@ def build(
     """
     from cmgems.distributed import open_world
     from cmgems.errors import CmgemsError
+    from cmgems.files import check_file
     from cmgems.genome import GenomeStore
     from cmgems.pmi import PMITable
 
     if csv is not None and csv.resolve() == out.resolve():
         raise CmgemsError("--out and --csv are the same file", where=out, fix="give two names")
+    for path in (out, *([csv] if csv else [])):
+        check_file(path)
     genome = GenomeStore.open(store)
     with open_world() as world:
         table = PMITable.build(

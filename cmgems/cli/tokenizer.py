@@ -56,13 +56,11 @@ def train(
 
     Example: cmgems tokenizer train human.store --vocab-size 4096 -o tokenizer.json
     """
-    from cmgems.errors import CmgemsError
-    from cmgems.files import check_new, write_text
+    from cmgems.files import check_file, check_new, write_text
     from cmgems.genome import GenomeStore
     from cmgems.tokenization.bpe_training import train_bpe
 
-    if out.is_dir():
-        raise CmgemsError("not a file", where=out, why="it is a folder", fix="name a file with -o")
+    check_file(out)
     check_new(out, force=force, file=True)
     content = train_bpe(GenomeStore.open(store), vocab_size, sample_mbp)
     write_text(out, content)

@@ -11,7 +11,7 @@ from typing import Any
 
 from cmgems.errors import DataError
 from cmgems.evaluation.models import Model
-from cmgems.evaluation.results import Record
+from cmgems.evaluation.results import METRICS, Record
 from cmgems.evaluation.runs import Evaluation
 from cmgems.evaluation.statistics import Difference, MeanSD, paired_difference
 from cmgems.files import read_json, without_nan, write_json
@@ -141,7 +141,8 @@ class Comparison:
 
     def metrics(self) -> list[str]:
         """The metrics reported for the datasets, and AUC."""
-        return list(dict.fromkeys([*(run.record.shown_metric for run in self.finetuned), "auc"]))
+        found = dict.fromkeys([*(run.record.shown_metric for run in self.finetuned), "auc"])
+        return [metric for metric in found if metric in METRICS]
 
     def scores(self, metric: str) -> dict[str, list[Score]]:
         """The defined test scores by the titles of the datasets for which the metric is reported; AUC is for all."""

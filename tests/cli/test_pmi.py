@@ -56,6 +56,18 @@ def test_build_and_show(store: Path, tmp_path: Path) -> None:
         assert f" {shown} " in result.output
 
 
+@pytest.mark.parametrize("option", ["-o", "--csv"])
+def test_a_folder_in_the_way_is_found_before_the_counting(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(PMITable, "build", lambda *arguments, **options: pytest.fail("it counts"))
+    result = CliRunner().invoke(
+        root, ["pmi", "build", str(store), "-o", str(tmp_path / "pmi"), option, str(tmp_path)]
+    )
+    assert isinstance(result.exception, CmgemsError)
+    assert result.exception.line() == f"not a file in {tmp_path}: it is a folder; name a file"
+
+
 def test_show_of_a_csv_says_what_it_does_not_know(store: Path, tmp_path: Path) -> None:
     output, csv = str(tmp_path / "pmi.safetensors"), str(tmp_path / "pmi.csv")
     arguments = ["pmi", "build", str(store), "-o", output, "--csv", csv, "--k", "3", "--canonical"]
