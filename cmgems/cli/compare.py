@@ -37,7 +37,9 @@ def compare(
     datasets: Annotated[
         str,
         typer.Option(
-            "--datasets", help="Separated by commas; NAME, or NAME@10 for 10 training examples of each class."
+            "--datasets",
+            help="Separated by commas; NAME, or NAME@10 for 10 training examples of each class. Without, nothing is "
+            "evaluated.",
         ),
     ] = "",
     data: Annotated[Path, typer.Option("--data", help="Folder of the datasets.")] = Path("data"),

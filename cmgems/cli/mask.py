@@ -24,7 +24,8 @@ Strategies = Annotated[
     list[str] | None,
     typer.Option(
         "--strategy",
-        help="With options of its own after a +: random_span+wider=4. May be given several times. By default all; "
+        help="With options of its own after a +: random_span+wider=4. May be given several times. By default all but "
+        "loss_weighted, and those that the tokens do not allow; "
         "without --table those that need none, with --rate or --target-rate those that have no rate of their own.",
     ),
 ]

@@ -55,7 +55,9 @@ def cp(
 
 
 def validate(
-    config: Annotated[str, typer.Argument(metavar="FILE", help="Config file, or a name from `cmgems ls`.")],
+    config: Annotated[
+        str, typer.Argument(metavar="FILE", help="Config file, or a name from `cmgems ls` (pretrain/tiny).")
+    ],
     overrides: Overrides = None,
     recipe: Annotated[
         str | None,
@@ -63,7 +65,7 @@ def validate(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Check a config and print every error in it. The files that it names may be elsewhere: they are not looked for.
+    """Check a config and print every error in it. Of the files that it names only a tokenizer's is read.
 
     Example: cmgems validate my.yaml optim.lr=1e-4
     """

@@ -46,7 +46,7 @@ class Model(ReadyEngine):
     ``sequences`` is everywhere a string of bases, several, a file (FASTA, a table with a column ``sequence``, or BED
     with ``store``), or named sequences; answers come in their order. ``reading`` are the arguments of ``Reading``:
     ``store``, ``aliases``, ``column``, ``skip_invalid``. ``progress`` shows progress on stderr. Layers and heads count
-    from 1; layers also from the end, -1.
+    from 1, layers also from the end, -1; of ``embed`` layer 0 is the embeddings.
 
     Every method raises a CmgemsError for a sequence that cannot be read or is too short for a token, and for a model
     that has no such answer.

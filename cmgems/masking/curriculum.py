@@ -251,8 +251,8 @@ class LossWeightedCurriculum(_KeepsHistory):
     """`loss_weighted` masking by the running losses of the tenths of the ranking: what is guessed worst is masked most.
 
     Yang et al. (arXiv 2208.10806) weigh parts of speech so. Here losses are those of each validation, under a mask that
-    never changes: no step waits for them, and they are the same however the work is shared out. Until the first one,
-    all weights are equal.
+    never changes: no step waits for them, and all processes of a run have the same ones. Until the first one, all
+    weights are equal.
 
     Attributes:
         memory: Share of a running loss that the next validation leaves; 0 for the last one's losses alone.

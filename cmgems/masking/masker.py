@@ -41,7 +41,8 @@ class MaskingConfig:
 
     Attributes:
         curriculum: Which strategy masks when; a strategy's name is that one throughout.
-        table: PMI table (`cmgems pmi build`); random_span and uniform need none.
+        table: PMI table (`cmgems pmi build`); random_span, uniform, uniform_rate and
+            random_mask need none.
         rate: Nominal share of masked tokens, as in the papers; the realised share differs by strategy, since
             spans overlap.
         target_rate: Share of tokens actually masked, instead of `rate`: when a run starts, the nominal rate of each

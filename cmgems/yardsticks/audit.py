@@ -189,13 +189,13 @@ def write_audit(found: Audit, path: Path) -> None:
     write_json(path, audit_values(found))
 
 
-def read_audit(path: Path) -> Audit:
+def read_audit(path: str | Path) -> Audit:
     """The audit in a file.
 
     Raises:
         DataError: if there is none, or of another version.
     """
-    values = read_json(path)
+    values = read_json(Path(path))
     try:
         if values.pop("version") != VERSION:
             raise DataError("an audit of another version", where=path, fix="make it anew")

@@ -22,8 +22,9 @@ class EveryOther:
         heads: Chance that a sequence starts with its first token.
     """
 
-    # It never reads the ranks, so it can be used without a PMI table.
+    # It never reads the ranks, so it can be used without a PMI table, nor the rate: half of the tokens it is.
     needs_ranks: ClassVar[bool] = False
+    own_rate: ClassVar[bool] = True
 
     heads: float = 0.5
 
