@@ -43,7 +43,7 @@ def import_(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Read a published checkpoint (DNABERT, DNABERT-2, Nucleotide Transformer, ModernBERT) into a model folder of our own.
+    """Read a published checkpoint (DNABERT, DNABERT-2, Nucleotide Transformer, ModernBERT) into a model folder.
 
     Example: cmgems import zhihan1996/DNA_bert_6 -o dnabert6
     """
