@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -121,11 +122,11 @@ def tell_launcher(line: str) -> bool:
 
 def leave(code: int) -> NoReturn:
     """End this process with ``code``."""
-    dist = sys.modules.get("torch.distributed")
-    if code and dist is not None and dist.is_available() and dist.is_initialized():
-        # After a failure connections to the other ranks are still open. Tidied away, C++ may abort over them, and
-        # its exit code would hide ours.
-        sys.stdout.flush()
-        sys.stderr.flush()
+    if "RANK" in os.environ:
+        # One of several: gloo's threads may let go of tensors, or of connections that are open after a failure, while
+        # Python is taken down. C++ then aborts, and the launcher kills the others at their last work.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
         os._exit(code)
     sys.exit(code)

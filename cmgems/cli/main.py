@@ -100,7 +100,13 @@ def main() -> None:
     outlive_readers()
     if "RANK" not in os.environ:  # one of several may wait in C++ for another, where no handler runs
         tidy_before_leaving()
-    launch.leave(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except SystemExit as stopped:
+        if not isinstance(stopped.code, int):
+            raise
+        code = stopped.code  # of a run that was asked to stop
+    launch.leave(code)
 
 
 def run(arguments: Sequence[str]) -> int:

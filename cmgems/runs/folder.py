@@ -153,7 +153,8 @@ def share_folder(out: Path, config: object, recipe: str, recipes: Mapping[str, R
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not is_there(out / CONFIG) and any(out.iterdir()):
+        # In this order: another process writes the config before anything else.
+        if any(map(_is_foreign, out.iterdir())) and not is_there(out / CONFIG):
             raise _in_use(out)
     except OSError as error:
         raise disk_error(error, out) from error
@@ -162,8 +163,8 @@ def share_folder(out: Path, config: object, recipe: str, recipes: Mapping[str, R
         raise _in_use(out, f"it holds a run of the recipe {there.recipe}")
     inputs = {key: made_by.content for key, made_by in (recipes or {}).items()}
     _check_inputs(out, there.inputs, inputs)
-    write_json(out / INPUTS, there.inputs | inputs)
     write_text(out / CONFIG, dump_config(config, recipe))
+    write_json(out / INPUTS, there.inputs | inputs)
 
 
 def _in_use(out: Path, why: str = "it is not empty and not a run") -> CmgemsError:

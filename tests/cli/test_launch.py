@@ -181,6 +181,21 @@ def test_a_process_leaves_its_lines_to_the_launcher(monkeypatch, tmp_path, capsy
     assert json.loads(path.read_text())["message"] == f"{told}\none more"
 
 
+@pytest.mark.parametrize("code", [0, 2])
+def test_one_of_several_processes_does_not_take_python_down(monkeypatch, code):
+    """gloo's threads may let go of tensors at that time, and abort."""
+    ended = []
+    monkeypatch.setattr(launch.os, "_exit", ended.append)
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(SystemExit) as alone:
+        launch.leave(code)
+    assert (alone.value.code, ended) == (code, [])
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):  # what the real one never comes to
+        launch.leave(code)
+    assert ended == [code]
+
+
 # What torch says of a process that has left no file.
 NOTHING_TOLD = ProcessFailure(0, 1, 5, error_file="nowhere").error_file_data
 

@@ -24,6 +24,14 @@ class Config:
     rate: float = 0.15
 
 
+def test_several_processes_may_begin_at_once(tmp_path):
+    """One finds what another is still writing."""
+    (tmp_path / ".partial-1-config.yaml").write_text("")
+    (tmp_path / "inputs.json").write_text("{}")
+    share_folder(tmp_path, Config(), "evaluate")
+    assert (tmp_path / "config.yaml").exists()
+
+
 def test_the_same_command_opens_its_folder_again(tmp_path):
     for _ in range(2):
         with open_run(tmp_path / "run", Config(), "pretrain") as run:
