@@ -17,7 +17,6 @@ from cmgems.evaluation.comparison import read_runs, write_figures
 from cmgems.evaluation.config import EvaluationConfig
 from cmgems.evaluation.models import plan_models
 from cmgems.evaluation.runs import Evaluation
-from cmgems.recipes import Recipe
 from cmgems.report.comparison import write_comparison
 from cmgems.runs import RunBusyError, RunReader, share_folder
 
@@ -60,14 +59,6 @@ class Config:
             )
 
 
-def recipes_of(config: Config) -> dict[str, Recipe]:
-    """The recipes of all runs, by the keys that name them."""
-    found = {"pretrain.recipe": config.pretrain.load()}
-    if config.evaluate is not None:
-        found["evaluate.finetune.recipe"] = config.evaluate.finetune.load()
-    return found
-
-
 def main(config: Config, out: Path) -> None:
     """Run what ``out`` does not hold yet and no other process is working on, and report what is there."""
     if config.pretrained is not None and RunReader(config.pretrained).recipe != "compare":
@@ -80,7 +71,10 @@ def main(config: Config, out: Path) -> None:
     # Every config before the first run: a mistake in the last of them should not cost a night.
     for model in models:
         evaluation.check(model.runs, model.untrained(), stand_in=model.is_trained)
-    share_folder(out, config, "compare", recipes_of(config))
+    recipes = {"pretrain.recipe": pretrain}
+    if config.evaluate is not None:
+        recipes["evaluate.finetune.recipe"] = evaluation.recipe
+    share_folder(out, config, "compare", recipes)
 
     def report() -> Path:
         comparison = read_runs(models, evaluation, out, config.baseline)

@@ -46,7 +46,7 @@ def main(config: Config, out: Path) -> None:
     runs = evaluation.runs(out)
     # Every config before the first run: a wrong setting, or an old run in the way, is reported at once.
     evaluation.check(runs, model)
-    share_folder(out, config, "evaluate", {"finetune.recipe": config.finetune.load()})
+    share_folder(out, config, "evaluate", {"finetune.recipe": evaluation.recipe})
     counts = f"{len(evaluation.datasets)} found, {len(evaluation.absent)} not"
     print(f"{len(runs)} runs; datasets: {counts}; {out}", file=sys.stderr)
 

@@ -87,6 +87,7 @@ class Evaluation:
         absent: Titles of datasets that were named and not found.
         skipped: Titles of datasets that cannot be used, and why; failing runs add to them.
         exclude_leaks: Whether scores leave out the test rows that are in train.
+        recipe: That of every run; there is none without a config.
     """
 
     def __init__(self, config: EvaluationConfig | None) -> None:
@@ -102,7 +103,7 @@ class Evaluation:
         self._records: dict[Path, Record] = {}
         self._audits: dict[Path, Audit | None] = {}
         if config is not None:
-            self._config, self._recipe = config, config.finetune.load()
+            self._config, self.recipe = config, config.finetune.load()
             self.datasets, self.absent = find_datasets(config.data.dir, config.datasets, config.benchmark)
 
     def runs(self, out: Path, part: int = 0) -> list[FineTuning]:
@@ -225,7 +226,7 @@ class Evaluation:
         repeat: Values = {"seed": run.repeat.seed}
         if run.repeat.draw is not None:
             repeat = {**repeat, "data": {"draw": run.repeat.draw}}
-        own, schema = self._config.finetune, self._recipe.config_schema
+        own, schema = self._config.finetune, self.recipe.config_schema
         keys = {field.name for field in fields(schema)}
         dataset = run.dataset.values(trains="epochs" in keys)
         shared: Values = {
@@ -238,10 +239,10 @@ class Evaluation:
     def _fine_tune(self, run: FineTuning, model: Values) -> Record:
         """One run, going on with what its folder holds."""
         torch.compiler.reset()  # graphs of the run before would count against the limit of this one
-        self._recipe.main(self._run_config(run, model), run.folder)
+        self.recipe.main(self._run_config(run, model), run.folder)
         record = run.record()
         if record is None:
-            fix = f"let {self._recipe.path} call run.finish at its end"
+            fix = f"let {self.recipe.path} call run.finish at its end"
             raise CheckpointError(f"no {SUMMARY}", where=run.folder, fix=fix)
         if not self._config.keep_models:
             for name in (CHECKPOINTS, BEST):

@@ -74,9 +74,8 @@ class Invalid:
             CmgemsError: if the file cannot be written.
         """
         if not self.skipped:
-            if path.is_file() and path.read_bytes().startswith(
-                f"{','.join(COLUMNS)}\n".encode()
-            ):  # of an earlier run
+            header = f"{','.join(COLUMNS)}\n".encode()
+            if path.is_file() and path.read_bytes().startswith(header):  # of an earlier run
                 path.unlink()
             return ""
         text = io.StringIO()

@@ -287,7 +287,8 @@ class PublishedConverter(HuggingFaceConverter):
         info = dict(own.huggingface_config(head_of(config)))
         if isinstance(config, ClassifierModel):  # their names are the data set's
             info["num_labels"] = config.num_labels
-        arch, _ = info.pop("architectures")[0], info.pop("model_type")
+        (arch,) = info.pop("architectures")
+        del info["model_type"]  # the class says it
         return HuggingFaceConfig(info, CONFIG_CLASSES[PREFIX + own.family], arch)
 
     def to_hg_state_dict(self, state_dict: dict[str, object], config: Any) -> dict[str, object]:
